@@ -1,0 +1,64 @@
+"""The one doorway to Keras 3: chooses the backend before the first import, seeds it, and tells what device it trains on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from edgekit import registry
+from edgekit.errors import TrainingError
+from edgekit.quiet import quiet_stderr
+
+
+def load(backend: str = "tensorflow") -> Any:
+    """Import Keras 3 on `backend` ("tensorflow" or "jax") and return the module.
+
+    Raises:
+        UnknownName, MissingExtra: the backend is not offered or not installed.
+        TrainingError: this process already runs Keras on another backend.
+    """
+    registry.check("backends", backend)
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = backend
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        # tfmot (edgekit.tf) needs tf.keras to be the Keras 2 twin; TensorFlow reads this when it is imported.
+        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    with quiet_stderr():
+        import keras
+
+    if keras.backend.backend() != backend:
+        raise TrainingError(f"Keras already runs on {keras.backend.backend()} in this process; {backend} needs its own.")
+    return keras
+
+
+def seed(keras: Any, value: int, *, deterministic: bool) -> None:
+    """Seed Python, NumPy and the backend; with `deterministic`, the same weights come out twice.
+
+    Layer names start from zero again, since a converted file holds them.
+    """
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(value)
+    if deterministic and keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+
+
+def device(keras: Any) -> str:
+    """What trains: "GPU (name)" when the backend sees one, else "CPU (n cores)"."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        gpus = tensorflow.config.list_physical_devices("GPU")
+        names = [tensorflow.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
+    else:
+        import jax
+
+        names = [d.device_kind for d in jax.devices() if d.platform != "cpu"]
+    return f"GPU ({names[0]})" if names else f"CPU ({available_cores()} cores)"
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""Running the files themselves: predictions, metrics and latency, without TensorFlow."""

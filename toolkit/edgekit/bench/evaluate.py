@@ -1,0 +1,48 @@
+"""Quality of a file, measured by running the file: predictions on a split, then the metrics of edgekit.evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.bench import litert, onnxrt
+from edgekit.evidence import metrics
+from edgekit.types import Artifact, Evaluation, Split
+
+
+def predict(artifact: Artifact, x: NDArray[Any]) -> NDArray[np.float32]:
+    """(N, H, W, C) images -> (N, K) float32 probabilities by the artifact's own runtime."""
+    runtime = onnxrt if artifact.format == "onnx" else litert
+    return runtime.probabilities(artifact.path, x)
+
+
+def evaluate(artifact: Artifact, split: Split, split_name: str, predictions: Path) -> tuple[Evaluation, bytes]:
+    """Run the artifact on a split.
+
+    Returns:
+        The Evaluation, and the bytes of the .npz (ids, labels, probabilities) that belongs at `predictions`.
+    """
+    probabilities = predict(artifact, split.x)
+    floor = metrics.HALF_LEVEL if artifact.precision.startswith("int8") else metrics.TINY
+    quality = metrics.quality(probabilities, split.y, floor)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, ids=split.ids, labels=split.y, probabilities=probabilities)
+    evaluation = Evaluation(
+        artifact=artifact.name,
+        artifact_sha256=artifact.sha256,
+        split=split_name,
+        predictions=predictions,
+        **dataclasses.asdict(quality),
+    )
+    return evaluation, buffer.getvalue()
+
+
+def load_predictions(path: Path) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float32]]:
+    """(ids, labels, probabilities) of a predictions file."""
+    with np.load(path, allow_pickle=False) as file:
+        return file["ids"], file["labels"], file["probabilities"]

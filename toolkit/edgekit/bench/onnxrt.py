@@ -1,0 +1,56 @@
+"""An .onnx on arrays through ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.bench.litert import cores
+from edgekit.data.pixels import to_float
+from edgekit.types import TensorSpec
+
+_BATCH = 256
+
+
+def _session(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cores()
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def describe(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """(inputs, outputs) of an .onnx; a dynamic dimension is -1."""
+    session = _session(path)
+
+    def spec(value: Any) -> TensorSpec:
+        shape = tuple(n if isinstance(n, int) and n > 0 else -1 for n in value.shape)
+        return TensorSpec(name=value.name, dtype="float32", shape=shape, scale=0.0, zero_point=0)
+
+    return tuple(map(spec, session.get_inputs())), tuple(map(spec, session.get_outputs()))
+
+
+def probabilities(path: Path, x: NDArray[Any]) -> NDArray[np.float32]:
+    """(N, H, W, C) uint8 pixels or float32 in [0, 1] -> (N, K) float32."""
+    session = _session(path)
+    name = session.get_inputs()[0].name
+    blocks = [session.run(None, {name: to_float(x[i : i + _BATCH])})[0] for i in range(0, len(x), _BATCH)]
+    return np.concatenate(blocks)
+
+
+def sparsity(path: Path) -> float:
+    """The share of zeros among the initializers of two or more dimensions (kernels)."""
+    import onnx
+    from onnx import numpy_helper
+
+    kernels = [
+        numpy_helper.to_array(tensor)
+        for tensor in onnx.load(str(path)).graph.initializer
+        if len(tensor.dims) >= 2 and tensor.data_type == onnx.TensorProto.FLOAT
+    ]
+    total = sum(k.size for k in kernels)
+    return float(sum((k == 0).sum() for k in kernels) / total) if total else 0.0

@@ -1,0 +1,1 @@
+"""One curation method a module, each with `decide(signals, *, budget, seed, params) -> Decision`; see registry.CURATIONS."""

@@ -1,0 +1,28 @@
+"""The identity of a data set: SHA-256 over its samples, labels, ids and class names, wherever the bytes came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+
+from edgekit.types import Split
+
+
+def fingerprint(classes: tuple[str, ...], *splits: Split) -> str:
+    """SHA-256 (hexadecimal) of the splits' content, in the given order."""
+    digest = hashlib.sha256(json.dumps(list(classes)).encode())
+    for split in splits:
+        digest.update(f"{split.x.dtype.str}{split.x.shape}".encode())
+        digest.update(np.ascontiguousarray(split.x).data)
+        digest.update(np.ascontiguousarray(split.y, dtype="<i8").data)
+        digest.update("\n".join(split.ids.tolist()).encode())
+        if split.group is not None:
+            digest.update("\n".join(split.group.tolist()).encode())
+    return digest.hexdigest()
+
+
+def sample_digest(x: np.ndarray) -> str:
+    """SHA-256 (hexadecimal) of one sample's bytes."""
+    return hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()

@@ -1,0 +1,109 @@
+"""Every error a user can meet, with its exit code.
+
+EdgekitError                    1   internal error
+├── UsageError                  2   a wrong option, or options that do not go together
+│   ├── UnknownName             2   a name that is in no table, with the closest match
+│   ├── RecipeError             2   a recipe file or value that cannot be used
+│   └── OutputInUse             2   the output folder holds something, or another build writes to it
+├── MissingExtra                3   a feature whose packages are not installed
+├── DataError                   4   data that cannot be read or does not fit together
+├── TrainingError               5   training that diverged or could not run
+├── ExportError                 6   a model that could not be converted
+├── GateNotMet                  7   a file that misses a demanded accuracy, size, latency or parity
+├── TargetError                 8   a target that could not be reached or measured
+└── IntegrityError              9   a file whose digest is not the recorded one
+    └── DiskFull                9   no space left for what must be written
+Interrupted                   130   Ctrl-C
+
+A message says what was expected, what was found and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgekitError(Exception):
+    """Base of every error that is shown to a user in one line, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(EdgekitError):
+    """A wrong option, or options that do not go together."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A name that is in no table."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(names)}."
+        super().__init__(f"Unknown {what} {name!r}. {hint}")
+
+
+class RecipeError(UsageError):
+    """A recipe file or value that cannot be used."""
+
+
+class OutputInUse(UsageError):
+    """The output folder holds something already, or another build is writing to it."""
+
+
+class MissingExtra(EdgekitError):
+    """A feature whose packages are not installed."""
+
+    exit_code = 3
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs packages that are not installed: pip install 'edgekit[{extra}]'")
+
+
+class DataError(EdgekitError):
+    """Data that cannot be read or does not fit together."""
+
+    exit_code = 4
+
+
+class TrainingError(EdgekitError):
+    """Training that diverged or could not run."""
+
+    exit_code = 5
+
+
+class ExportError(EdgekitError):
+    """A model that could not be converted."""
+
+    exit_code = 6
+
+
+class GateNotMet(EdgekitError):
+    """A file that misses a demanded accuracy, size, latency or parity."""
+
+    exit_code = 7
+
+
+class TargetError(EdgekitError):
+    """A target that could not be reached or measured."""
+
+    exit_code = 8
+
+
+class IntegrityError(EdgekitError):
+    """A file whose digest is not the recorded one."""
+
+    exit_code = 9
+
+
+class DiskFull(IntegrityError):
+    """No space left for what must be written."""
+
+
+class Interrupted(EdgekitError):
+    """The user stopped the run."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""Metrics, significance and verdicts from arrays; NumPy and SciPy only."""

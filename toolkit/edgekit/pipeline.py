@@ -1,0 +1,331 @@
+"""build(recipe) -> Report: the only file that knows the order of the stages.
+
+data -> teacher -> curate -> train -> prune -> export + parity -> evaluate -> bench -> control -> report. Each costly stage is
+cached under everything that it depends on, so a change elsewhere, or a kill, costs only what really has to be done again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from edgekit import data, registry, report
+from edgekit.bench.evaluate import evaluate, load_predictions
+from edgekit.bench.measure import measure, slug
+from edgekit.curation import manifest as curation_files
+from edgekit.curation import select
+from edgekit.data.pixels import to_float
+from edgekit.data.splits import take
+from edgekit.errors import GateNotMet
+from edgekit.evidence import gates, verdict
+from edgekit.evidence.comparisons import compare
+from edgekit.export import stage as exporting
+from edgekit.export.metadata import labels_txt, metadata
+from edgekit.recipe import Recipe
+from edgekit.report.gallery import collect
+from edgekit.store import RunFolder, StageCache, code_digest
+from edgekit.training import signals, stage
+from edgekit.types import (
+    Artifact,
+    Dataset,
+    Evaluation,
+    Gate,
+    Measurement,
+    Report,
+    Reporter,
+    Selection,
+    Signals,
+    Silent,
+    TrainedModel,
+)
+
+Until = Literal["curate", "train", "report"]
+_STATUS: Mapping[Until, str] = {"curate": "curated", "train": "trained", "report": "complete"}
+
+
+def build(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    until: Until = "report",
+    reporter: Reporter | None = None,
+) -> Report | None:
+    """Run the stages of `recipe` into the run folder `out`.
+
+    Args:
+        resume: `out` holds an unfinished run of the same recipe; finished stages come from the cache.
+        force: replace the run that `out` holds (files the user changed there stay).
+        until: the last stage to run; "curate" and "train" leave a folder that `resume` continues.
+
+    Returns:
+        The Report, or None when `until` ends before it.
+
+    Raises:
+        EdgekitError: see edgekit.errors; GateNotMet only after the report was written.
+    """
+    for demand in recipe.gates:
+        gates.parse(demand)
+    folder = RunFolder.open(out, resume=resume, force=force)
+    try:
+        return _Build(recipe, folder, reporter or Silent()).run(until)
+    finally:
+        folder.close()
+
+
+class _Build:
+    """One build: its recipe, folder, cache and the seconds of each stage."""
+
+    def __init__(self, recipe: Recipe, folder: RunFolder, reporter: Reporter) -> None:
+        self.recipe, self.folder, self.reporter = recipe, folder, reporter
+        self.cache = StageCache()
+        self.timings: dict[str, float] = {}
+        self.reused: list[str] = []
+
+    def run(self, until: Until) -> Report | None:
+        recipe, folder, reporter = self.recipe, self.folder, self.reporter
+        folder.write("recipe.yaml", recipe.to_yaml())
+        folder.save_manifest(status="running", **report.environment())
+        with self._timed("data", "Data"):
+            dataset = data.load(recipe.data.spec, val_fraction=recipe.data.val_fraction, seed=recipe.seed)
+            reporter.note(f"{dataset.source}: {len(dataset.train):,} train, {len(dataset.val):,} val, "
+                          f"{len(dataset.cal):,} cal, {len(dataset.test):,} test")  # fmt: skip
+        folder.save_manifest(seeds=[recipe.seed], dataset_fingerprint=dataset.fingerprint)
+
+        teacher = self._teacher(dataset) if registry.CURATIONS[recipe.curation.method].needs == "teacher" else None
+        selection = self._curate(dataset, teacher)
+        if until == "curate":
+            return self._stop(until)
+        student, model_path = self._student(dataset, selection)
+        if until == "train":
+            return self._stop(until)
+        kept = take(dataset.train, np.flatnonzero(np.isin(dataset.train.ids, selection.kept)))
+        artifacts, parity = self._export(dataset, kept, selection, student, model_path)
+        evaluations = self._evaluate(dataset, artifacts)
+        measurements = self._bench(dataset, artifacts)
+        comparisons = self._compare(artifacts, self._control(selection) if recipe.control else None)
+        demanded = self._gates(artifacts, evaluations, measurements)
+
+        with self._timed("report", "Report"):
+            folder.write("curation/gallery.npz", collect(dataset, selection))
+            document = report.assemble(
+                run=folder.path.name,
+                recipe=recipe,
+                dataset=dataset,
+                curation=curation_files.summary(selection, dataset.train),
+                models={"teacher": teacher, "student": student},
+                artifacts=artifacts,
+                evaluations=evaluations,
+                measurements=measurements,
+                comparisons=comparisons,
+                gates=demanded,
+                verdict=verdict.on_method(recipe.curation.method, seeds=1),
+                parity=parity,
+                timings=self.timings,
+                reused=self.reused,
+            )
+            written = report.write(folder, document)
+        folder.save_manifest(status="complete")
+        if missed := [gate for gate in demanded if not gate.met]:
+            told = "; ".join(f"{gate.demand} (found {gate.found:.6g} on {gate.where})" for gate in missed)
+            raise GateNotMet(f"Gate not met: {told}. The report is in {folder.path}.")
+        return written
+
+    @contextmanager
+    def _timed(self, key: str, title: str) -> Iterator[None]:
+        self.reporter.stage(title)
+        start = time.perf_counter()
+        yield
+        self.timings[key] = round(time.perf_counter() - start, 3)
+
+    def _cached(self, name: str, title: str, key: Mapping[str, Any], work: Any) -> Path:
+        """The folder of a cached stage; `work(folder)` runs only if it must."""
+        with self._timed(name, title):
+            if self.cache.has(name, key):
+                self.reused.append(name)
+                self.reporter.note("reused from the cache: nothing it depends on has changed")
+            return self.cache.run(name, key, work)[0]
+
+    def _training_key(self, dataset: Dataset, *sections: Any) -> dict[str, Any]:
+        recipe = self.recipe
+        return {
+            "data": dataset.fingerprint,
+            "mirrored": dataset.input.mirrored,
+            "seed": recipe.seed,
+            "deterministic": recipe.deterministic,
+            "backend": report.framework_versions(recipe.backend),
+            "sections": [section.model_dump(mode="json") for section in sections],
+            "code": code_digest("training", "students", "backend.py", "data/pixels.py"),
+        }
+
+    def _stop(self, until: Until) -> None:
+        self.folder.save_manifest(status=_STATUS[until], timings=self.timings)
+
+    def _teacher(self, dataset: Dataset) -> TrainedModel:
+        recipe = self.recipe
+        made = self._cached(
+            "teacher",
+            f"Teacher {recipe.teacher.name}, {recipe.teacher.epochs} epochs",
+            self._training_key(dataset, recipe.teacher),
+            lambda folder: stage.run("teacher", recipe, dataset, dataset.train.ids, folder, self.reporter),
+        )
+        path = self.folder.adopt(made / "teacher.keras", "models/teacher.keras")
+        self.signals_path = made / "signals.npz"
+        return _trained(made, path, selection_sha256="")
+
+    def _curate(self, dataset: Dataset, teacher: TrainedModel | None) -> Selection:
+        spec, train = self.recipe.curation, dataset.train
+        with self._timed("curation", f"Curation {spec.method}"):
+            known = signals.load(self.signals_path) if teacher else Signals(ids=train.ids, labels=train.y)
+            selection, decision = select(
+                known, dataset, spec.method, budget=spec.budget, seed=self.recipe.seed, params={"factor": spec.factor}
+            )
+            self.folder.write("curation/scores.parquet", curation_files.scores_parquet(decision.scores, train.y))
+            self.folder.write("curation/selection.jsonl", curation_files.selection_lines(train, decision))
+            self.folder.write_json("curation/summary.json", curation_files.summary(selection, train))
+            dropped = len(selection.dropped)
+            low, high = (selection.facts.get(f"removed_{side}", 0) for side in ("low", "high"))
+            where = f" (removed_low {low}, removed_high {high})" if spec.method == "iqr" else ""
+            self.reporter.note(f"dropped {dropped:,} of {len(train):,} ({dropped / len(train):.1%}){where}")
+            for warning in selection.warnings:
+                self.reporter.warn(warning)
+        return selection
+
+    def _student(self, dataset: Dataset, selection: Selection) -> tuple[TrainedModel, Path]:
+        recipe = self.recipe
+        key = self._training_key(dataset, recipe.training, recipe.student) | {"selection": selection.sha256}
+        made = self._cached(
+            "training",
+            f"Student {recipe.student.name}, {recipe.training.epochs} epochs",
+            key,
+            lambda folder: stage.run("student", recipe, dataset, selection.kept, folder, self.reporter),
+        )
+        path = self.folder.adopt(made / "student_float.keras", "models/student_float.keras")
+        student = _trained(made, path, selection.sha256)
+        self.model_key = self.cache.folder("training", key).name
+        self.reporter.note(f"val accuracy {student.history['val_accuracy'][-1]:.4f}, trained on {student.device}")
+        if not recipe.pruning.sparsity:
+            return student, path
+        from edgekit.compression import stage as compression
+
+        key = {"model": self.model_key, "section": recipe.pruning.model_dump(), "seed": recipe.seed,
+               "batch": recipe.training.batch_size, "code": code_digest("compression", "tf.py")}  # fmt: skip
+        made = self._cached(
+            "pruning",
+            f"Pruning to {recipe.pruning.sparsity:.0%} zeros",
+            key,
+            lambda folder: compression.run(recipe, dataset, selection.kept, path, folder, self.reporter),
+        )
+        self.model_key = self.cache.folder("pruning", key).name
+        pruned = self.folder.adopt(made / "student_pruned.keras", "models/student_pruned.keras")
+        facts = json.loads((made / "pruning.json").read_text())
+        return dataclasses.replace(student, path=pruned, sparsity=facts["sparsity"]), pruned
+
+    def _export(
+        self, dataset: Dataset, kept: Any, selection: Selection, student: TrainedModel, model_path: Path
+    ) -> tuple[list[Artifact], dict[str, Any]]:
+        recipe, artifacts, parity = self.recipe, [], {}
+        for precision in dict.fromkeys(("float32", recipe.quantization.precision)):
+            key: dict[str, Any] = {
+                "model": self.model_key,
+                "precision": precision,
+                "code": code_digest("export", "bench/litert.py", "bench/onnxrt.py", "tf.py"),
+                "versions": report.framework_versions("tensorflow"),
+            }
+            if precision == "int8":
+                key |= {"section": recipe.quantization.model_dump(), "seed": recipe.seed, "selection": selection.sha256}
+            made = self._cached(
+                f"export_{precision}",
+                f"Export {precision}",
+                key,
+                lambda folder, precision=precision: exporting.run(recipe, precision, dataset, kept, model_path, folder),
+            )
+            facts = json.loads((made / "export.json").read_text())
+            parity |= facts["parity"]
+            for name in facts["files"]:
+                path = self.folder.adopt(made / name, f"artifacts/{name}")
+                artifacts.append(exporting.artifact(path, precision, student, facts.get("calibration", {})))
+        self.folder.write("artifacts/labels.txt", labels_txt(dataset))
+        self.folder.write_json("artifacts/metadata.json", metadata(dataset, artifacts))
+        for artifact in artifacts:
+            self.reporter.note(f"{artifact.name}: {artifact.size_bytes:,} bytes ({artifact.gzip_bytes:,} after gzip)")
+        return artifacts, parity
+
+    def _evaluate(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> list[Evaluation]:
+        evaluations = []
+        with self._timed("evaluation", "Evaluation of the files"):
+            for artifact in artifacts:
+                # Gates look at val; test is read here, once, and decides nothing.
+                for name, split in (("val", dataset.val), ("test", dataset.test)):
+                    stem = f"evaluation/{artifact.name}" + ("" if name == "test" else f".{name}")
+                    found, predictions = evaluate(artifact, split, name, self.folder.path / f"{stem}.predictions.npz")
+                    self.folder.write(f"{stem}.predictions.npz", predictions)
+                    self.folder.write_json(f"{stem}.json", dataclasses.asdict(found) | {"predictions": f"{stem}.predictions.npz"})
+                    evaluations.append(found)
+                self.reporter.note(f"{artifact.name}: test accuracy {found.accuracy:.4f}, AURC {found.aurc:.4f}, ECE {found.ece:.4f}")
+        return evaluations
+
+    def _bench(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> list[Measurement]:
+        plan = self.recipe.bench
+        if not plan.targets:
+            return []
+        with self._timed("bench", f"Benchmark on {', '.join(plan.targets)}"):
+            measurements = measure(artifacts, plan, to_float(dataset.val.x[:1]))
+            for target in plan.targets:
+                rows = [dataclasses.asdict(row) for row in measurements if row.target == target]
+                self.folder.write_json(f"bench/{slug(target)}.json", {"target": target, "measurements": rows})
+            for row in measurements:
+                if not row.valid:
+                    self.reporter.warn(f"{row.artifact} at {row.threads} threads: latency not valid: {row.invalid_reason}")
+        return measurements
+
+    def _control(self, selection: Selection) -> Path:
+        """Build the control arm: as many samples dropped at random, everything else equal."""
+        recipe = self.recipe
+        path = self.folder.path / "control"
+        changed = recipe.model_dump(mode="json")
+        changed["curation"] |= {"method": "random", "budget": max(1, len(selection.dropped))}
+        changed |= {"control": False, "gates": (), "max_drop": None, "bench": changed["bench"] | {"targets": ()}}
+        with self._timed("control", f"Control: {len(selection.dropped):,} samples dropped at random"):
+            build(Recipe.model_validate(changed), path, resume=(path / "manifest.json").exists(), reporter=self.reporter)
+        return path
+
+    def _compare(self, artifacts: Sequence[Artifact], control: Path | None) -> list[dict[str, Any]]:
+        def predictions(root: Path, name: str) -> Any:
+            return load_predictions(root / f"evaluation/{name}.predictions.npz")
+
+        root, shipped = self.folder.path, exporting.shipped(artifacts)
+        rows = []
+        if shipped.precision != "float32":
+            rows.append(compare("quantization", shipped.name, predictions(root, shipped.name),
+                                "model_float32.tflite", predictions(root, "model_float32.tflite")))  # fmt: skip
+        if control is not None:
+            rows.extend(
+                compare("curation", a.name, predictions(root, a.name), f"control/{a.name}", predictions(control, a.name))
+                for a in artifacts
+                if a.format == "tflite"
+            )
+        return rows
+
+    def _gates(
+        self, artifacts: Sequence[Artifact], evaluations: Sequence[Evaluation], measurements: Sequence[Measurement]
+    ) -> list[Gate]:
+        shipped = exporting.shipped(artifacts)
+        on_val = {row.artifact: row for row in evaluations if row.split == "val"}
+        found = dataclasses.asdict(on_val[shipped.name]) | dataclasses.asdict(shipped)
+        found |= {"p50_ms": row.p50_ms for row in measurements if row.artifact == shipped.name and row.threads == 1}
+        drop = 100 * (on_val["model_float32.tflite"].accuracy - on_val[shipped.name].accuracy)
+        return gates.check(self.recipe.gates, self.recipe.max_drop, found, "val", drop)
+
+
+def _trained(made: Path, path: Path, selection_sha256: str) -> TrainedModel:
+    facts = json.loads((made / "training.json").read_text())
+    return TrainedModel(path=path, sparsity=0.0, selection_sha256=selection_sha256, **facts)

@@ -1,0 +1,67 @@
+"""card.md: what the shipped file is, what it can do and how that is known, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgekit.report.html import artifact_rows
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """The model card of a run; every number comes from report.json."""
+    shipped, data, curation = document["run"]["shipped"], document["dataset"], document["curation"]
+    rows = artifact_rows(document)
+    row = next(each for each in rows if each["name"] == shipped)
+    student = document["training"]["student"]
+    lines = [
+        f"# {shipped}: {student['architecture']} on {data['name']}",
+        "",
+        f"{row['size_bytes']:,} bytes ({row['precision']}), test accuracy {row['test']['accuracy']:.2%} on {row['test']['n']:,} "
+        "images, measured by running this file.",
+        "",
+        "| file | bytes | gzip bytes | accuracy | NLL | ECE | AURC | AUGRC | p50 ms (threads) |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for each in rows:
+        test = each["test"]
+        latency = ", ".join(f"{m['p50_ms']:.3f} ({m['threads']})" + ("" if m["valid"] else " not valid") for m in each["latencies"])
+        lines.append(
+            f"| {each['name']} | {each['size_bytes']:,} | {each['gzip_bytes']:,} | {test['accuracy']:.4f} | {test['nll']:.4f} | "
+            f"{test['ece']:.4f} | {test['aurc']:.4f} | {test['augrc']:.4f} | {latency or 'not measured'} |"
+        )
+    lines += [
+        "",
+        "## Input and output",
+        "",
+        f"Image {'x'.join(map(str, data['input_shape']))}, {data['preprocessing']}; quantized files take "
+        "q = round(real / scale) + zero_point (`artifacts/metadata.json`). Output: softmax over "
+        f"{len(data['classes'])} classes ({', '.join(data['classes'])}).",
+        "",
+        "## Data and curation",
+        "",
+        f"{data['source']}. Fingerprint `{data['fingerprint'][:16]}`. "
+        + (
+            "Every training sample was used."
+            if not curation["n_dropped"]
+            else f"`{curation['method']}` dropped {curation['n_dropped']:,} of {curation['n_before']:,} training samples "
+            f"(removed_low {curation['removed_low']:,}, removed_high {curation['removed_high']:,}); "
+            f"selection `{curation['selection_sha256'][:16]}`."
+        ),
+        "",
+        f"Verdict on the curation: **{document['verdict']['verdict']}**."
+        + (f" Next: {document['verdict']['next']}." if document["verdict"]["next"] else ""),
+        "",
+    ]
+    lines += [f"- {c['files']}; {c['accuracy_a']:.4f} against {c['accuracy_b']:.4f}, n = {c['n']:,}" for c in document["comparisons"]]
+    lines += [
+        "",
+        "## Limits",
+        "",
+        "Latencies are of this development machine, not of a phone or a Raspberry Pi. The probabilities are not "
+        "temperature-scaled. Accuracy says nothing of images unlike the test set.",
+        "",
+        f"Made by edgekit {document['run']['edgekit']} on {document['run']['created']}; `recipe.yaml` repeats it.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,82 @@
+"""The content of report.json, schema 1 (DESIGN.md section 5): keys are added, never renamed, within a schema."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from edgekit.recipe import Recipe
+from edgekit.report.environment import environment
+from edgekit.types import Artifact, Dataset, Evaluation, Gate, Measurement, TrainedModel
+
+SCHEMA = 1
+
+
+def assemble(
+    *,
+    run: str,
+    recipe: Recipe,
+    dataset: Dataset,
+    curation: Mapping[str, Any],
+    models: Mapping[str, TrainedModel | None],
+    artifacts: Sequence[Artifact],
+    evaluations: Sequence[Evaluation],
+    measurements: Sequence[Measurement],
+    comparisons: Sequence[Mapping[str, Any]],
+    gates: Sequence[Gate],
+    verdict: Mapping[str, Any],
+    parity: Mapping[str, Any],
+    timings: Mapping[str, float],
+    reused: Sequence[str],
+) -> dict[str, Any]:
+    """Put the values of one run together. Paths are relative to the run folder; numbers come from the final files."""
+    return {
+        "schema": SCHEMA,
+        "run": {
+            "name": run,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "shipped": [a.name for a in artifacts if a.format == "tflite"][-1],
+            **environment(),
+        },
+        "recipe": recipe.model_dump(mode="json"),
+        "dataset": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "fingerprint": dataset.fingerprint,
+            "classes": list(dataset.classes),
+            "input_shape": list(dataset.input.shape),
+            "preprocessing": dataset.input.preprocessing,
+            "sizes": {part: len(getattr(dataset, part)) for part in ("train", "val", "cal", "test")},
+            "default": recipe.data.spec == Recipe().data.spec,
+        },
+        "curation": dict(curation),
+        "training": {role: _model(model) for role, model in models.items() if model},
+        "artifacts": [_artifact(artifact) for artifact in artifacts],
+        "evaluations": [
+            dataclasses.asdict(row) | {"predictions": f"evaluation/{row.predictions.name}"} for row in evaluations
+        ],
+        "measurements": [_measurement(row, evaluations, parity) for row in measurements],
+        "comparisons": list(comparisons),
+        "parity": dict(parity),
+        "gates": [dataclasses.asdict(gate) for gate in gates],
+        "verdict": dict(verdict),
+        "timings": dict(timings),
+        "reused_stages": list(reused),
+    }
+
+
+def _model(model: TrainedModel) -> dict[str, Any]:
+    return dataclasses.asdict(model) | {"path": f"models/{model.path.name}"}
+
+
+def _artifact(artifact: Artifact) -> dict[str, Any]:
+    return dataclasses.asdict(artifact) | {"path": f"artifacts/{artifact.name}"}
+
+
+def _measurement(row: Measurement, evaluations: Sequence[Evaluation], parity: Mapping[str, Any]) -> dict[str, Any]:
+    # The raw latencies stay in bench/<slug>.json. On the host, the runtime that was timed is the one that was evaluated.
+    values = {key: value for key, value in dataclasses.asdict(row).items() if key != "latencies_ns"}
+    accuracy = next(e.accuracy for e in evaluations if e.artifact == row.artifact and e.split == "test")
+    return values | {"accuracy": accuracy, "parity": parity.get(row.artifact)}

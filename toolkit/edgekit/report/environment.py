@@ -1,0 +1,74 @@
+"""Where a run was made: versions, git revision and machine, for manifest.json."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = (
+    "edgekit",
+    "tensorflow",
+    "keras",
+    "tf-keras",
+    "tensorflow-model-optimization",
+    "ai-edge-litert",
+    "onnx",
+    "onnxruntime",
+    "tf2onnx",
+    "jax",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+)
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Installed versions, without importing anything; packages that are not there are left out."""
+    found = {}
+    for package in packages or _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def framework_versions(backend: str) -> dict[str, str]:
+    """The versions that decide what training with `backend`, or a conversion, comes to."""
+    return {"backend": backend, **versions("keras", backend, "numpy", *(("tf2onnx",) if backend == "tensorflow" else ()))}
+
+
+def environment() -> dict[str, Any]:
+    """edgekit and library versions, the git revision edgekit runs from (if any) and the machine."""
+    import psutil
+
+    return {
+        "edgekit": version("edgekit"),
+        "versions": versions(),
+        "git_revision": _git_revision(),
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "memory_bytes": psutil.virtual_memory().total,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _git_revision() -> str | None:
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

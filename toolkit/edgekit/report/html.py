@@ -1,0 +1,61 @@
+"""report.html: one self-contained page (no network, no script) from report.json and the run's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.bench.evaluate import load_predictions
+from edgekit.evidence import metrics
+from edgekit.report import gallery, plots
+
+
+def render(document: Mapping[str, Any], root: Path) -> str:
+    """The page of the run in folder `root`, whose report.json holds `document`."""
+    import jinja2
+
+    template = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("report.html.j2")
+    return template.render(
+        r=document,
+        rows=artifact_rows(document),
+        figures=_figures(document, root),
+        removed=gallery.thumbnails(root / "curation/gallery.npz", document["dataset"]["classes"]),
+        shipped=next(row for row in artifact_rows(document) if row["name"] == document["run"]["shipped"]),
+    )
+
+
+def artifact_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row an artifact: size, test metrics, and latency per thread count."""
+    rows = []
+    for artifact in document["artifacts"]:
+        test = next(e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] == "test")
+        latencies = [m for m in document["measurements"] if m["artifact"] == artifact["name"]]
+        rows.append(artifact | {"test": test, "latencies": latencies})
+    return rows
+
+
+def _figures(document: Mapping[str, Any], root: Path) -> dict[str, str]:
+    shipped = document["run"]["shipped"]
+    bins, matrix = {}, None
+    for name in dict.fromkeys(("model_float32.tflite", shipped)):
+        _, labels, p = load_predictions(root / f"evaluation/{name}.predictions.npz")
+        p = p.astype(np.float64)
+        bins[name] = metrics.reliability_bins(p.max(axis=1), p.argmax(axis=1) != labels)
+        if name == shipped:
+            matrix = metrics.confusion(p.argmax(axis=1), labels, p.shape[1])
+    assert matrix is not None
+    return {
+        "removed": plots.removed_per_class(document["curation"]["per_class"]),
+        "curves": plots.learning_curves(document["training"]),
+        "confusion": plots.confusion_matrix(matrix, document["dataset"]["classes"]),
+        "reliability": plots.reliability_diagram(bins),
+    }

@@ -1,0 +1,110 @@
+"""The report's figures as self-contained SVG images (data URIs)."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+INK, BLUE, ORANGE, GRAY = "#1d2733", "#2563a8", "#d9662b", "#9aa5b1"
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "edgekit",
+            "font.family": "sans-serif",
+            "font.size": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": GRAY,
+            "text.color": INK,
+            "axes.labelcolor": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+        }
+    )
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots
+
+
+def _uri(figure: Any) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def removed_per_class(per_class: Mapping[str, Mapping[str, int]]) -> str:
+    """Kept and removed samples of each class, with the removed share."""
+    figure, subplots = _figure(7.2, 0.6 + 0.34 * len(per_class))
+    axes = subplots()
+    names = list(per_class)
+    kept = np.array([per_class[n]["kept"] for n in names])
+    gone = np.array([per_class[n]["dropped"] for n in names])
+    axes.barh(names, kept, color=BLUE, label="kept")
+    axes.barh(names, gone, left=kept, color=ORANGE, label="removed")
+    for row, (before, lost) in enumerate(zip(kept + gone, gone, strict=True)):
+        axes.text(before, row, f" {lost / before:.1%}", va="center", fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel("training samples")
+    axes.set_xlim(right=(kept + gone).max() * 1.12)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    return _uri(figure)
+
+
+def learning_curves(training: Mapping[str, Mapping[str, Any]]) -> str:
+    """Loss and accuracy per epoch of each trained network."""
+    figure, subplots = _figure(7.6, 2.7 * len(training))
+    grid = np.atleast_2d(subplots(len(training), 2))
+    for (left, right), (role, model) in zip(grid, training.items(), strict=True):
+        history = model["history"]
+        epochs = np.arange(1, len(history["loss"]) + 1)
+        for axes, key, label in ((left, "loss", "cross-entropy"), (right, "accuracy", "accuracy")):
+            axes.plot(epochs, history[key], color=GRAY, label="training (augmented, dropout on)")
+            axes.plot(epochs, history[f"val_{key}"], color=BLUE, label="validation")
+            axes.set(xlabel="epoch", ylabel=label, title=f"{role} {model['architecture']}")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        left.legend(frameon=False, fontsize=8)
+    return _uri(figure)
+
+
+def confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """Rows are true classes, columns predicted ones; shade = share of the row."""
+    size = max(3.6, 0.52 * len(classes) + 1.6)
+    figure, subplots = _figure(size, size)
+    axes = subplots()
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if len(classes) <= 20:
+        for i, j in np.ndindex(*matrix.shape):
+            if matrix[i, j]:
+                color = "white" if share[i, j] > 0.55 else INK
+                axes.text(j, i, matrix[i, j], ha="center", va="center", fontsize=8, color=color)
+        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+        axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.spines[:].set_visible(False)
+    return _uri(figure)
+
+
+def reliability_diagram(bins: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Accuracy over mean confidence in equal-mass bins, one line a file; the diagonal is perfect calibration."""
+    figure, subplots = _figure(4.6, 4.4)
+    axes = subplots()
+    axes.plot([0, 1], [0, 1], color=GRAY, linestyle=":", label="perfect")
+    for (name, rows), color in zip(bins.items(), (BLUE, ORANGE, INK), strict=False):
+        axes.plot([r["confidence"] for r in rows], [r["accuracy"] for r in rows], "o-", markersize=4, color=color, label=name)
+    low = min((min(r["confidence"], r["accuracy"]) for rows in bins.values() for r in rows), default=0)
+    axes.set(xlabel="mean confidence", ylabel="accuracy", xlim=(low - 0.03, 1.02), ylim=(low - 0.03, 1.02))
+    axes.legend(frameon=False, fontsize=9)
+    return _uri(figure)

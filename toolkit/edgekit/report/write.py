@@ -1,0 +1,34 @@
+"""report.json -> report.html and card.md, and all three into the run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import IntegrityError
+from edgekit.report import card, html
+from edgekit.report.document import SCHEMA
+from edgekit.store import RunFolder
+from edgekit.types import Report
+
+
+def write(folder: RunFolder, document: dict[str, Any]) -> Report:
+    """Write report.json, report.html and card.md of a run."""
+    folder.write_json("report.json", document)
+    folder.write("report.html", html.render(document, folder.path))
+    folder.write("card.md", card.render(document))
+    return Report(path=folder.path, document=document)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The report.json of a run folder. Raises IntegrityError when there is none, or of another schema."""
+    try:
+        document: dict[str, Any] = json.loads((path / "report.json").read_text())
+    except FileNotFoundError:
+        raise IntegrityError(f"{path} has no report.json: it is no finished run (finish it with `edgekit build --resume`).") from None
+    except (OSError, ValueError) as error:
+        raise IntegrityError(f"{path / 'report.json'} cannot be read: {error}.") from None
+    if document.get("schema") != SCHEMA:
+        raise IntegrityError(f"{path / 'report.json'} has schema {document.get('schema')!r}; this edgekit reads {SCHEMA}.")
+    return document

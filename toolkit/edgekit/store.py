@@ -1,0 +1,244 @@
+"""Files that survive a crash: atomic writes, digests, the run folder and the stage cache."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import DiskFull, IntegrityError, OutputInUse, UsageError
+
+MANIFEST = "manifest.json"
+_LOCK = ".lock"
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling for one value: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn "no space left" under `path` into DiskFull."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"No space left on the disk of {path}: free some (`edgekit cache size`), then --resume.") from None
+        raise
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write `content` so that `path` holds either its old content or all of the new one, whatever happens."""
+    data = content.encode() if isinstance(content, str) else content
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+def copy_atomic(source: Path, path: Path) -> None:
+    """Copy a file with the guarantee of `write_atomic`."""
+    write_atomic(path, source.read_bytes())
+
+
+class RunFolder:
+    """A run folder that one process writes to; manifest.json records the digest of every file in it as it is written."""
+
+    def __init__(self, path: Path, lock: int, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self._lock = lock
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, path: Path, *, resume: bool = False, force: bool = False) -> RunFolder:
+        """Take `path` for a run.
+
+        Raises:
+            OutputInUse: another process writes to it, or it holds files and neither `resume` nor `force` is given, or
+                `force` is given for a folder that is not a run of edgekit (whose files must not be touched).
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except (FileExistsError, NotADirectoryError):
+            raise UsageError(f"--out {path} is not a folder, nor can one be made there.") from None
+        except PermissionError:
+            raise UsageError(f"--out {path} cannot be written to: permission denied.") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise OutputInUse(f"Another edgekit build is writing to {path}; wait for it or choose another --out.") from None
+        try:
+            manifest = cls._prepare(path, resume=resume, force=force)
+        except BaseException:
+            cls._release(path, lock)
+            raise
+        return cls(path, lock, manifest)
+
+    @staticmethod
+    def _prepare(path: Path, *, resume: bool, force: bool) -> dict[str, Any]:
+        present = [entry for entry in path.iterdir() if entry.name != _LOCK]
+        if not present:
+            return {"files": {}}
+        manifest: dict[str, Any] | None = None
+        if (path / MANIFEST).exists():
+            try:
+                manifest = json.loads((path / MANIFEST).read_text())
+            except ValueError:
+                raise IntegrityError(f"{path / MANIFEST} is not valid JSON; restore it or choose another --out.") from None
+        if manifest is None or "edgekit" not in manifest:
+            raise OutputInUse(f"{path} holds files that are not a run of edgekit; choose another --out.")
+        if resume:
+            return manifest
+        if not force:
+            raise OutputInUse(f"{path} holds a run already: continue it with --resume, replace it with --force, or choose another --out.")
+        for name, digest in manifest["files"].items():
+            file = path / name
+            # A file that the user changed since is the user's: it stays.
+            if file.exists() and sha256_file(file) == digest:
+                file.unlink()
+        (path / MANIFEST).unlink()
+        return {"files": {}}
+
+    @staticmethod
+    def _release(path: Path, lock: int) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(path / _LOCK)
+        os.close(lock)
+
+    def close(self) -> None:
+        """Give the folder back; the manifest stays."""
+        self._release(self.path, self._lock)
+
+    def write(self, name: str, content: bytes | str) -> Path:
+        """Write a file of the run and record its digest."""
+        path = self.path / name
+        write_atomic(path, content)
+        self.record(name)
+        return path
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write `value` as indented JSON."""
+        return self.write(name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+
+    def adopt(self, source: Path, name: str) -> Path:
+        """Copy a file (of the stage cache) into the run."""
+        copy_atomic(source, self.path / name)
+        self.record(name)
+        return self.path / name
+
+    def record(self, name: str) -> None:
+        """Put the digest of an existing file of the run into the manifest."""
+        self.manifest["files"][name] = sha256_file(self.path / name)
+        self.save_manifest()
+
+    def save_manifest(self, **facts: Any) -> None:
+        """Write manifest.json with `facts` added."""
+        self.manifest.update(facts)
+        write_atomic(self.path / MANIFEST, json.dumps(self.manifest, indent=2, allow_nan=False, default=str) + "\n")
+
+
+class StageCache:
+    """Results of stages under `root`, found by the digest of everything they depend on."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or cache_root() / "stages"
+
+    def folder(self, stage: str, key: Mapping[str, Any]) -> Path:
+        """Where the result of `stage` under `key` is or would be."""
+        return self.root / stage / hashlib.sha256(canonical_json(key).encode()).hexdigest()[:32]
+
+    def has(self, stage: str, key: Mapping[str, Any]) -> bool:
+        """Whether a complete, undamaged result is there."""
+        folder = self.folder(stage, key)
+        try:
+            files = json.loads((folder / "stage.json").read_text())["files"]
+            return all(sha256_file(folder / name) == digest for name, digest in files.items())
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def run(self, stage: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> tuple[Path, float]:
+        """Return (folder with the stage's files, seconds the work took when it was done).
+
+        `work(folder)` is called only when no complete result exists; it fills a private folder that takes its final name
+        in one step, so a build killed here leaves nothing that a later one could mistake for a result.
+        """
+        folder = self.folder(stage, key)
+        if self.has(stage, key):
+            return folder, float(json.loads((folder / "stage.json").read_text())["seconds"])
+        with disk_errors(self.root):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            private = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
+            try:
+                start = time.perf_counter()
+                work(private)
+                seconds = time.perf_counter() - start
+                files = {p.relative_to(private).as_posix(): sha256_file(p) for p in sorted(private.rglob("*")) if p.is_file()}
+                write_atomic(private / "stage.json", canonical_json({"key": key, "files": files, "seconds": seconds}))
+                if folder.exists():  # damaged, or made by another build meanwhile
+                    shutil.rmtree(folder)
+                os.replace(private, folder)
+            except BaseException:
+                shutil.rmtree(private, ignore_errors=True)
+                raise
+        return folder, seconds
+
+    def size_bytes(self) -> int:
+        """Bytes that the cached results take."""
+        return sum(p.stat().st_size for p in self.root.rglob("*") if p.is_file()) if self.root.exists() else 0
+
+    def clear(self) -> int:
+        """Remove all cached results; returns the bytes freed."""
+        freed = self.size_bytes()
+        shutil.rmtree(self.root, ignore_errors=True)
+        return freed
+
+
+def cache_root() -> Path:
+    """`$XDG_CACHE_HOME/edgekit` (platformdirs elsewhere): stage cache and downloaded data."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("edgekit", appauthor=False))
+
+
+@lru_cache
+def code_digest(*parts: str) -> str:
+    """Digest of the source files of `parts` ("training", "backend.py"), so that changed code never meets old results."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for part in parts:
+        path = package / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,24 @@
+"""The IQR study's teacher: Conv32-Conv64-MaxPool-Dropout.2-Flatten-Dense128-Dropout.5-Dense. 1,199,882 parameters.
+
+Valid padding; 11,992,448 MAC an image at 28x28x1, K=10 (METHODS.md section 7).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgekit.students.blocks import softmax_head
+
+
+def build(keras: Any, input_shape: tuple[int, int, int], classes: int) -> Any:
+    """(N, H, W, C) -> (N, K); images of at least 6x6."""
+    layers = keras.layers
+    image = keras.Input(input_shape, name="image")
+    x = layers.Conv2D(32, 3, activation="relu", name="conv_a")(image)
+    x = layers.Conv2D(64, 3, activation="relu", name="conv_b")(x)
+    x = layers.MaxPooling2D(2, name="pool")(x)
+    x = layers.Dropout(0.2, name="dropout_a")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(128, activation="relu", name="dense")(x)
+    x = layers.Dropout(0.5, name="dropout_b")(x)
+    return keras.Model(image, softmax_head(keras, x, classes), name="cnn32_64")

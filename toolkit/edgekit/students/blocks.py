@@ -1,0 +1,34 @@
+"""Blocks that networks share. Only Conv -> BatchNorm -> ReLU patterns, which the converter folds into one int8 operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def conv_bn(keras: Any, x: Any, filters: int, kernel: int, *, name: str, relu: bool = True) -> Any:
+    """Convolution without bias, batch normalization, and ReLU unless `relu` is False. (N, H, W, C) -> (N, H, W, filters)."""
+    x = keras.layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def residual(keras: Any, x: Any, filters: int, *, name: str) -> Any:
+    """Two 3x3 convolutions at half the resolution with a pooled 1x1 shortcut (He et al. 2015, arXiv 1512.03385, fig. 2).
+
+    The shortcut pools before its 1x1 convolution (a strided one would drop three of four pixels).
+    (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), filters).
+    """
+    layers = keras.layers
+    shortcut = layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
+    shortcut = conv_bn(keras, shortcut, filters, 1, name=f"{name}_shortcut", relu=False)
+    x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False, name=f"{name}_a_conv")(x)
+    x = layers.BatchNormalization(name=f"{name}_a_bn")(x)
+    x = layers.ReLU(name=f"{name}_a_relu")(x)
+    x = conv_bn(keras, x, filters, 3, name=f"{name}_b", relu=False)
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, shortcut]))
+
+
+def softmax_head(keras: Any, x: Any, classes: int) -> Any:
+    """Dense logits, then a separate Softmax layer, so that the logits can be reached by name. (N, D) -> (N, K)."""
+    logits = keras.layers.Dense(classes, name="logits")(x)
+    return keras.layers.Softmax(name="probabilities")(logits)

@@ -1,0 +1,41 @@
+"""The one doorway to TensorFlow, tf_keras and tfmot, for compression and export only.
+
+tfmot knows only Keras 2 (tf_keras): TF_USE_LEGACY_KERAS must be set before TensorFlow is imported, which edgekit.backend does
+too, so that either may come first.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+from edgekit.quiet import quiet_stderr
+
+
+def tensorflow() -> Any:
+    """TensorFlow, quiet."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    with quiet_stderr():
+        import tensorflow
+
+    tensorflow.get_logger().setLevel("ERROR")
+    return tensorflow
+
+
+def tf_keras() -> Any:
+    """Keras 2, the twin that tfmot works on."""
+    tensorflow()
+    import tf_keras
+
+    return tf_keras
+
+
+def tfmot() -> Any:
+    """tensorflow-model-optimization; needs `distutils`, which setuptools gives on Python 3.12 and later."""
+    tensorflow()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tensorflow_model_optimization
+    return tensorflow_model_optimization
