@@ -6,7 +6,6 @@ import os
 import sys
 from typing import Any
 
-from edgekit import registry
 from edgekit.errors import TrainingError
 from edgekit.quiet import quiet_stderr
 
@@ -15,10 +14,8 @@ def load(backend: str = "tensorflow") -> Any:
     """Import Keras 3 on `backend` ("tensorflow" or "jax") and return the module.
 
     Raises:
-        UnknownName, MissingExtra: the backend is not offered or not installed.
         TrainingError: this process already runs Keras on another backend.
     """
-    registry.check("backends", backend)
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,7 +25,9 @@ def load(backend: str = "tensorflow") -> Any:
         import keras
 
     if keras.backend.backend() != backend:
-        raise TrainingError(f"Keras already runs on {keras.backend.backend()} in this process; {backend} needs its own.")
+        raise TrainingError(
+            f"Keras already runs on {keras.backend.backend()} in this process; {backend} needs its own."
+        )
     return keras
 
 

@@ -103,10 +103,12 @@ class _Build:
         teacher = self._teacher(dataset) if registry.CURATIONS[recipe.curation.method].needs == "teacher" else None
         selection = self._curate(dataset, teacher)
         if until == "curate":
-            return self._stop(until)
+            self._stop(until)
+            return None
         student, model_path = self._student(dataset, selection)
         if until == "train":
-            return self._stop(until)
+            self._stop(until)
+            return None
         kept = take(dataset.train, np.flatnonzero(np.isin(dataset.train.ids, selection.kept)))
         artifacts, parity = self._export(dataset, kept, selection, student, model_path)
         evaluations = self._evaluate(dataset, artifacts)
@@ -232,7 +234,9 @@ class _Build:
     def _export(
         self, dataset: Dataset, kept: Any, selection: Selection, student: TrainedModel, model_path: Path
     ) -> tuple[list[Artifact], dict[str, Any]]:
-        recipe, artifacts, parity = self.recipe, [], {}
+        recipe = self.recipe
+        artifacts: list[Artifact] = []
+        parity: dict[str, Any] = {}
         for precision in dict.fromkeys(("float32", recipe.quantization.precision)):
             key: dict[str, Any] = {
                 "model": self.model_key,
@@ -268,9 +272,13 @@ class _Build:
                     stem = f"evaluation/{artifact.name}" + ("" if name == "test" else f".{name}")
                     found, predictions = evaluate(artifact, split, name, self.folder.path / f"{stem}.predictions.npz")
                     self.folder.write(f"{stem}.predictions.npz", predictions)
-                    self.folder.write_json(f"{stem}.json", dataclasses.asdict(found) | {"predictions": f"{stem}.predictions.npz"})
+                    self.folder.write_json(
+                        f"{stem}.json", dataclasses.asdict(found) | {"predictions": f"{stem}.predictions.npz"}
+                    )
                     evaluations.append(found)
-                self.reporter.note(f"{artifact.name}: test accuracy {found.accuracy:.4f}, AURC {found.aurc:.4f}, ECE {found.ece:.4f}")
+                self.reporter.note(
+                    f"{artifact.name}: test accuracy {found.accuracy:.4f}, AURC {found.aurc:.4f}, ECE {found.ece:.4f}"
+                )
         return evaluations
 
     def _bench(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> list[Measurement]:
@@ -284,7 +292,9 @@ class _Build:
                 self.folder.write_json(f"bench/{slug(target)}.json", {"target": target, "measurements": rows})
             for row in measurements:
                 if not row.valid:
-                    self.reporter.warn(f"{row.artifact} at {row.threads} threads: latency not valid: {row.invalid_reason}")
+                    self.reporter.warn(
+                        f"{row.artifact} at {row.threads} threads: latency not valid: {row.invalid_reason}"
+                    )
         return measurements
 
     def _control(self, selection: Selection) -> Path:
@@ -295,7 +305,9 @@ class _Build:
         changed["curation"] |= {"method": "random", "budget": max(1, len(selection.dropped))}
         changed |= {"control": False, "gates": (), "max_drop": None, "bench": changed["bench"] | {"targets": ()}}
         with self._timed("control", f"Control: {len(selection.dropped):,} samples dropped at random"):
-            build(Recipe.model_validate(changed), path, resume=(path / "manifest.json").exists(), reporter=self.reporter)
+            build(
+                Recipe.model_validate(changed), path, resume=(path / "manifest.json").exists(), reporter=self.reporter
+            )
         return path
 
     def _compare(self, artifacts: Sequence[Artifact], control: Path | None) -> list[dict[str, Any]]:
@@ -309,7 +321,9 @@ class _Build:
                                 "model_float32.tflite", predictions(root, "model_float32.tflite")))  # fmt: skip
         if control is not None:
             rows.extend(
-                compare("curation", a.name, predictions(root, a.name), f"control/{a.name}", predictions(control, a.name))
+                compare(
+                    "curation", a.name, predictions(root, a.name), f"control/{a.name}", predictions(control, a.name)
+                )
                 for a in artifacts
                 if a.format == "tflite"
             )
@@ -321,7 +335,8 @@ class _Build:
         shipped = exporting.shipped(artifacts)
         on_val = {row.artifact: row for row in evaluations if row.split == "val"}
         found = dataclasses.asdict(on_val[shipped.name]) | dataclasses.asdict(shipped)
-        found |= {"p50_ms": row.p50_ms for row in measurements if row.artifact == shipped.name and row.threads == 1}
+        single = [row.p50_ms for row in measurements if row.artifact == shipped.name and row.threads == 1]
+        found |= {"p50_ms": single[0] if single else float("nan")}
         drop = 100 * (on_val["model_float32.tflite"].accuracy - on_val[shipped.name].accuracy)
         return gates.check(self.recipe.gates, self.recipe.max_drop, found, "val", drop)
 

@@ -78,7 +78,9 @@ class CurationSection(_Section):
     @model_validator(mode="after")
     def _budget_where_needed(self) -> CurationSection:
         if self.method == "random" and self.budget is None:
-            raise ValueError("'random' needs budget (--budget): how many samples to drop, as a count or a share below 1")
+            raise ValueError(
+                "'random' needs budget (--budget): how many samples to drop, as a count or a share below 1"
+            )
         if self.method != "random" and self.budget is not None:
             raise ValueError(f"{self.method!r} finds its own number of samples to drop and takes no budget")
         return self
@@ -178,7 +180,9 @@ def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise RecipeError(f"--set {setting!r} is not of the form section.key=value, for example training.epochs=20.")
+            raise RecipeError(
+                f"--set {setting!r} is not of the form section.key=value, for example training.epochs=20."
+            )
         try:
             _put(merged, key, yaml.safe_load(text))
         except yaml.YAMLError:
@@ -234,7 +238,11 @@ def _explain(problem: Mapping[str, Any]) -> str:
         close = difflib.get_close_matches(where, known, n=1, cutoff=0.6)
         return f"Unknown recipe key {where!r}." + (f" Did you mean {close[0]!r}?" if close else "")
     message = str(problem["msg"]).removeprefix("Value error, ")
-    found = "" if problem["type"] == "value_error" or isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
+    found = (
+        ""
+        if problem["type"] == "value_error" or isinstance(problem["input"], dict)
+        else f" (found {problem['input']!r})"
+    )
     return f"Recipe {where + ': ' if where else ''}{message}{found}."
 
 

@@ -44,14 +44,17 @@ TEACHERS: Mapping[str, Entry] = {
 CURATIONS: Mapping[str, Entry] = {
     "none": Entry("edgekit.curation.methods.none:decide", "keep every sample"),
     "iqr": Entry(
-        "edgekit.curation.methods.iqr:decide", "drop samples beyond Tukey's fences of the teacher's loss", needs="teacher"
+        "edgekit.curation.methods.iqr:decide",
+        "drop samples beyond Tukey's fences of the teacher's loss",
+        needs="teacher",
     ),
     "random": Entry("edgekit.curation.methods.random:decide", "drop --budget samples at random: the control"),
 }
 
 SOURCES: Mapping[str, Entry] = {
     "fashion-mnist-mini": Entry(
-        "edgekit.data.sources.fashion_mnist_mini:read", "10,000 + 2,000 real images that ship with edgekit (the default)"
+        "edgekit.data.sources.fashion_mnist_mini:read",
+        "10,000 + 2,000 real images that ship with edgekit (the default)",
     ),
     "fashion-mnist": Entry("edgekit.data.sources.fashion_mnist:read", "60,000 + 10,000 images, fetched when missing"),
     "mnist": Entry("edgekit.data.sources.mnist:read", "60,000 + 10,000 handwritten digits, fetched when missing"),

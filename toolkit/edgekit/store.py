@@ -43,7 +43,9 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"No space left on the disk of {path}: free some (`edgekit cache size`), then --resume.") from None
+            raise DiskFull(
+                f"No space left on the disk of {path}: free some (`edgekit cache size`), then --resume."
+            ) from None
         raise
 
 
@@ -58,11 +60,11 @@ def write_atomic(path: Path, content: bytes | str) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                Path(temporary).unlink()
             raise
 
 
@@ -98,7 +100,9 @@ class RunFolder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            raise OutputInUse(f"Another edgekit build is writing to {path}; wait for it or choose another --out.") from None
+            raise OutputInUse(
+                f"Another edgekit build is writing to {path}; wait for it or choose another --out."
+            ) from None
         try:
             manifest = cls._prepare(path, resume=resume, force=force)
         except BaseException:
@@ -116,13 +120,17 @@ class RunFolder:
             try:
                 manifest = json.loads((path / MANIFEST).read_text())
             except ValueError:
-                raise IntegrityError(f"{path / MANIFEST} is not valid JSON; restore it or choose another --out.") from None
+                raise IntegrityError(
+                    f"{path / MANIFEST} is not valid JSON; restore it or choose another --out."
+                ) from None
         if manifest is None or "edgekit" not in manifest:
             raise OutputInUse(f"{path} holds files that are not a run of edgekit; choose another --out.")
         if resume:
             return manifest
         if not force:
-            raise OutputInUse(f"{path} holds a run already: continue it with --resume, replace it with --force, or choose another --out.")
+            raise OutputInUse(
+                f"{path} holds a run already: continue it with --resume, replace it with --force, or choose another --out."
+            )
         for name, digest in manifest["files"].items():
             file = path / name
             # A file that the user changed since is the user's: it stays.
@@ -134,7 +142,7 @@ class RunFolder:
     @staticmethod
     def _release(path: Path, lock: int) -> None:
         with contextlib.suppress(OSError):
-            os.unlink(path / _LOCK)
+            (path / _LOCK).unlink()
         os.close(lock)
 
     def close(self) -> None:
@@ -162,6 +170,14 @@ class RunFolder:
         """Put the digest of an existing file of the run into the manifest."""
         self.manifest["files"][name] = sha256_file(self.path / name)
         self.save_manifest()
+
+    def verify(self, ignoring: tuple[str, ...] = ()) -> None:
+        """Check every recorded file but those in `ignoring`. Raises IntegrityError naming the first that differs."""
+        for name, digest in self.manifest["files"].items():
+            path = self.path / name
+            if name not in ignoring and (not path.exists() or sha256_file(path) != digest):
+                what = "was changed" if path.exists() else "is missing"
+                raise IntegrityError(f"{path} {what} since the run wrote it; restore it, or build again with --force.")
 
     def save_manifest(self, **facts: Any) -> None:
         """Write manifest.json with `facts` added."""
@@ -204,11 +220,13 @@ class StageCache:
                 start = time.perf_counter()
                 work(private)
                 seconds = time.perf_counter() - start
-                files = {p.relative_to(private).as_posix(): sha256_file(p) for p in sorted(private.rglob("*")) if p.is_file()}
+                files = {
+                    p.relative_to(private).as_posix(): sha256_file(p) for p in sorted(private.rglob("*")) if p.is_file()
+                }
                 write_atomic(private / "stage.json", canonical_json({"key": key, "files": files, "seconds": seconds}))
                 if folder.exists():  # damaged, or made by another build meanwhile
                     shutil.rmtree(folder)
-                os.replace(private, folder)
+                private.replace(folder)
             except BaseException:
                 shutil.rmtree(private, ignore_errors=True)
                 raise

@@ -285,7 +285,9 @@ class CurationMethod(Protocol):
     budget: a count (>= 1) or a share (< 1) of samples to drop, for methods that take one.
     """
 
-    def __call__(self, signals: Signals, /, *, budget: float | None, seed: int, params: Mapping[str, Any]) -> Decision: ...
+    def __call__(
+        self, signals: Signals, /, *, budget: float | None, seed: int, params: Mapping[str, Any]
+    ) -> Decision: ...
 
 
 class Student(Protocol):

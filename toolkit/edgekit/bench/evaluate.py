@@ -17,8 +17,9 @@ from edgekit.types import Artifact, Evaluation, Split
 
 def predict(artifact: Artifact, x: NDArray[Any]) -> NDArray[np.float32]:
     """(N, H, W, C) images -> (N, K) float32 probabilities by the artifact's own runtime."""
-    runtime = onnxrt if artifact.format == "onnx" else litert
-    return runtime.probabilities(artifact.path, x)
+    if artifact.format == "onnx":
+        return onnxrt.probabilities(artifact.path, x)
+    return litert.probabilities(artifact.path, x)
 
 
 def evaluate(artifact: Artifact, split: Split, split_name: str, predictions: Path) -> tuple[Evaluation, bytes]:

@@ -67,7 +67,9 @@ def run(path: Path, x: NDArray[Any], *, batch: int = BATCH, threads: int | None 
         return np.concatenate([block for blocks in pool.map(work, shares) for block in blocks])
 
 
-def probabilities(path: Path, x: NDArray[Any], *, batch: int = BATCH, threads: int | None = None) -> NDArray[np.float32]:
+def probabilities(
+    path: Path, x: NDArray[Any], *, batch: int = BATCH, threads: int | None = None
+) -> NDArray[np.float32]:
     """`run`, dequantized: (N, K) float32."""
     _, (output, *_) = describe(path)
     return dequantize(run(path, x, batch=batch, threads=threads), output)
@@ -95,7 +97,11 @@ def sparsity(path: Path) -> float:
 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-    types = {schema.TensorType.INT8: np.int8, schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
+    types = {
+        schema.TensorType.INT8: np.int8,
+        schema.TensorType.FLOAT32: np.float32,
+        schema.TensorType.FLOAT16: np.float16,
+    }
     zeros = total = 0
     for graph in model.subgraphs:
         made_by = {output: op for op in graph.operators for output in op.outputs}

@@ -27,7 +27,9 @@ def sparsity(model: Any) -> float:
     return float(sum((k == 0).sum() for k in kernels) / sum(k.size for k in kernels)) if kernels else 0.0
 
 
-def prune(model: Any, train: Split, section: PruningSection, *, batch_size: int, seed: int, reporter: Reporter) -> list[float]:
+def prune(
+    model: Any, train: Split, section: PruningSection, *, batch_size: int, seed: int, reporter: Reporter
+) -> list[float]:
     """Prune `model` (Keras 3, ends in "logits" and Softmax) in place to `section.sparsity`; returns the loss per epoch.
 
     Raises:
@@ -73,5 +75,7 @@ def prune(model: Any, train: Split, section: PruningSection, *, batch_size: int,
     copy_weights(tfmot.sparsity.keras.strip_pruning(wrapped), model)
     reached = sparsity(model)
     if reached < section.sparsity - 0.02:
-        raise TrainingError(f"Pruning reached {reached:.1%} zeros instead of {section.sparsity:.1%}; raise pruning.epochs.")
+        raise TrainingError(
+            f"Pruning reached {reached:.1%} zeros instead of {section.sparsity:.1%}; raise pruning.epochs."
+        )
     return losses

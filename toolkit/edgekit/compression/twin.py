@@ -19,7 +19,15 @@ _CONV = ("filters", "kernel_size", "strides", "padding", "dilation_rate", "group
 _POOL = ("pool_size", "strides", "padding")
 _LAYERS: dict[str, tuple[str, ...]] = {
     "Conv2D": _CONV,
-    "DepthwiseConv2D": ("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate", "activation", "use_bias"),
+    "DepthwiseConv2D": (
+        "kernel_size",
+        "strides",
+        "padding",
+        "depth_multiplier",
+        "dilation_rate",
+        "activation",
+        "use_bias",
+    ),
     "Dense": ("units", "activation", "use_bias"),
     "BatchNormalization": ("axis", "momentum", "epsilon", "center", "scale"),
     "ReLU": ("max_value", "negative_slope", "threshold"),
@@ -59,7 +67,9 @@ def twin(model: Any) -> Any:
             built[id(layer.output)] = keras2.Input(layer.batch_shape[1:], name=layer.name)
             continue
         if kind not in _LAYERS:
-            raise ExportError(f"Layer {layer.name!r} ({kind}) has no tf_keras twin, which pruning needs; train without --prune.")
+            raise ExportError(
+                f"Layer {layer.name!r} ({kind}) has no tf_keras twin, which pruning needs; train without --prune."
+            )
         config = {key: value for key, value in layer.get_config().items() if key in (*_LAYERS[kind], *_COMMON)}
         config["dtype"] = layer.dtype_policy.compute_dtype
         copy = getattr(keras2.layers, kind)(**config)
@@ -88,4 +98,6 @@ def _same_outputs(model: Any, copy: Any) -> None:
     x = np.random.default_rng(0).random((8, *shape), dtype=np.float32)
     difference = float(np.abs(np.asarray(model(x, training=False)) - np.asarray(copy(x, training=False))).max())
     if difference > _TOLERANCE:
-        raise ExportError(f"The tf_keras twin of {model.name!r} differs from it by {difference:.2g} (allowed {_TOLERANCE:g}).")
+        raise ExportError(
+            f"The tf_keras twin of {model.name!r} differs from it by {difference:.2g} (allowed {_TOLERANCE:g})."
+        )

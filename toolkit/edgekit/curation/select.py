@@ -38,7 +38,9 @@ def select(
     before = np.bincount(train.y, minlength=len(dataset.classes))
     kept = np.bincount(train.y[keep], minlength=len(dataset.classes))
     if (lost := np.flatnonzero(kept == 0)).size:
-        raise DataError(f"{method!r} would drop every sample of {dataset.classes[lost[0]]!r}; nothing can learn that class.")
+        raise DataError(
+            f"{method!r} would drop every sample of {dataset.classes[lost[0]]!r}; nothing can learn that class."
+        )
     lines = selection_lines(train, decision)
     selection = Selection(
         method=method,

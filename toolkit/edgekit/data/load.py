@@ -64,10 +64,14 @@ def _read(spec: str) -> RawData:
             source = "idx"
         elif path.is_file():
             if path.suffix != ".npz":
-                raise DataError(f"{spec} is not a data set that edgekit reads: expected a folder with IDX files or a .npz file.")
+                raise DataError(
+                    f"{spec} is not a data set that edgekit reads: expected a folder with IDX files or a .npz file."
+                )
             source = "npz"
         elif "/" in spec or path.suffix:
-            raise DataError(f"{spec} does not exist: expected a folder with IDX files, a .npz file or a named data set.")
+            raise DataError(
+                f"{spec} does not exist: expected a folder with IDX files, a .npz file or a named data set."
+            )
         else:
             raise UnknownName("data set", spec, [name for name in registry.SOURCES if name not in _PATH_SOURCES])
         spec = str(path)
@@ -87,10 +91,14 @@ def _check(raw: RawData) -> None:
         if split.x.shape[1:] != shape:
             raise DataError(f"{raw.name}: {name} images are {split.x.shape[1:]}, but train images are {shape}.")
         if split.y.min() < 0 or split.y.max() >= classes:
-            raise DataError(f"{raw.name}: {name} labels run from {split.y.min()} to {split.y.max()}; expected 0 to {classes - 1}.")
+            raise DataError(
+                f"{raw.name}: {name} labels run from {split.y.min()} to {split.y.max()}; expected 0 to {classes - 1}."
+            )
     if classes < 2:
         raise DataError(f"{raw.name} has {classes} class; a classifier needs at least 2.")
     empty = np.flatnonzero(np.bincount(raw.train.y, minlength=classes) == 0)
     if empty.size:
         names = ", ".join(f"{raw.classes[k]!r} (label {k})" for k in empty[:5])
-        raise DataError(f"{raw.name}: no training sample of {names}; every class needs some, or remove it from the classes.")
+        raise DataError(
+            f"{raw.name}: no training sample of {names}; every class needs some, or remove it from the classes."
+        )

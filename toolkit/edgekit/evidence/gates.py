@@ -15,7 +15,7 @@ _FORM = re.compile(r"\s*([a-z0-9_]+)\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*")
 
 
 def parse(demand: str) -> tuple[str, str, float]:
-    """"accuracy>=0.92" -> ("accuracy", ">=", 0.92).
+    """ "accuracy>=0.92" -> ("accuracy", ">=", 0.92).
 
     Raises:
         RecipeError: it is not of the form metric>=number.
@@ -27,13 +27,17 @@ def parse(demand: str) -> tuple[str, str, float]:
             raise ValueError
         limit = float(match[3])
     except ValueError:
-        raise RecipeError(f"--gate {demand!r} is not of the form metric>=number, for example 'accuracy>=0.92'.") from None
+        raise RecipeError(
+            f"--gate {demand!r} is not of the form metric>=number, for example 'accuracy>=0.92'."
+        ) from None
     if match[1] not in METRICS:
         raise UnknownName("gate metric", match[1], METRICS)
     return match[1], match[2], limit
 
 
-def check(demands: tuple[str, ...], max_drop: float | None, found: Mapping[str, float], where: str, drop: float) -> list[Gate]:
+def check(
+    demands: tuple[str, ...], max_drop: float | None, found: Mapping[str, float], where: str, drop: float
+) -> list[Gate]:
     """Hold each demand against what was found.
 
     Args:

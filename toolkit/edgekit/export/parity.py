@@ -24,10 +24,13 @@ def centered_logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """(N, K) probabilities -> (N, K) logits with mean 0 over the classes that did not underflow; NaN for those that did."""
     p = probabilities.astype(np.float64)
     logits = np.log(np.where(p > _UNDERFLOW, p, np.nan))
-    return logits - np.nanmean(logits, axis=1, keepdims=True)
+    centered: NDArray[np.float64] = logits - np.nanmean(logits, axis=1, keepdims=True)
+    return centered
 
 
-def float_parity(model_probabilities: NDArray[np.float32], tflite: Path, onnx: Path, x: NDArray[Any]) -> Mapping[str, Any]:
+def float_parity(
+    model_probabilities: NDArray[np.float32], tflite: Path, onnx: Path, x: NDArray[Any]
+) -> Mapping[str, Any]:
     """Compare Keras, float .tflite and ONNX on the same images.
 
     Args:
@@ -42,12 +45,19 @@ def float_parity(model_probabilities: NDArray[np.float32], tflite: Path, onnx: P
     """
     lite, other = litert.probabilities(tflite, x), onnxrt.probabilities(onnx, x)
     expected, found = centered_logits(model_probabilities), centered_logits(lite)
-    difference, allowed = float(np.nanmax(np.abs(expected - found))), LOGIT_TOLERANCE * float(np.nanmax(np.abs(expected)))
+    difference, allowed = (
+        float(np.nanmax(np.abs(expected - found))),
+        LOGIT_TOLERANCE * float(np.nanmax(np.abs(expected))),
+    )
     agreement = float((lite.argmax(axis=1) == other.argmax(axis=1)).mean())
     if not difference <= allowed:
-        raise GateNotMet(f"{tflite.name} differs from the Keras model by {difference:.3g} in a logit (allowed {allowed:.3g}).")
+        raise GateNotMet(
+            f"{tflite.name} differs from the Keras model by {difference:.3g} in a logit (allowed {allowed:.3g})."
+        )
     if agreement < 1:
-        raise GateNotMet(f"{onnx.name} and {tflite.name} disagree on {1 - agreement:.2%} of {len(x)} images (allowed: none).")
+        raise GateNotMet(
+            f"{onnx.name} and {tflite.name} disagree on {1 - agreement:.2%} of {len(x)} images (allowed: none)."
+        )
     return {
         "samples": len(x),
         "max_logit_difference": difference,

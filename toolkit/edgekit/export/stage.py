@@ -57,7 +57,9 @@ def run(recipe: Recipe, precision: str, dataset: Dataset, kept: Split, model_pat
 
 def parity_samples(dataset: Dataset) -> NDArray[Any]:
     """512 real images that are not test: val, cal, then train."""
-    return np.concatenate([split.x[:_PARITY_SAMPLES] for split in (dataset.val, dataset.cal, dataset.train)])[:_PARITY_SAMPLES]
+    return np.concatenate([split.x[:_PARITY_SAMPLES] for split in (dataset.val, dataset.cal, dataset.train)])[
+        :_PARITY_SAMPLES
+    ]
 
 
 def artifact(path: Path, precision: str, model: TrainedModel, facts: Mapping[str, Any]) -> Artifact:

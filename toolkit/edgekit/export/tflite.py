@@ -67,5 +67,3 @@ def calibration_index(labels: NDArray[np.int64], count: int, seed: int) -> NDArr
     pools = [rng.permutation(np.flatnonzero(labels == k)) for k in np.unique(labels)]
     rounds = [pool[depth] for depth in range(max(map(len, pools))) for pool in pools if depth < len(pool)]
     return np.sort(np.array(rounds[:count], np.int64))
-
-

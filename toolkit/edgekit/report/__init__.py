@@ -2,6 +2,6 @@
 
 from edgekit.report.document import assemble
 from edgekit.report.environment import environment, framework_versions
-from edgekit.report.write import read, write
+from edgekit.report.write import read, rebuild, write
 
-__all__ = ["assemble", "environment", "framework_versions", "read", "write"]
+__all__ = ["assemble", "environment", "framework_versions", "read", "rebuild", "write"]

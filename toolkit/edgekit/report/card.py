@@ -25,7 +25,9 @@ def render(document: Mapping[str, Any]) -> str:
     ]
     for each in rows:
         test = each["test"]
-        latency = ", ".join(f"{m['p50_ms']:.3f} ({m['threads']})" + ("" if m["valid"] else " not valid") for m in each["latencies"])
+        latency = ", ".join(
+            f"{m['p50_ms']:.3f} ({m['threads']})" + ("" if m["valid"] else " not valid") for m in each["latencies"]
+        )
         lines.append(
             f"| {each['name']} | {each['size_bytes']:,} | {each['gzip_bytes']:,} | {test['accuracy']:.4f} | {test['nll']:.4f} | "
             f"{test['ece']:.4f} | {test['aurc']:.4f} | {test['augrc']:.4f} | {latency or 'not measured'} |"
@@ -53,7 +55,10 @@ def render(document: Mapping[str, Any]) -> str:
         + (f" Next: {document['verdict']['next']}." if document["verdict"]["next"] else ""),
         "",
     ]
-    lines += [f"- {c['files']}; {c['accuracy_a']:.4f} against {c['accuracy_b']:.4f}, n = {c['n']:,}" for c in document["comparisons"]]
+    lines += [
+        f"- {c['files']}; {c['accuracy_a']:.4f} against {c['accuracy_b']:.4f}, n = {c['n']:,}"
+        for c in document["comparisons"]
+    ]
     lines += [
         "",
         "## Limits",

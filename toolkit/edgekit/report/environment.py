@@ -39,7 +39,10 @@ def versions(*packages: str) -> dict[str, str]:
 
 def framework_versions(backend: str) -> dict[str, str]:
     """The versions that decide what training with `backend`, or a conversion, comes to."""
-    return {"backend": backend, **versions("keras", backend, "numpy", *(("tf2onnx",) if backend == "tensorflow" else ()))}
+    return {
+        "backend": backend,
+        **versions("keras", backend, "numpy", *(("tf2onnx",) if backend == "tensorflow" else ())),
+    }
 
 
 def environment() -> dict[str, Any]:

@@ -17,7 +17,7 @@ _PER_CLASS = 8
 def collect(dataset: Dataset, selection: Selection) -> bytes:
     """The bytes of curation/gallery.npz: per class the removed samples with the lowest scores, at most eight."""
     train = dataset.train
-    rows = [i for i in np.flatnonzero(np.isin(train.ids, list(selection.dropped)))]
+    rows = np.flatnonzero(np.isin(train.ids, list(selection.dropped))).tolist()
     rows.sort(key=lambda i: selection.dropped[str(train.ids[i])].score)
     chosen = [i for k in range(len(dataset.classes)) for i in [r for r in rows if train.y[r] == k][:_PER_CLASS]]
     buffer = io.BytesIO()

@@ -103,7 +103,9 @@ def reliability_diagram(bins: Mapping[str, Sequence[Mapping[str, float]]]) -> st
     axes = subplots()
     axes.plot([0, 1], [0, 1], color=GRAY, linestyle=":", label="perfect")
     for (name, rows), color in zip(bins.items(), (BLUE, ORANGE, INK), strict=False):
-        axes.plot([r["confidence"] for r in rows], [r["accuracy"] for r in rows], "o-", markersize=4, color=color, label=name)
+        axes.plot(
+            [r["confidence"] for r in rows], [r["accuracy"] for r in rows], "o-", markersize=4, color=color, label=name
+        )
     low = min((min(r["confidence"], r["accuracy"]) for rows in bins.values() for r in rows), default=0)
     axes.set(xlabel="mean confidence", ylabel="accuracy", xlim=(low - 0.03, 1.02), ylim=(low - 0.03, 1.02))
     axes.legend(frameon=False, fontsize=9)

@@ -21,14 +21,33 @@ def write(folder: RunFolder, document: dict[str, Any]) -> Report:
     return Report(path=folder.path, document=document)
 
 
+def rebuild(path: Path) -> Report:
+    """Write report.html and card.md of a finished run again, from report.json and the run's files.
+
+    Raises:
+        IntegrityError: a file of the run is missing or is not what the manifest recorded.
+    """
+    document = read(path)
+    folder = RunFolder.open(path, resume=True)
+    try:
+        folder.verify(ignoring=("report.html", "card.md"))
+        return write(folder, document)
+    finally:
+        folder.close()
+
+
 def read(path: Path) -> dict[str, Any]:
     """The report.json of a run folder. Raises IntegrityError when there is none, or of another schema."""
     try:
         document: dict[str, Any] = json.loads((path / "report.json").read_text())
     except FileNotFoundError:
-        raise IntegrityError(f"{path} has no report.json: it is no finished run (finish it with `edgekit build --resume`).") from None
+        raise IntegrityError(
+            f"{path} has no report.json: it is no finished run (finish it with `edgekit build --resume`)."
+        ) from None
     except (OSError, ValueError) as error:
         raise IntegrityError(f"{path / 'report.json'} cannot be read: {error}.") from None
     if document.get("schema") != SCHEMA:
-        raise IntegrityError(f"{path / 'report.json'} has schema {document.get('schema')!r}; this edgekit reads {SCHEMA}.")
+        raise IntegrityError(
+            f"{path / 'report.json'} has schema {document.get('schema')!r}; this edgekit reads {SCHEMA}."
+        )
     return document

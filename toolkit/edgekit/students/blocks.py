@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+# A run of a few hundred steps must be enough for the moving statistics: 0.99 (the default) needs thousands.
+_MOMENTUM = 0.9
+
 
 def conv_bn(keras: Any, x: Any, filters: int, kernel: int, *, name: str, relu: bool = True) -> Any:
     """Convolution without bias, batch normalization, and ReLU unless `relu` is False. (N, H, W, C) -> (N, H, W, filters)."""
     x = keras.layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+    x = keras.layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
@@ -22,7 +25,7 @@ def residual(keras: Any, x: Any, filters: int, *, name: str) -> Any:
     shortcut = layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
     shortcut = conv_bn(keras, shortcut, filters, 1, name=f"{name}_shortcut", relu=False)
     x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False, name=f"{name}_a_conv")(x)
-    x = layers.BatchNormalization(name=f"{name}_a_bn")(x)
+    x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_a_bn")(x)
     x = layers.ReLU(name=f"{name}_a_relu")(x)
     x = conv_bn(keras, x, filters, 3, name=f"{name}_b", relu=False)
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, shortcut]))

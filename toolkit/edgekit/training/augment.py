@@ -1,6 +1,6 @@
 """Label-preserving augmentation of a batch, in NumPy: cheap beside a training step and equal on every backend.
 
-"shift" moves an image by up to one fourteenth of its side (2 pixels at 28); "shift-flip" also mirrors half of them.
+"shift" moves an image by up to one 28th of its side (1 pixel at 28); "shift-flip" also mirrors half of them.
 "auto" mirrors only where the data says that a mirrored image keeps its label (clothes do, digits do not).
 """
 
@@ -30,7 +30,7 @@ def augmentation(name: str) -> Augment:
 
 def _shift(x: NDArray[Any], rng: np.random.Generator, *, flip: bool) -> NDArray[Any]:
     count, height, width, _ = x.shape
-    down, right = max(1, height // 14), max(1, width // 14)
+    down, right = max(1, height // 28), max(1, width // 28)
     padded = np.pad(x, ((0, 0), (down, down), (right, right), (0, 0)), mode="edge")
     rows = np.arange(height) + rng.integers(0, 2 * down + 1, (count, 1))
     columns = np.arange(width) + rng.integers(0, 2 * right + 1, (count, 1))

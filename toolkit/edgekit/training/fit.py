@@ -76,7 +76,14 @@ def fit(
     smooth = section.label_smoothing > 0
     watch = _watch(keras, reporter, per_epoch, section.epochs, schedule)
     history = logits.fit(
-        _batches(train, batch_indices(len(train), section.batch_size, total, seed), augmentation(augment), seed, classes, smooth),
+        _batches(
+            train,
+            batch_indices(len(train), section.batch_size, total, seed),
+            augmentation(augment),
+            seed,
+            classes,
+            smooth,
+        ),
         epochs=section.epochs,
         steps_per_epoch=per_epoch,
         validation_data=(to_float(val.x), np.eye(classes, dtype=np.float32)[val.y] if smooth else val.y),
@@ -128,7 +135,7 @@ def _divisor(number: int, most: int) -> int:
 
 
 def _watch(keras: Any, reporter: Reporter, per_epoch: int, epochs: int, schedule: Any) -> Any:
-    class Watch(keras.callbacks.Callback):  # type: ignore[misc, name-defined]  # the base class is known at run time only
+    class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # the base class is known at run time only
         """Tells the reporter how far training is, and stops it when the loss is lost."""
 
         def __init__(self) -> None:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,9 @@ def run(role: Role, recipe: Recipe, dataset: Dataset, kept: NDArray[np.str_], fo
         _in_own_process(role, recipe, dataset, kept, folder, reporter)
 
 
-def train(role: Role, recipe: Recipe, dataset: Dataset, kept: NDArray[np.str_], folder: Path, reporter: Reporter) -> None:
+def train(
+    role: Role, recipe: Recipe, dataset: Dataset, kept: NDArray[np.str_], folder: Path, reporter: Reporter
+) -> None:
     """Do the work of `run` in this process."""
     keras = backend.load(recipe.backend)
     backend.seed(keras, recipe.seed, deterministic=recipe.deterministic)
@@ -104,7 +106,9 @@ def _in_own_process(
     if error:
         raise TrainingError(error)
     if process.returncode:
-        raise TrainingError(f"The {recipe.backend} training process ended with status {process.returncode}; its messages are above.")
+        raise TrainingError(
+            f"The {recipe.backend} training process ended with status {process.returncode}; its messages are above."
+        )
     for name in ("recipe.yaml", "kept.npy"):
         (folder / name).unlink()
 

@@ -114,7 +114,14 @@ def latency(job):
                 warmups += 1
             invokes.append(invoke)
             rows.append(
-                {"model": path, "threads": threads, "runtime": runtime, "init_ms": init * 1e3, "warmups": warmups, "latencies_ns": []}
+                {
+                    "model": path,
+                    "threads": threads,
+                    "runtime": runtime,
+                    "init_ms": init * 1e3,
+                    "warmups": warmups,
+                    "latencies_ns": [],
+                }
             )
     load_before = os.getloadavg()
     busy, own, begin = busy_seconds(), time.process_time(), time.perf_counter()
@@ -157,7 +164,10 @@ def memory(job):
     for _ in range(10):
         invoke()
     unit = 1 if sys.platform == "darwin" else 1024
-    return {"baseline_bytes": before * unit, "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    return {
+        "baseline_bytes": before * unit,
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+    }
 
 
 if __name__ == "__main__":

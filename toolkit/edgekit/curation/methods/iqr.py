@@ -62,9 +62,13 @@ def decide(signals: Signals, *, budget: float | None, seed: int, params: Mapping
 def _warnings(low: float, share_above: float, noise: float) -> list[str]:
     told = []
     if low < 0:
-        told.append(f"the lower fence is negative ({low:.4f}) and a loss never is: it removes nothing (removed_low = 0)")
+        told.append(
+            f"the lower fence is negative ({low:.4f}) and a loss never is: it removes nothing (removed_low = 0)"
+        )
     if noise >= _BREAKDOWN:
-        told.append(f"about {noise:.0%} of the labels look wrong: from 25 % on, the fence lies among them and misses most")
+        told.append(
+            f"about {noise:.0%} of the labels look wrong: from 25 % on, the fence lies among them and misses most"
+        )
     elif noise < _CLEAN and share_above > 2 * noise:
         told.append(
             f"the labels look clean (confident learning, in-sample: {noise:.1%} wrong), yet {share_above:.1%} would go: "

@@ -12,4 +12,6 @@ from edgekit.types import Decision, Scores, Signals
 
 def decide(signals: Signals, *, budget: float | None, seed: int, params: Mapping[str, Any]) -> Decision:
     """All scores are 0 and nothing is dropped."""
-    return Decision(scores=Scores(method="none", ids=signals.ids, values=np.zeros(len(signals.ids), np.float32)), drop={})
+    return Decision(
+        scores=Scores(method="none", ids=signals.ids, values=np.zeros(len(signals.ids), np.float32)), drop={}
+    )

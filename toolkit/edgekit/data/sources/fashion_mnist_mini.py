@@ -19,7 +19,9 @@ def folder() -> Path:
     for candidate in (package / "calibration_data" / _NAME, package.parents[1] / "calibration_data" / _NAME):
         if candidate.is_dir():
             return candidate
-    raise DataError(f"The shipped data set {_NAME} is missing from this installation; reinstall edgekit or give --data.")
+    raise DataError(
+        f"The shipped data set {_NAME} is missing from this installation; reinstall edgekit or give --data."
+    )
 
 
 def read(spec: str) -> RawData:

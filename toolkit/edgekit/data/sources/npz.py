@@ -43,7 +43,8 @@ def read(spec: str) -> RawData:
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, since NumPy leaves the file open when the archive is damaged.
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} is a single array, not a .npz file with named ones.")
             return {key: file[key] for key in file.files}

@@ -1,0 +1,45 @@
+# Two commands set everything up on a machine with only Python 3.10 to 3.13: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The GPU libraries are several GB: they come along only where an NVIDIA driver answers.
+GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo ,gpu)
+
+.PHONY: setup demo test check fast lock clean
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/setup.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev$(GPU)]'
+	touch $@ $(VENV)/demo.stamp
+
+setup: $(VENV)/setup.stamp  ## all extras and the development tools
+
+demo: $(VENV)/demo.stamp  ## a whole build on the shipped data
+	$(BIN)/edgekit build --curate iqr --quantize int8
+
+check: $(VENV)/setup.stamp  ## format, lint, types, layers, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m "not tf and not jax"
+
+fast: $(VENV)/setup.stamp  ## the fast tests alone
+	$(BIN)/pytest -q -m "not tf and not jax"
+
+test: $(VENV)/setup.stamp  ## all tests
+	$(BIN)/pytest -q
+
+lock:  ## resolve constraints.txt anew for Python 3.10 to 3.13 (needs uv)
+	uv pip compile -q --universal --python-version 3.10 --extra all --extra dev pyproject.toml -o constraints.txt \
+		--no-annotate --custom-compile-command "make lock"
+	# ai-edge-litert needs it on every Python, but its last release is for 3.10 only: pip picks what fits.
+	sed -i '/^backports-strenum/d' constraints.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,64 @@
+"""What DESIGN says of the shape of the code and import-linter does not check."""
+
+import subprocess
+import sys
+
+import pytest
+from tests.conftest import REPOSITORY
+
+import edgekit
+from edgekit import errors, registry
+
+PACKAGE = REPOSITORY / "toolkit" / "edgekit"
+
+
+def test_the_public_api_is_what_it_says():
+    assert set(edgekit.__all__) <= set(dir(edgekit))
+    for name in edgekit.__all__:
+        assert getattr(edgekit, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = edgekit.nonsense
+
+
+def test_importing_edgekit_imports_nothing_heavy():
+    code = "import sys, edgekit; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numpy", "tensorflow", "keras", "pydantic", "typer"} & set(loaded)
+
+
+def test_every_error_is_in_the_tree_with_its_exit_code():
+    tree = errors.__doc__
+    for name, error in vars(errors).items():
+        if isinstance(error, type) and issubclass(error, errors.EdgekitError):
+            line = next(row for row in tree.splitlines() if row.strip("│├└─ ").startswith(f"{name} "))
+            assert str(error.exit_code) in line.split()
+
+
+@pytest.mark.parametrize(
+    ("table", "folder"),
+    [("curations", "curation/methods"), ("sources", "data/sources"), ("targets", "bench/targets")],
+)
+def test_every_module_of_a_family_is_in_its_table(table, folder):
+    paths = {entry.path.split(":")[0] for entry in registry.TABLES[table][1].values()}
+    modules = {f"edgekit.{folder.replace('/', '.')}.{p.stem}" for p in (PACKAGE / folder).glob("[!_]*.py")}
+    assert modules == paths
+
+
+def test_every_architecture_is_a_student_or_a_teacher():
+    paths = {e.path.split(":")[0] for t in (registry.STUDENTS, registry.TEACHERS) for e in t.values()}
+    modules = {
+        f"edgekit.students.architectures.{p.stem}" for p in (PACKAGE / "students/architectures").glob("[!_]*.py")
+    }
+    assert modules == paths
+
+
+def test_files_stay_small():
+    long = {path.name for path in PACKAGE.rglob("*.py") if len(path.read_text().splitlines()) > 350}
+    assert not long, "split by noun (STYLE.md)"
+
+
+def test_no_unsafe_calls():
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text()
+        for unsafe in ("shell=True", "allow_pickle=True", "import pickle", "eval(", "exec("):
+            assert unsafe not in text, f"{path}: {unsafe}"

@@ -1,0 +1,302 @@
+"""Whole builds on a small part of the shipped data, through the public names and the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekit import pipeline, recipe, store
+from edgekit.curation import manifest
+from edgekit.errors import GateNotMet, OutputInUse
+from edgekit.types import Silent
+
+pytestmark = pytest.mark.tf
+
+KEYS = (
+    "schema run recipe dataset curation training artifacts evaluations measurements comparisons gates verdict timings"
+)
+CURATION_KEYS = "method n_before n_kept n_dropped removed_low removed_high per_class estimated_noise selection_sha256"
+FAST = {"training.epochs": 3, "teacher.epochs": 2, "teacher.batch_size": 32, "training.batch_size": 64}
+
+
+def load(small_npz, **values):
+    return recipe.load(values={"data.spec": str(small_npz), "curation.method": "iqr", **FAST, **values})
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def shared_cache(cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture(scope="module")
+def run(small_npz, cache, tmp_path_factory):
+    """One build with a control and a gate on size, which other tests read."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(cache)
+    try:
+        folder = tmp_path_factory.mktemp("runs") / "first"
+        asked = load(small_npz, control=True, gates=["size_bytes<=40960"], max_drop=50.0)
+        return pipeline.build(asked, folder)
+    finally:
+        if before:
+            os.environ["XDG_CACHE_HOME"] = before
+
+
+def test_report_json_has_every_key_of_the_contract(run):
+    assert set(KEYS.split()) <= set(run.document)
+    curation = run.document["curation"]
+    for key in [
+        "method",
+        "n_before",
+        "n_kept",
+        "n_dropped",
+        "removed_low",
+        "removed_high",
+        "per_class",
+        "estimated_noise",
+        "selection_sha256",
+    ]:
+        assert key in curation
+    assert curation["n_dropped"] == curation["removed_low"] + curation["removed_high"] > 0
+    assert curation["n_before"] == curation["n_kept"] + curation["n_dropped"]
+    names = [artifact["name"] for artifact in run.document["artifacts"]]
+    assert names == ["model_float32.tflite", "model_float32.onnx", "model_int8.tflite"]
+    assert {(e["artifact"], e["split"]) for e in run.document["evaluations"]} == {
+        (n, s) for n in names for s in ("val", "test")
+    }
+    for artifact in run.document["artifacts"]:
+        assert (run.path / artifact["path"]).stat().st_size == artifact["size_bytes"]
+        assert store.sha256_file(run.path / artifact["path"]) == artifact["sha256"]
+    assert run.document == json.loads((run.path / "report.json").read_text())
+
+
+def test_the_run_folder_is_complete_and_its_manifest_true(run):
+    for name in (
+        "recipe.yaml",
+        "report.html",
+        "card.md",
+        "curation/scores.parquet",
+        "curation/selection.jsonl",
+        "curation/summary.json",
+        "models/teacher.keras",
+        "models/student_float.keras",
+        "artifacts/labels.txt",
+        "artifacts/metadata.json",
+        "evaluation/model_int8.tflite.json",
+        "evaluation/model_int8.tflite.predictions.npz",
+    ):
+        assert (run.path / name).is_file(), name
+    recorded = json.loads((run.path / "manifest.json").read_text())
+    assert recorded["status"] == "complete"
+    assert recorded["dataset_fingerprint"] == run.document["dataset"]["fingerprint"]
+    for name, digest in recorded["files"].items():
+        assert store.sha256_file(run.path / name) == digest, name
+    present = {
+        p.relative_to(run.path).as_posix() for p in run.path.rglob("*") if p.is_file() and "control" not in p.parts
+    }
+    assert present == set(recorded["files"]) | {"manifest.json"}
+    selection = (run.path / "curation/selection.jsonl").read_bytes()
+    assert manifest.selection_sha256(selection) == run.document["curation"]["selection_sha256"]
+
+
+def test_accuracy_in_the_report_is_that_of_the_predictions(run):
+    for row in run.document["evaluations"]:
+        with np.load(run.path / row["predictions"]) as file:
+            assert (file["probabilities"].argmax(axis=1) == file["labels"]).mean() == pytest.approx(row["accuracy"])
+            assert len(file["ids"]) == row["n"]
+
+
+def test_raw_latencies_are_kept(run):
+    (path,) = (run.path / "bench").glob("host-*.json")
+    rows = json.loads(path.read_text())["measurements"]
+    assert all(len(row["latencies_ns"]) == row["runs"] >= 50 for row in rows)
+    assert {row["threads"] for row in rows} == {1, len(os.sched_getaffinity(0))}
+
+
+def test_the_control_drops_as_many_and_no_verdict_is_claimed(run):
+    control = json.loads((run.path / "control/report.json").read_text())
+    assert control["curation"]["n_dropped"] == run.document["curation"]["n_dropped"]
+    assert control["curation"]["method"] == "random"
+    steps = [d["training"]["student"]["steps"] for d in (run.document, control)]
+    assert steps[0] == steps[1]
+    rows = [row for row in run.document["comparisons"] if row["kind"] == "curation"]
+    assert [row["a"] for row in rows] == ["model_float32.tflite", "model_int8.tflite"]
+    assert all(0 <= row["mcnemar_mid_p"] <= 1 and row["n"] == 300 for row in rows)
+    assert run.document["verdict"]["verdict"] == "no evidence (1 seed)"
+
+
+def test_the_calibration_samples_are_recorded_and_come_from_the_curated_set(run):
+    facts = run.document["artifacts"][2]["facts"]["calibration"]
+    assert facts["samples"] == 300
+    assert sum(facts["per_class"]) == 300
+    assert len(facts["ids_sha256"]) == 64
+
+
+def test_metadata_says_how_to_feed_the_file(run):
+    meta = json.loads((run.path / "artifacts/metadata.json").read_text())
+    (given,) = meta["artifacts"]["model_int8.tflite"]["inputs"]
+    assert given["dtype"] == "int8"
+    assert given["scale"] == pytest.approx(1 / 255, rel=0.02)
+    assert meta["classes"] == (run.path / "artifacts/labels.txt").read_text().splitlines()
+
+
+def test_the_page_is_self_contained_and_shows_the_numbers(run):
+    page = (run.path / "report.html").read_text()
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "<script" not in page
+    int8 = next(e for e in run.document["evaluations"] if e["artifact"] == "model_int8.tflite" and e["split"] == "test")
+    assert f"{int8['accuracy']:.4f}" in page
+    assert "no evidence (1 seed)" in page
+    assert page.count("data:image/png") > 0, "thumbnails of removed samples"
+    assert page.count("data:image/svg+xml") == 4
+    card = (run.path / "card.md").read_text()
+    assert f"{int8['accuracy']:.2%}" in card
+
+
+def test_another_quantization_reuses_everything_before_it(run, small_npz, tmp_path, shared_cache):
+    second = pipeline.build(load(small_npz, **{"quantization.precision": "float16"}), tmp_path / "second")
+    assert second.document["reused_stages"] == ["teacher", "training", "export_float32"]
+    assert second.document["curation"]["selection_sha256"] == run.document["curation"]["selection_sha256"]
+    assert [a["name"] for a in second.document["artifacts"]][-1] == "model_float16.tflite"
+
+
+def test_a_missed_gate_ends_with_a_report_and_an_error(run, small_npz, tmp_path, shared_cache):
+    with pytest.raises(GateNotMet, match=r"accuracy>=0\.999"):
+        pipeline.build(load(small_npz, gates=["accuracy>=0.999"]), tmp_path / "gated")
+    document = json.loads((tmp_path / "gated" / "report.json").read_text())
+    assert document["gates"][0]["met"] is False
+
+
+def test_pruning_shows_in_the_files_and_in_gzip(run, small_npz, tmp_path, shared_cache):
+    pruned = pipeline.build(load(small_npz, **{"pruning.sparsity": 0.5, "pruning.epochs": 2}), tmp_path / "pruned")
+    whole = {a["name"]: a for a in run.document["artifacts"]}
+    for artifact in pruned.document["artifacts"]:
+        assert artifact["sparsity"] >= 0.48
+        assert artifact["gzip_bytes"] < 0.85 * whole[artifact["name"]]["gzip_bytes"]
+        assert artifact["size_bytes"] == pytest.approx(whole[artifact["name"]]["size_bytes"], rel=0.01)
+    assert (tmp_path / "pruned/models/student_pruned.keras").exists()
+
+
+def test_report_command_rebuilds_and_refuses_a_changed_file(run, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy)
+    (copy / "report.html").unlink()
+    done = edgekit("report", copy)
+    assert done.returncode == 0, done.stderr
+    assert (copy / "report.html").read_bytes() == (run.path / "report.html").read_bytes()
+    with open(copy / "artifacts/model_int8.tflite", "ab") as file:
+        file.write(b"x")
+    done = edgekit("report", copy)
+    assert done.returncode == 9
+    assert "model_int8.tflite was changed" in done.stderr
+    assert edgekit("report", tmp_path).returncode == 9
+
+
+def test_a_second_build_into_the_same_folder_is_refused(run, small_npz):
+    with pytest.raises(OutputInUse):
+        pipeline.build(load(small_npz), run.path)
+
+
+def edgekit(*arguments, **options):
+    command = [sys.executable, "-m", "edgekit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
+
+
+ARGUMENTS = ["--curate", "iqr", "--deterministic", *(f"--set={key}={value}" for key, value in FAST.items())]
+
+
+def weights(folder):
+    from edgekit import backend
+
+    return (
+        backend.load("tensorflow").models.load_model(folder / "models/student_float.keras", compile=False).get_weights()
+    )
+
+
+class Killer(Silent):
+    """Sends SIGKILL to its own process at one point of a build."""
+
+    def __init__(self, stage, step):
+        self.wanted, self.step, self.current = stage, step, ""
+
+    def stage(self, title):
+        self.current = title
+        if not self.step and title.startswith(self.wanted):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def progress(self, done, total, text):
+        if self.step and self.current.startswith(self.wanted) and done >= self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+KILL = """
+import sys; sys.path.insert(0, {root!r})
+from pathlib import Path
+from edgekit import pipeline, recipe
+from tests.functional.test_build import Killer
+pipeline.build(recipe.load(Path({recipe!r})), Path({out!r}), reporter=Killer({stage!r}, {step}), resume={resume})
+"""
+
+
+def test_a_build_killed_anywhere_resumes_to_the_same_selection_and_weights(small_npz, tmp_path, monkeypatch):
+    """SIGKILL in the teacher, in the student and in the export; then --resume, against an unbroken build elsewhere."""
+    asked = load(small_npz, deterministic=True)
+    (tmp_path / "r.yaml").write_text(asked.to_yaml())
+    broken = tmp_path / "broken"
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache-a")}
+    root = str(Path(__file__).parents[2])
+    for number, (stage, step) in enumerate([("Teacher", 5), ("Student", 20), ("Export int8", 0)]):
+        code = KILL.format(
+            root=root, recipe=str(tmp_path / "r.yaml"), out=str(broken), stage=stage, step=step, resume=number > 0
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert json.loads((broken / "manifest.json").read_text())["status"] == "running"
+    done = edgekit("build", "--resume", "--out", broken, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "reused from the cache" in done.stderr
+    environment["XDG_CACHE_HOME"] = str(tmp_path / "cache-b")
+    whole = tmp_path / "whole"
+    done = edgekit("build", "--data", small_npz, *ARGUMENTS, "--out", whole, env=environment)
+    assert done.returncode == 0, done.stderr
+    one, two = (json.loads((folder / "report.json").read_text()) for folder in (broken, whole))
+    assert one["curation"]["selection_sha256"] == two["curation"]["selection_sha256"]
+    for a, b in zip(weights(broken), weights(whole), strict=True):
+        assert np.array_equal(a, b)
+    assert [a["sha256"] for a in one["artifacts"]] == [a["sha256"] for a in two["artifacts"]]
+
+
+def test_resume_refuses_another_recipe(run):
+    done = edgekit("build", "--resume", "--out", run.path, "--quantize", "float16")
+    assert done.returncode == 2
+    assert "quantization.precision" in done.stderr
+
+
+def test_interrupt_says_how_to_go_on(small_npz, tmp_path):
+    command = [sys.executable, "-m", "edgekit", "build", "--data", str(small_npz), "--out", str(tmp_path / "r")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "r" / "manifest.json").exists():
+            time.sleep(0.1)
+            assert process.poll() is None
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "--resume" in stderr
+    assert "Traceback" not in stderr

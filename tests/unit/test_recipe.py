@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from edgekit import recipe, registry
+from edgekit.errors import RecipeError, UnknownName
+
+
+def test_yaml_round_trip(tmp_path):
+    one = recipe.load(values={"curation.method": "iqr", "training.epochs": 3, "gates": ["accuracy>=0.9"]})
+    (tmp_path / "recipe.yaml").write_text(one.to_yaml())
+    assert recipe.load(tmp_path / "recipe.yaml") == one
+
+
+def test_options_win_over_settings_and_settings_over_the_file(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("training: {epochs: 1, batch_size: 16}\nseed: 1\n")
+    merged = recipe.load(path, ["training.epochs=2", "seed=2"], {"seed": 3, "student.name": None})
+    assert (merged.training.epochs, merged.training.batch_size, merged.seed) == (2, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("trainig.epochs=3", "Did you mean 'training'"),
+        ("training.epoch=3", "Did you mean 'training.epochs'"),
+        ("training.epochs=0", "greater than or equal to 1"),
+        ("training.epochs=many", "found 'many'"),
+        ("training", "section.key=value"),
+        ("curation.method=random", "needs budget"),
+        ("curation.budget=5", "takes no budget"),
+        ("control=true", "compares a curation"),
+        ("seed.x=1", "Input should be"),
+    ],
+)
+def test_bad_values_are_one_clear_error(setting, message):
+    with pytest.raises(RecipeError, match=message):
+        recipe.load(settings=[setting])
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "hint"),
+    [
+        ("curation.method", "iqrr", "'iqr'"),
+        ("student.name", "conv9", "'conv8'"),
+        ("quantization.precision", "int9", "'int8'"),
+        ("backend", "tensorflw", "'tensorflow'"),
+        ("teacher.name", "zzz", "Known: cnn32-64"),
+    ],
+)
+def test_unknown_names_get_the_closest_one(key, name, hint):
+    with pytest.raises(UnknownName, match=hint):
+        recipe.load(values={key: name})
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "a: [1\n"])
+def test_a_file_that_is_no_recipe(tmp_path, content):
+    path = tmp_path / "r.yaml"
+    path.write_text(content)
+    with pytest.raises(RecipeError):
+        recipe.load(path)
+
+
+def test_a_missing_file():
+    with pytest.raises(RecipeError, match="Cannot read"):
+        recipe.load(Path("nowhere.yaml"))
+
+
+def test_differences_are_named():
+    assert recipe.differences(recipe.load(), recipe.load(settings=["seed=1", "training.epochs=2"])) == [
+        "seed",
+        "training.epochs",
+    ]
+
+
+def test_every_registered_name_loads():
+    for table, (_, entries) in registry.TABLES.items():
+        for name, entry in entries.items():
+            if table == "backends":
+                continue
+            assert callable(registry.load(table, name)), (table, name)
+            assert entry.summary

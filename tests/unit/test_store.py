@@ -1,0 +1,149 @@
+"""Crash safety: atomic writes, run folders and the stage cache."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from edgekit import store
+from edgekit.errors import DiskFull, IntegrityError, OutputInUse, UsageError
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_rubbish(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    store.write_atomic(path, "old")
+
+    def fail(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DiskFull, match="No space left"):
+        store.write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def make_run(path):
+    folder = store.RunFolder.open(path)
+    folder.write("a.txt", "a")
+    folder.save_manifest(edgekit="0", status="running")
+    folder.close()
+
+
+def test_a_folder_with_a_run_is_not_overwritten_by_accident(tmp_path):
+    make_run(tmp_path / "run")
+    with pytest.raises(OutputInUse, match="--resume"):
+        store.RunFolder.open(tmp_path / "run")
+
+
+def test_force_keeps_files_that_the_user_made_or_changed(tmp_path):
+    run = tmp_path / "run"
+    make_run(run)
+    (run / "notes.txt").write_text("mine")
+    (run / "a.txt").write_text("changed by hand")
+    store.RunFolder.open(run, force=True).close()
+    assert (run / "notes.txt").read_text() == "mine"
+    assert (run / "a.txt").read_text() == "changed by hand"
+
+
+def test_a_folder_of_someone_elses_is_never_touched(tmp_path):
+    (tmp_path / "thesis.doc").write_text("years of work")
+    for options in ({}, {"force": True}, {"resume": True}):
+        with pytest.raises(OutputInUse, match="not a run of edgekit"):
+            store.RunFolder.open(tmp_path, **options)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.doc"]
+
+
+HOLD = """
+import sys; from pathlib import Path; from edgekit.store import RunFolder
+folder = RunFolder.open(Path(sys.argv[1])); print("held", flush=True); sys.stdin.read(); folder.close()
+"""
+
+
+def test_a_folder_that_another_process_writes_to_is_refused(tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", HOLD, str(run)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(OutputInUse, match="Another edgekit build"):
+            store.RunFolder.open(run, resume=True)
+        other.communicate("")
+    store.RunFolder.open(run).close()
+
+
+def test_out_that_is_a_file_is_a_usage_error(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="not a folder"):
+        store.RunFolder.open(tmp_path / "file")
+
+
+def test_verify_names_the_file_that_changed(tmp_path):
+    make_run(tmp_path / "run")
+    folder = store.RunFolder.open(tmp_path / "run", resume=True)
+    folder.verify()
+    (tmp_path / "run" / "a.txt").write_text("b")
+    with pytest.raises(IntegrityError, match=r"a\.txt was changed"):
+        folder.verify()
+    folder.verify(ignoring=("a.txt",))
+    folder.close()
+
+
+def test_a_damaged_manifest_is_an_integrity_error(tmp_path):
+    make_run(tmp_path / "run")
+    (tmp_path / "run" / "manifest.json").write_text("{")
+    with pytest.raises(IntegrityError):
+        store.RunFolder.open(tmp_path / "run", resume=True)
+
+
+def test_a_stage_runs_once_and_again_when_its_result_is_damaged(tmp_path):
+    cache, calls = store.StageCache(tmp_path), []
+
+    def work(folder):
+        calls.append(1)
+        (folder / "out.txt").write_text("result")
+
+    folder, _ = cache.run("s", {"a": 1}, work)
+    assert cache.run("s", {"a": 1}, work)[0] == folder
+    assert len(calls) == 1
+    cache.run("s", {"a": 2}, work)
+    assert len(calls) == 2
+    (folder / "out.txt").write_text("damaged")
+    assert not cache.has("s", {"a": 1})
+    cache.run("s", {"a": 1}, work)
+    assert len(calls) == 3
+    assert (folder / "out.txt").read_text() == "result"
+
+
+def test_a_stage_that_fails_leaves_nothing_behind(tmp_path):
+    cache = store.StageCache(tmp_path)
+
+    def work(folder):
+        (folder / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.run("s", {}, work)
+    assert not cache.has("s", {})
+    assert list((tmp_path / "s").iterdir()) == []
+
+
+def test_size_and_clear(tmp_path):
+    cache = store.StageCache(tmp_path / "c")
+    cache.run("s", {}, lambda folder: (folder / "x").write_bytes(bytes(1000)))
+    assert cache.size_bytes() > 1000
+    assert cache.clear() > 1000
+    assert cache.size_bytes() == 0
+
+
+def test_canonical_json_has_one_spelling():
+    assert store.canonical_json({"b": 1, "a": [1.5, None]}) == '{"a":[1.5,null],"b":1}'
+    with pytest.raises(ValueError, match="JSON"):
+        store.canonical_json({"a": float("nan")})
+
+
+def test_code_digest_follows_the_code():
+    assert store.code_digest("store.py") == store.code_digest("store.py")
+    assert store.code_digest("store.py") != store.code_digest("errors.py")
+    assert json.dumps(store.code_digest("curation"))

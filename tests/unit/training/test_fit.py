@@ -1,0 +1,153 @@
+import json
+
+import numpy as np
+import pytest
+
+from edgekit import backend, recipe, students
+from edgekit.data.splits import take
+from edgekit.errors import DataError, TrainingError
+from edgekit.training import flops, signals, stage
+from edgekit.training.fit import batch_indices, fit, steps_per_epoch
+from edgekit.types import Silent
+
+
+def section(**values):
+    return recipe.from_mapping({"training": values}).training
+
+
+def test_steps_match_the_uncurated_run_unless_epochs_are_asked_for():
+    assert steps_per_epoch(section(batch_size=32), kept=48_184, full=60_000) == 1875
+    # the IQR study: 48,184 samples, batch 32, 15 epochs -> 22,590 steps
+    assert 15 * steps_per_epoch(section(batch_size=32, match="epochs"), kept=48_184, full=60_000) == 22_590
+
+
+def test_batches_show_every_sample_equally_often():
+    indices = batch_indices(samples=10, batch_size=4, batches=10, seed=0)
+    assert indices.shape == (10, 4)
+    assert np.bincount(indices.ravel()).tolist() == [4] * 10
+    assert not np.array_equal(indices, batch_indices(10, 4, 10, seed=1))
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return backend.load("tensorflow")
+
+
+@pytest.mark.tf
+@pytest.mark.parametrize(
+    ("table", "name", "params", "macs"),
+    [("teachers", "cnn32-64", 1_199_882, 11_992_448), ("students", "conv8", 21_898, 70_464)],
+)
+def test_flop_ledger_of_the_iqr_studys_networks(keras, table, name, params, macs):
+    model = students.build(table, name, keras, (28, 28, 1), 10)
+    assert model.count_params() == params
+    assert flops.macs(model) == macs
+
+
+@pytest.mark.tf
+def test_training_flops_of_the_iqr_study(keras):
+    """METHODS.md 2.9: teacher 60k x 10 epochs ~ 43.2 TFLOP, student 48,184 x 15 epochs ~ 0.306 TFLOP."""
+    teacher = students.build("teachers", "cnn32-64", keras, (28, 28, 1), 10)
+    student = students.build("students", "conv8", keras, (28, 28, 1), 10)
+    assert flops.train_flops(teacher, 600_000) / 1e12 == pytest.approx(43.2, rel=0.01)
+    assert flops.train_flops(student, 48_184 * 15) / 1e12 == pytest.approx(0.306, rel=0.2)
+
+
+@pytest.mark.tf
+def test_too_small_images_are_a_clear_error(keras):
+    with pytest.raises(DataError, match="Images of 2x2 do not fit 'cnn32-64'"):
+        students.build("teachers", "cnn32-64", keras, (2, 2, 1), 10)
+
+
+@pytest.mark.tf
+def test_the_default_student_learns(keras, shipped):
+    backend.seed(keras, 0, deterministic=False)
+    model = students.build("students", "microresnet", keras, (28, 28, 1), 10)
+    train = take(shipped.train, np.arange(2000))
+    history = fit(
+        keras,
+        model,
+        train,
+        shipped.val,
+        section(epochs=4),
+        full=2000,
+        seed=0,
+        augment="shift-flip",
+        reporter=Silent(),
+    )
+    assert history["val_accuracy"][-1] > 0.7
+    assert history["learning_rate"][-1] < 1e-5 < history["learning_rate"][1]
+    p = signals.probabilities(model, shipped.val.x)
+    assert p.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert (p.argmax(axis=1) == shipped.val.y).mean() == pytest.approx(history["val_accuracy"][-1])
+
+
+@pytest.mark.tf
+@pytest.mark.parametrize(
+    "extra", [{"label_smoothing": 0.1}, {"optimizer": "adam", "schedule": "constant", "clip_norm": None}]
+)
+def test_other_training_options_train(keras, shipped, extra):
+    backend.seed(keras, 0, deterministic=False)
+    model = students.build("students", "conv8", keras, (28, 28, 1), 10)
+    before = model.get_weights()[0].copy()
+    train = take(shipped.train, np.arange(512))
+    history = fit(
+        keras,
+        model,
+        train,
+        shipped.val,
+        section(epochs=2, batch_size=32, **extra),
+        full=512,
+        seed=0,
+        augment="none",
+        reporter=Silent(),
+    )
+    assert len(history["loss"]) == len(history["learning_rate"]) == 2
+    assert history["loss"][1] < history["loss"][0]
+    assert not np.array_equal(before, model.get_weights()[0])
+
+
+@pytest.mark.tf
+def test_a_diverging_run_is_a_training_error(keras, shipped):
+    model = students.build("students", "conv8", keras, (28, 28, 1), 10)
+    with pytest.raises(TrainingError, match="diverged in epoch 1"):
+        fit(
+            keras,
+            model,
+            take(shipped.train, np.arange(256)),
+            shipped.val,
+            section(epochs=2, learning_rate=1e30, clip_norm=None, schedule="constant", optimizer="adam"),
+            full=256,
+            seed=0,
+            augment="none",
+            reporter=Silent(),
+        )
+
+
+@pytest.mark.jax
+def test_jax_trains_in_its_own_process_and_the_model_loads_under_tensorflow(small_npz, tmp_path):
+    from edgekit import data
+
+    pytest.importorskip("jax")
+    loaded = recipe.load(
+        values={"backend": "jax", "data.spec": str(small_npz), "training.epochs": 2, "training.batch_size": 64}
+    )
+    dataset = data.load(str(small_npz))
+    stage.run("student", loaded, dataset, dataset.train.ids, tmp_path, Silent())
+    facts = json.loads((tmp_path / "training.json").read_text())
+    assert "on jax" in facts["framework"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["student_float.keras", "training.json"]
+    keras = backend.load("tensorflow")
+    model = keras.models.load_model(tmp_path / "student_float.keras", compile=False)
+    accuracy = (signals.probabilities(model, dataset.val.x).argmax(axis=1) == dataset.val.y).mean()
+    assert accuracy == pytest.approx(facts["history"]["val_accuracy"][-1], abs=1e-6)
+
+
+def test_an_error_in_the_backends_process_reaches_the_user(small_npz, tmp_path):
+    from edgekit import data
+
+    pytest.importorskip("jax")
+    loaded = recipe.load(values={"backend": "jax", "data.spec": str(small_npz)})
+    dataset = data.load(str(small_npz), seed=1)  # another split than the recipe's seed gives
+    with pytest.raises(TrainingError, match="changed while the build ran"):
+        stage.run("student", loaded, dataset, dataset.train.ids, tmp_path, Silent())

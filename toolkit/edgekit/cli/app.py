@@ -1,0 +1,88 @@
+"""The program: its commands, and errors turned into one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from edgekit.cli import build, cache, doctor, listing, measure, report
+from edgekit.errors import DiskFull, EdgekitError, Interrupted, UsageError
+
+app = typer.Typer(
+    name="edgekit",
+    help="Curate, train, compress, export and measure small classifiers for edge devices, with evidence for each step.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"edgekit {version('edgekit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and what native libraries print.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+    if debug:
+        os.environ["EDGEKIT_DEBUG"] = "1"
+
+
+app.command("build")(build.build)
+app.command("curate")(build.curate)
+app.command("train")(build.train)
+app.command("evaluate")(measure.evaluate)
+app.command("bench")(measure.bench)
+app.command("report")(report.report)
+app.command("list")(listing.list_names)
+app.command("doctor")(doctor.doctor)
+app.add_typer(cache.app, name="cache")
+
+
+def main() -> None:
+    """Run the program; never returns."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except Exception as error:
+        if os.environ.get("EDGEKIT_DEBUG") and not isinstance(error, typer.Abort):
+            raise
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Print the one line and return the exit code."""
+    if isinstance(error, EdgekitError):
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, typer.Abort):  # typer's name for Ctrl-C
+        print("Interrupted. `edgekit build --resume` continues the run.", file=sys.stderr)
+        return Interrupted.exit_code
+    if show := getattr(error, "show", None):  # a usage error of the parser
+        show()
+        return int(getattr(error, "exit_code", UsageError.exit_code))
+    if isinstance(error, BrokenPipeError):  # `edgekit list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        print(f"Error: {error}." + (" Free some space, then --resume." if full else ""), file=sys.stderr)
+        return DiskFull.exit_code if full else EdgekitError.exit_code
+    print(
+        f"Internal error: {type(error).__name__}: {error}. `edgekit --debug ...` shows where; please report it.",
+        file=sys.stderr,
+    )
+    return EdgekitError.exit_code

@@ -1,0 +1,221 @@
+"""edgekit build, curate and train: recipe in, run folder out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgekit.cli import options as o
+from edgekit.cli.console import Console
+from edgekit.errors import RecipeError, UsageError
+
+if TYPE_CHECKING:
+    from edgekit.recipe import Recipe
+
+Prune = Annotated[float | None, typer.Option(help="Share of zero weights after magnitude pruning, e.g. 0.5.")]
+Target = Annotated[list[str] | None, typer.Option(help="Where latency is measured; may be repeated. Default: host.")]
+Quantize = Annotated[
+    str | None, typer.Option(help="Precision of the shipped file: float32, float16, dynamic or int8 (default).")
+]
+Io = Annotated[
+    str | None, typer.Option(help="Input and output type of an int8 file: int8 (default), uint8 or float32.")
+]
+Control = Annotated[
+    bool, typer.Option("--control", help="Also train on as many samples dropped at random, and compare.")
+]
+GateOption = Annotated[
+    list[str] | None,
+    typer.Option("--gate", metavar="DEMAND", help="Such as 'accuracy>=0.92' (on validation); exit code 7 if missed."),
+]
+MaxDrop = Annotated[
+    float | None, typer.Option(metavar="PP", help="Most accuracy points that quantization may cost (on validation).")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the complete recipe and what data it finds; write nothing.")
+]
+
+
+def build(
+    data: o.Data = None,
+    recipe: o.RecipeFile = None,
+    set_: o.Settings = None,
+    curate: o.Curate = None,
+    budget: o.Budget = None,
+    student: o.StudentName = None,
+    teacher: o.TeacherName = None,
+    prune: Prune = None,
+    backend: o.Backend = None,
+    target: Target = None,
+    quantize: Quantize = None,
+    io: Io = None,
+    control: Control = False,
+    gate: GateOption = None,
+    max_drop: MaxDrop = None,
+    seed: o.Seed = None,
+    deterministic: o.Deterministic = False,
+    out: o.Out = None,
+    force: o.Force = False,
+    dry_run: DryRun = False,
+    resume: o.Resume = False,
+    as_json: o.Json = False,
+) -> None:
+    """Build a small model: curate, train, prune, quantize, export, evaluate, benchmark, report."""
+    values = _curation(data, curate, budget, teacher, seed) | _training(student, backend, deterministic) | {
+        "pruning.sparsity": prune,
+        "bench.targets": target or None,
+        "quantization.precision": quantize,
+        "quantization.io": io,
+        "control": control or None,
+        "gates": gate or None,
+        "max_drop": max_drop,
+    }  # fmt: skip
+    _run("report", recipe, set_, values, out, force=force, resume=resume, dry_run=dry_run, as_json=as_json)
+
+
+def curate(
+    data: o.Data = None,
+    recipe: o.RecipeFile = None,
+    set_: o.Settings = None,
+    curate: o.Curate = None,
+    budget: o.Budget = None,
+    teacher: o.TeacherName = None,
+    backend: o.Backend = None,
+    seed: o.Seed = None,
+    deterministic: o.Deterministic = False,
+    out: o.Out = None,
+    force: o.Force = False,
+    resume: o.Resume = False,
+    as_json: o.Json = False,
+) -> None:
+    """Only score and select the training samples; `edgekit build --resume --out DIR` goes on from there."""
+    values = _curation(data, curate, budget, teacher, seed) | _training(None, backend, deterministic)
+    _run("curate", recipe, set_, values, out, force=force, resume=resume, as_json=as_json)
+
+
+def train(
+    data: o.Data = None,
+    recipe: o.RecipeFile = None,
+    set_: o.Settings = None,
+    curate: o.Curate = None,
+    budget: o.Budget = None,
+    student: o.StudentName = None,
+    teacher: o.TeacherName = None,
+    backend: o.Backend = None,
+    seed: o.Seed = None,
+    deterministic: o.Deterministic = False,
+    out: o.Out = None,
+    force: o.Force = False,
+    resume: o.Resume = False,
+    as_json: o.Json = False,
+) -> None:
+    """Only curate and train the student; needs no TensorFlow with --backend jax. `edgekit build --resume` goes on."""
+    values = _curation(data, curate, budget, teacher, seed) | _training(student, backend, deterministic)
+    _run("train", recipe, set_, values, out, force=force, resume=resume, as_json=as_json)
+
+
+def _curation(
+    data: str | None, method: str | None, budget: float | None, teacher: str | None, seed: int | None
+) -> dict[str, Any]:
+    return {
+        "data.spec": data,
+        "curation.method": method,
+        "curation.budget": budget,
+        "teacher.name": teacher,
+        "seed": seed,
+    }
+
+
+def _training(student: str | None, backend: str | None, deterministic: bool) -> dict[str, Any]:
+    return {"student.name": student, "backend": backend, "deterministic": deterministic or None}
+
+
+def _run(
+    until: Any,
+    recipe_file: Path | None,
+    settings: list[str] | None,
+    values: dict[str, Any],
+    out: Path | None,
+    *,
+    force: bool,
+    resume: bool,
+    dry_run: bool = False,
+    as_json: bool = False,
+) -> None:
+    from edgekit import recipe as recipes
+
+    if force and resume:
+        raise UsageError("--force replaces a run and --resume continues it; give one of them.")
+    asked = recipes.load(recipe_file, settings or [], values)
+    if resume:
+        out = out or _newest_unfinished()
+        given = recipe_file is not None or bool(settings) or any(value is not None for value in values.values())
+        asked = _of_run(out, asked if given else None)
+    if dry_run:
+        _show_plan(asked, as_json)
+        return
+    out = out or _new_folder(asked)
+    from edgekit import pipeline
+    from edgekit.cli import summary
+
+    with Console() as reporter:
+        report = pipeline.build(asked, out, resume=resume, force=force, until=until, reporter=reporter)
+    if report is None:
+        summary.print_stage(out, until, as_json)
+    else:
+        summary.print_report(report.document, report.path, as_json)
+
+
+def _show_plan(recipe: Recipe, as_json: bool) -> None:
+    from edgekit import data
+
+    dataset = data.load(recipe.data.spec, val_fraction=recipe.data.val_fraction, seed=recipe.seed)
+    sizes = {part: len(getattr(dataset, part)) for part in ("train", "val", "cal", "test")}
+    if as_json:
+        typer.echo(
+            json.dumps({"recipe": recipe.model_dump(mode="json"), "source": dataset.source, "sizes": sizes}, indent=2)
+        )
+        return
+    typer.echo(
+        recipe.to_yaml() + f"# data: {dataset.source}; " + ", ".join(f"{n:,} {part}" for part, n in sizes.items())
+    )
+
+
+def _new_folder(recipe: Recipe) -> Path:
+    """runs/<time>-<data>-<curation>-<precision>: sorts by age and says what it is."""
+    from datetime import datetime
+
+    data = Path(recipe.data.spec).stem
+    stem = f"{datetime.now():%Y%m%d-%H%M%S}-{data}-{recipe.curation.method}-{recipe.quantization.precision}"
+    folder = Path("runs") / stem
+    number = 2
+    while folder.exists():
+        folder, number = Path("runs") / f"{stem}-{number}", number + 1
+    return folder
+
+
+def _newest_unfinished() -> Path:
+    for folder in sorted(Path("runs").glob("*/"), reverse=True):
+        try:
+            if json.loads((folder / "manifest.json").read_text())["status"] != "complete":
+                return folder
+        except (OSError, ValueError, KeyError):
+            continue
+    raise UsageError("No unfinished run under runs/; name one with --out.")
+
+
+def _of_run(folder: Path, asked: Recipe | None) -> Recipe:
+    """The recipe of the run to continue; options that say otherwise are refused, so a resumed run is what it claims."""
+    from edgekit import recipe as recipes
+
+    if not (folder / "recipe.yaml").exists():
+        raise UsageError(f"{folder} has no recipe.yaml: there is no run to continue; start one without --resume.")
+    stored = recipes.load(folder / "recipe.yaml")
+    if asked and (changed := recipes.differences(stored, asked)):
+        raise RecipeError(
+            f"--resume continues {folder} with its own recipe, which differs in {', '.join(changed)}. "
+            "Leave the options out, or start a new run (finished stages come from the cache)."
+        )
+    return stored
