@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from edgekit.errors import TrainingError
@@ -42,6 +43,39 @@ def seed(keras: Any, value: int, *, deterministic: bool) -> None:
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()
+
+
+def stream(keras: Any, batches: Iterator[tuple[Any, Any]], example: tuple[Any, Any]) -> Any:
+    """What `fit` takes for an endless iterator of (x, y) batches like `example`.
+
+    On TensorFlow this is a tf.data pipeline without autotuning: Keras would make one with it, and destroying that waits, at
+    random, for the autotuner's next period, which was as long as the whole training (17 s after 26 s of it).
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow
+
+    signature = tuple(tensorflow.TensorSpec((None, *array.shape[1:]), array.dtype) for array in example)
+    return _without_autotuning(
+        tensorflow.data.Dataset.from_generator(lambda: batches, output_signature=signature).prefetch(2)
+    )
+
+
+def in_batches(keras: Any, x: Any, y: Any, batch_size: int) -> Any:
+    """What `fit` takes for validation arrays, batched; without autotuning, for the reason `stream` gives."""
+    if keras.backend.backend() != "tensorflow":
+        return x, y
+    import tensorflow
+
+    return _without_autotuning(tensorflow.data.Dataset.from_tensor_slices((x, y)).batch(batch_size))
+
+
+def _without_autotuning(dataset: Any) -> Any:
+    import tensorflow
+
+    options = tensorflow.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def device(keras: Any) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from edgekit.curation import manifest as curation_files
 from edgekit.curation import select
 from edgekit.data.pixels import to_float
 from edgekit.data.splits import take
+from edgekit.environment import environment
 from edgekit.errors import GateNotMet
 from edgekit.evidence import gates, verdict
 from edgekit.evidence.comparisons import compare
@@ -30,7 +30,8 @@ from edgekit.export import stage as exporting
 from edgekit.export.metadata import labels_txt, metadata
 from edgekit.recipe import Recipe
 from edgekit.report.gallery import collect
-from edgekit.store import RunFolder, StageCache, code_digest
+from edgekit.stages import Stages
+from edgekit.store import RunFolder
 from edgekit.training import signals, stage
 from edgekit.types import (
     Artifact,
@@ -82,19 +83,17 @@ def build(
 
 
 class _Build:
-    """One build: its recipe, folder, cache and the seconds of each stage."""
+    """One build: its recipe, its folder, and the stages as they are timed and cached."""
 
     def __init__(self, recipe: Recipe, folder: RunFolder, reporter: Reporter) -> None:
         self.recipe, self.folder, self.reporter = recipe, folder, reporter
-        self.cache = StageCache()
-        self.timings: dict[str, float] = {}
-        self.reused: list[str] = []
+        self.stages = Stages(reporter)
 
     def run(self, until: Until) -> Report | None:
         recipe, folder, reporter = self.recipe, self.folder, self.reporter
         folder.write("recipe.yaml", recipe.to_yaml())
-        folder.save_manifest(status="running", **report.environment())
-        with self._timed("data", "Data"):
+        folder.save_manifest(status="running", **environment())
+        with self.stages.timed("data", "Data"):
             dataset = data.load(recipe.data.spec, val_fraction=recipe.data.val_fraction, seed=recipe.seed)
             reporter.note(f"{dataset.source}: {len(dataset.train):,} train, {len(dataset.val):,} val, "
                           f"{len(dataset.cal):,} cal, {len(dataset.test):,} test")  # fmt: skip
@@ -116,7 +115,7 @@ class _Build:
         comparisons = self._compare(artifacts, self._control(selection) if recipe.control else None)
         demanded = self._gates(artifacts, evaluations, measurements)
 
-        with self._timed("report", "Report"):
+        with self.stages.timed("report", "Report"):
             folder.write("curation/gallery.npz", collect(dataset, selection))
             document = report.assemble(
                 run=folder.path.name,
@@ -131,8 +130,8 @@ class _Build:
                 gates=demanded,
                 verdict=verdict.on_method(recipe.curation.method, seeds=1),
                 parity=parity,
-                timings=self.timings,
-                reused=self.reused,
+                timings=self.stages.timings,
+                reused=self.stages.reused,
             )
             written = report.write(folder, document)
         folder.save_manifest(status="complete")
@@ -141,42 +140,15 @@ class _Build:
             raise GateNotMet(f"Gate not met: {told}. The report is in {folder.path}.")
         return written
 
-    @contextmanager
-    def _timed(self, key: str, title: str) -> Iterator[None]:
-        self.reporter.stage(title)
-        start = time.perf_counter()
-        yield
-        self.timings[key] = round(time.perf_counter() - start, 3)
-
-    def _cached(self, name: str, title: str, key: Mapping[str, Any], work: Any) -> Path:
-        """The folder of a cached stage; `work(folder)` runs only if it must."""
-        with self._timed(name, title):
-            if self.cache.has(name, key):
-                self.reused.append(name)
-                self.reporter.note("reused from the cache: nothing it depends on has changed")
-            return self.cache.run(name, key, work)[0]
-
-    def _training_key(self, dataset: Dataset, *sections: Any) -> dict[str, Any]:
-        recipe = self.recipe
-        return {
-            "data": dataset.fingerprint,
-            "mirrored": dataset.input.mirrored,
-            "seed": recipe.seed,
-            "deterministic": recipe.deterministic,
-            "backend": report.framework_versions(recipe.backend),
-            "sections": [section.model_dump(mode="json") for section in sections],
-            "code": code_digest("training", "students", "backend.py", "data/pixels.py"),
-        }
-
     def _stop(self, until: Until) -> None:
-        self.folder.save_manifest(status=_STATUS[until], timings=self.timings)
+        self.folder.save_manifest(status=_STATUS[until], timings=self.stages.timings)
 
     def _teacher(self, dataset: Dataset) -> TrainedModel:
         recipe = self.recipe
-        made = self._cached(
+        made = self.stages.cached(
             "teacher",
             f"Teacher {recipe.teacher.name}, {recipe.teacher.epochs} epochs",
-            self._training_key(dataset, recipe.teacher),
+            stage.key(recipe, dataset, recipe.teacher),
             lambda folder: stage.run("teacher", recipe, dataset, dataset.train.ids, folder, self.reporter),
         )
         path = self.folder.adopt(made / "teacher.keras", "models/teacher.keras")
@@ -185,7 +157,7 @@ class _Build:
 
     def _curate(self, dataset: Dataset, teacher: TrainedModel | None) -> Selection:
         spec, train = self.recipe.curation, dataset.train
-        with self._timed("curation", f"Curation {spec.method}"):
+        with self.stages.timed("curation", f"Curation {spec.method}"):
             known = signals.load(self.signals_path) if teacher else Signals(ids=train.ids, labels=train.y)
             selection, decision = select(
                 known, dataset, spec.method, budget=spec.budget, seed=self.recipe.seed, params={"factor": spec.factor}
@@ -203,8 +175,8 @@ class _Build:
 
     def _student(self, dataset: Dataset, selection: Selection) -> tuple[TrainedModel, Path]:
         recipe = self.recipe
-        key = self._training_key(dataset, recipe.training, recipe.student) | {"selection": selection.sha256}
-        made = self._cached(
+        key = stage.key(recipe, dataset, recipe.training, recipe.student) | {"selection": selection.sha256}
+        made = self.stages.cached(
             "training",
             f"Student {recipe.student.name}, {recipe.training.epochs} epochs",
             key,
@@ -212,21 +184,19 @@ class _Build:
         )
         path = self.folder.adopt(made / "student_float.keras", "models/student_float.keras")
         student = _trained(made, path, selection.sha256)
-        self.model_key = self.cache.folder("training", key).name
+        self.model_key = made.name
         self.reporter.note(f"val accuracy {student.history['val_accuracy'][-1]:.4f}, trained on {student.device}")
         if not recipe.pruning.sparsity:
             return student, path
         from edgekit.compression import stage as compression
 
-        key = {"model": self.model_key, "section": recipe.pruning.model_dump(), "seed": recipe.seed,
-               "batch": recipe.training.batch_size, "code": code_digest("compression", "tf.py")}  # fmt: skip
-        made = self._cached(
+        made = self.stages.cached(
             "pruning",
             f"Pruning to {recipe.pruning.sparsity:.0%} zeros",
-            key,
+            compression.key(recipe, self.model_key),
             lambda folder: compression.run(recipe, dataset, selection.kept, path, folder, self.reporter),
         )
-        self.model_key = self.cache.folder("pruning", key).name
+        self.model_key = made.name
         pruned = self.folder.adopt(made / "student_pruned.keras", "models/student_pruned.keras")
         facts = json.loads((made / "pruning.json").read_text())
         return dataclasses.replace(student, path=pruned, sparsity=facts["sparsity"]), pruned
@@ -238,19 +208,11 @@ class _Build:
         artifacts: list[Artifact] = []
         parity: dict[str, Any] = {}
         for precision in dict.fromkeys(("float32", recipe.quantization.precision)):
-            key: dict[str, Any] = {
-                "model": self.model_key,
-                "precision": precision,
-                "code": code_digest("export", "bench/litert.py", "bench/onnxrt.py", "tf.py"),
-                "versions": report.framework_versions("tensorflow"),
-            }
-            if precision == "int8":
-                key |= {"section": recipe.quantization.model_dump(), "seed": recipe.seed, "selection": selection.sha256}
-            made = self._cached(
+            made = self.stages.cached(
                 f"export_{precision}",
                 f"Export {precision}",
-                key,
-                lambda folder, precision=precision: exporting.run(recipe, precision, dataset, kept, model_path, folder),
+                exporting.key(recipe, precision, self.model_key, selection),
+                partial(exporting.run, recipe, precision, dataset, kept, model_path),
             )
             facts = json.loads((made / "export.json").read_text())
             parity |= facts["parity"]
@@ -265,7 +227,7 @@ class _Build:
 
     def _evaluate(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> list[Evaluation]:
         evaluations = []
-        with self._timed("evaluation", "Evaluation of the files"):
+        with self.stages.timed("evaluation", "Evaluation of the files"):
             for artifact in artifacts:
                 # Gates look at val; test is read here, once, and decides nothing.
                 for name, split in (("val", dataset.val), ("test", dataset.test)):
@@ -285,7 +247,7 @@ class _Build:
         plan = self.recipe.bench
         if not plan.targets:
             return []
-        with self._timed("bench", f"Benchmark on {', '.join(plan.targets)}"):
+        with self.stages.timed("bench", f"Benchmark on {', '.join(plan.targets)}"):
             measurements = measure(artifacts, plan, to_float(dataset.val.x[:1]))
             for target in plan.targets:
                 rows = [dataclasses.asdict(row) for row in measurements if row.target == target]
@@ -304,7 +266,7 @@ class _Build:
         changed = recipe.model_dump(mode="json")
         changed["curation"] |= {"method": "random", "budget": max(1, len(selection.dropped))}
         changed |= {"control": False, "gates": (), "max_drop": None, "bench": changed["bench"] | {"targets": ()}}
-        with self._timed("control", f"Control: {len(selection.dropped):,} samples dropped at random"):
+        with self.stages.timed("control", f"Control: {len(selection.dropped):,} samples dropped at random"):
             build(
                 Recipe.model_validate(changed), path, resume=(path / "manifest.json").exists(), reporter=self.reporter
             )

@@ -39,7 +39,7 @@ class TrainingSection(_Section):
     epochs: int = Field(24, ge=1)
     batch_size: int = Field(128, ge=1)
     optimizer: Literal["adamw", "adam"] = "adamw"
-    learning_rate: float = Field(4e-3, gt=0)
+    learning_rate: float = Field(8e-3, gt=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = Field(0.1, ge=0, lt=1)
     weight_decay: float = Field(0.02, ge=0)

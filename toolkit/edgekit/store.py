@@ -204,15 +204,15 @@ class StageCache:
         except (OSError, ValueError, KeyError):
             return False
 
-    def run(self, stage: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> tuple[Path, float]:
-        """Return (folder with the stage's files, seconds the work took when it was done).
+    def run(self, stage: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> Path:
+        """Return the folder with the stage's files.
 
         `work(folder)` is called only when no complete result exists; it fills a private folder that takes its final name
         in one step, so a build killed here leaves nothing that a later one could mistake for a result.
         """
         folder = self.folder(stage, key)
         if self.has(stage, key):
-            return folder, float(json.loads((folder / "stage.json").read_text())["seconds"])
+            return folder
         with disk_errors(self.root):
             folder.parent.mkdir(parents=True, exist_ok=True)
             private = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
@@ -230,7 +230,7 @@ class StageCache:
             except BaseException:
                 shutil.rmtree(private, ignore_errors=True)
                 raise
-        return folder, seconds
+        return folder
 
     def size_bytes(self) -> int:
         """Bytes that the cached results take."""

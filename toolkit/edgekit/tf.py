@@ -39,3 +39,11 @@ def tfmot() -> Any:
         warnings.simplefilter("ignore")
         import tensorflow_model_optimization
     return tensorflow_model_optimization
+
+
+def batches(x: Any, y: Any, batch_size: int) -> Any:
+    """A tf.data set of (x, y) batches in order, without autotuning (edgekit.backend.stream says why)."""
+    data = tensorflow().data
+    options = data.Options()
+    options.autotune.enabled = False
+    return data.Dataset.from_tensor_slices((x, y)).batch(batch_size).with_options(options)

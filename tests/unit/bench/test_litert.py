@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,9 +100,6 @@ def test_host_latencies_are_raw_interleaved_and_without_tensorflow(files, shippe
 
 
 def test_the_runner_needs_nothing_of_edgekit():
-    source = Path(runner.__file__).read_text()
-    assert "import edgekit" not in source
-    assert "from edgekit" not in source
     code = (
         "import sys, runpy; runpy.run_path(sys.argv[1]); print('edgekit' in sys.modules, 'tensorflow' in sys.modules)"
     )

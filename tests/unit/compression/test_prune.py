@@ -41,7 +41,7 @@ def test_common_layers_have_twins(keras):
     x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x)
     x = layers.BatchNormalization()(x)
     x = layers.Activation("relu6")(x)
-    x = layers.Concatenate()([layers.AveragePooling2D()(x), layers.MaxPooling2D()(x)])
+    x = layers.Concatenate()([layers.AveragePooling2D(2)(x), layers.MaxPooling2D(2)(x)])
     x = layers.Conv2D(8, 3, strides=2, dilation_rate=1, activation="relu")(x)
     x = layers.Multiply()([x, layers.ReLU(max_value=1.0)(x)])
     x = layers.GlobalAveragePooling2D(keepdims=True)(x)

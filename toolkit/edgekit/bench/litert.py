@@ -81,7 +81,10 @@ def quantize(x: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     if spec.scale == 0:
         return real.astype(spec.dtype)
     limits = np.iinfo(spec.dtype)
-    return np.clip(np.round(real / np.float32(spec.scale)) + spec.zero_point, limits.min, limits.max).astype(spec.dtype)
+    quantized: NDArray[Any] = np.clip(
+        np.round(real / np.float32(spec.scale)) + spec.zero_point, limits.min, limits.max
+    ).astype(spec.dtype)
+    return quantized
 
 
 def dequantize(raw: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:

@@ -60,10 +60,7 @@ def prune(
     for epoch in range(section.epochs):
         order = rng.permutation(len(train))
         history = wrapped.fit(
-            to_float(train.x[order]),
-            train.y[order],
-            batch_size=batch_size,
-            shuffle=False,
+            tf.batches(to_float(train.x[order]), train.y[order], batch_size),
             verbose=0,
             # Keras counts steps from the optimizer's, so the schedule goes on over calls of fit.
             callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,22 @@ from numpy.typing import NDArray
 from edgekit import backend
 from edgekit.compression.prune import prune, sparsity
 from edgekit.data.splits import take
+from edgekit.environment import framework_versions
 from edgekit.recipe import Recipe
+from edgekit.store import code_digest
 from edgekit.types import Dataset, Reporter
+
+
+def key(recipe: Recipe, model_key: str) -> dict[str, Any]:
+    """Everything that decides what pruning comes to, for the stage cache."""
+    return {
+        "model": model_key,
+        "section": recipe.pruning.model_dump(mode="json"),
+        "seed": recipe.seed,
+        "batch_size": recipe.training.batch_size,
+        "versions": framework_versions("tensorflow"),
+        "code": code_digest("compression", "tf.py"),
+    }
 
 
 def run(

@@ -15,13 +15,28 @@ from numpy.typing import NDArray
 from edgekit import backend
 from edgekit.bench import litert, onnxrt
 from edgekit.data.pixels import to_float
+from edgekit.environment import framework_versions
 from edgekit.export import onnx, parity, tflite
 from edgekit.recipe import Recipe
-from edgekit.store import sha256_file
+from edgekit.store import code_digest, sha256_file
 from edgekit.training.signals import probabilities
-from edgekit.types import Artifact, Dataset, Split, TrainedModel
+from edgekit.types import Artifact, Dataset, Selection, Split, TrainedModel
 
 _PARITY_SAMPLES = 512
+
+
+def key(recipe: Recipe, precision: str, model_key: str, selection: Selection) -> dict[str, Any]:
+    """Everything that decides what an export comes to, for the stage cache. `model_key` names the stage that made the model."""
+    common: dict[str, Any] = {
+        "model": model_key,
+        "precision": precision,
+        "versions": framework_versions("tensorflow"),
+        "code": code_digest("export", "bench/litert.py", "bench/onnxrt.py", "tf.py"),
+    }
+    if precision != "int8":
+        return common
+    section = recipe.quantization.model_dump(mode="json")
+    return common | {"section": section, "seed": recipe.seed, "selection": selection.sha256}
 
 
 def run(recipe: Recipe, precision: str, dataset: Dataset, kept: Split, model_path: Path, folder: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from edgekit.environment import environment
 from edgekit.recipe import Recipe
-from edgekit.report.environment import environment
 from edgekit.types import Artifact, Dataset, Evaluation, Gate, Measurement, TrainedModel
 
 SCHEMA = 1

@@ -36,4 +36,5 @@ def _shift(x: NDArray[Any], rng: np.random.Generator, *, flip: bool) -> NDArray[
     columns = np.arange(width) + rng.integers(0, 2 * right + 1, (count, 1))
     if flip:
         columns = np.where(rng.random((count, 1)) < 0.5, columns[:, ::-1], columns)
-    return padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    moved: NDArray[Any] = padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return moved

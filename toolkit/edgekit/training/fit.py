@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit import backend
 from edgekit.data.pixels import to_float
 from edgekit.errors import TrainingError
 from edgekit.recipe import TrainingSection
@@ -75,30 +76,31 @@ def fit(
     classes = logits.output.shape[-1]
     smooth = section.label_smoothing > 0
     watch = _watch(keras, reporter, per_epoch, section.epochs, schedule)
+    indices = batch_indices(len(train), section.batch_size, total, seed)
+    batches = _batches(train, indices, augmentation(augment), seed, classes, smooth)
+    example = (to_float(train.x[:1]), _targets(train.y[:1], classes, smooth))
+    val_batch = min(500, len(val))
     history = logits.fit(
-        _batches(
-            train,
-            batch_indices(len(train), section.batch_size, total, seed),
-            augmentation(augment),
-            seed,
-            classes,
-            smooth,
-        ),
+        backend.stream(keras, batches, example),
         epochs=section.epochs,
         steps_per_epoch=per_epoch,
-        validation_data=(to_float(val.x), np.eye(classes, dtype=np.float32)[val.y] if smooth else val.y),
-        validation_batch_size=min(500, len(val)),
+        validation_data=backend.in_batches(keras, to_float(val.x), _targets(val.y, classes, smooth), val_batch),
+        validation_batch_size=val_batch if keras.backend.backend() != "tensorflow" else None,
         callbacks=[watch],
-        shuffle=False,
         verbose=0,
     ).history
     return {**{key: [float(v) for v in values] for key, values in history.items()}, **watch.extra}
 
 
+def _targets(labels: NDArray[np.int64], classes: int, one_hot: bool) -> NDArray[Any]:
+    """(N,) labels, or (N, K) one-hot rows, which label smoothing needs."""
+    return np.eye(classes, dtype=np.float32)[labels] if one_hot else labels
+
+
 def _batches(
     train: Split, indices: NDArray[np.int64], augment: Augment, seed: int, classes: int, smooth: bool
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[Any]]]:
-    labels = np.eye(classes, dtype=np.float32)[train.y] if smooth else train.y
+    labels = _targets(train.y, classes, smooth)
     rng = np.random.default_rng([seed, 1])
     for index in indices:
         yield to_float(augment(train.x[index], rng)), labels[index]

@@ -12,15 +12,18 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from edgekit import backend, students
 from edgekit.data.splits import take
+from edgekit.environment import framework_versions
 from edgekit.errors import EdgekitError, TrainingError
 from edgekit.recipe import Recipe, TeacherSection
+from edgekit.store import code_digest
 from edgekit.training import flops, signals
 from edgekit.training.augment import resolve
 from edgekit.training.fit import fit, steps_per_epoch
@@ -28,6 +31,19 @@ from edgekit.types import Dataset, Reporter
 
 Role = Literal["teacher", "student"]
 FILES: Mapping[Role, str] = {"teacher": "teacher.keras", "student": "student_float.keras"}
+
+
+def key(recipe: Recipe, dataset: Dataset, *sections: BaseModel) -> dict[str, Any]:
+    """Everything that decides what a training stage comes to, for the stage cache."""
+    return {
+        "data": dataset.fingerprint,
+        "mirrored": dataset.input.mirrored,
+        "seed": recipe.seed,
+        "deterministic": recipe.deterministic,
+        "backend": framework_versions(recipe.backend),
+        "sections": [section.model_dump(mode="json") for section in sections],
+        "code": code_digest("training", "students", "backend.py", "data/pixels.py"),
+    }
 
 
 def run(role: Role, recipe: Recipe, dataset: Dataset, kept: NDArray[np.str_], folder: Path, reporter: Reporter) -> None:

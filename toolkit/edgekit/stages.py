@@ -1,0 +1,38 @@
+"""Stages of a build as they run: announced, timed, and taken from the cache when nothing they depend on has changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edgekit.store import StageCache
+from edgekit.types import Reporter
+
+
+class Stages:
+    """Seconds of each stage that ran (`timings`), and the names of those that were reused (`reused`)."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.cache = StageCache()
+        self.timings: dict[str, float] = {}
+        self.reused: list[str] = []
+
+    @contextmanager
+    def timed(self, name: str, title: str) -> Iterator[None]:
+        """Announce a stage and time what happens inside."""
+        self.reporter.stage(title)
+        start = time.perf_counter()
+        yield
+        self.timings[name] = round(time.perf_counter() - start, 3)
+
+    def cached(self, name: str, title: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> Path:
+        """The folder with the stage's result under `key`; `work(folder)` runs only if it must. Its name is the key's digest."""
+        with self.timed(name, title):
+            if self.cache.has(name, key):
+                self.reused.append(name)
+                self.reporter.note("reused from the cache: nothing it depends on has changed")
+            return self.cache.run(name, key, work)
