@@ -70,7 +70,7 @@ def learning_curves(training: Mapping[str, Mapping[str, Any]]) -> str:
         history = model["history"]
         epochs = np.arange(1, len(history["loss"]) + 1)
         for axes, key, label in ((left, "loss", "cross-entropy"), (right, "accuracy", "accuracy")):
-            axes.plot(epochs, history[key], color=GRAY, label="training (augmented, dropout on)")
+            axes.plot(epochs, history[key], color=GRAY, label="training")
             axes.plot(epochs, history[f"val_{key}"], color=BLUE, label="validation")
             axes.set(xlabel="epoch", ylabel=label, title=f"{role} {model['architecture']}")
             axes.xaxis.get_major_locator().set_params(integer=True)

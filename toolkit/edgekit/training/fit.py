@@ -87,6 +87,7 @@ def fit(
         validation_data=backend.in_batches(keras, to_float(val.x), _targets(val.y, classes, smooth), val_batch),
         validation_batch_size=val_batch if keras.backend.backend() != "tensorflow" else None,
         callbacks=[watch],
+        shuffle=False,
         verbose=0,
     ).history
     return {**{key: [float(v) for v in values] for key, values in history.items()}, **watch.extra}

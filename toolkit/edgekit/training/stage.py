@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,24 +108,28 @@ def _in_own_process(
     (folder / "recipe.yaml").write_text(recipe.to_yaml())
     np.save(folder / "kept.npy", kept)
     command = [sys.executable, "-m", "edgekit.training", role, str(folder), dataset.fingerprint]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
-        error = ""
-        assert process.stdout is not None
-        for line in process.stdout:
-            try:
-                message = json.loads(line)
-            except ValueError:
-                continue  # a line some library printed
-            if "error" in message:
-                error = message["error"]
-            elif "progress" in message:
-                reporter.progress(*message["progress"])
+    error = ""
+    # What libraries print there is noise, unless the process fails.
+    with tempfile.TemporaryFile("w+") as printed:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=printed, stdin=subprocess.DEVNULL, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    continue  # a line some library printed
+                if "error" in message:
+                    error = message["error"]
+                elif "progress" in message:
+                    reporter.progress(*message["progress"])
+        printed.seek(0)
+        last = (printed.read().strip().splitlines() or ["no message"])[-1]
     if error:
         raise TrainingError(error)
     if process.returncode:
-        raise TrainingError(
-            f"The {recipe.backend} training process ended with status {process.returncode}; its messages are above."
-        )
+        raise TrainingError(f"The {recipe.backend} training process ended with status {process.returncode}: {last}")
     for name in ("recipe.yaml", "kept.npy"):
         (folder / name).unlink()
 
