@@ -36,7 +36,7 @@ class DataSection(_Section):
 class TrainingSection(_Section):
     """One training run. `match` says what equals the uncurated run's: optimizer steps (default) or epochs."""
 
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(24, ge=1)
     batch_size: int = Field(64, ge=1)
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = Field(8e-3, gt=0)
@@ -54,7 +54,7 @@ class TeacherSection(TrainingSection):
 
     name: str = "cnn32-64"
     epochs: int = Field(10, ge=1)
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(32, ge=1)
     optimizer: Literal["adamw", "adam"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["cosine", "constant"] = "constant"

@@ -229,10 +229,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A demand on the final file and whether it holds. `demand` is what the user wrote."""
+    """A demand on the final file and whether it holds. `demand` is what the user wrote; found None = not measured."""
 
     demand: str
-    found: float
+    found: float | None
     met: bool
     where: str
 

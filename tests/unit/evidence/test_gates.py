@@ -26,4 +26,5 @@ def test_check_holds_each_demand_and_the_drop():
 
 
 def test_a_metric_that_was_not_measured_fails_its_gate():
-    assert not gates.check(("p50_ms<=1",), None, {"p50_ms": float("nan")}, "val", 0)[0].met
+    (row,) = gates.check(("p50_ms<=1",), None, {}, "val", 0)
+    assert (row.met, row.found) == (False, None)

@@ -56,7 +56,10 @@ app.add_typer(cache.app, name="cache")
 def main() -> None:
     """Run the program; never returns."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        status = app(standalone_mode=False) or 0
+        if status == Interrupted.exit_code:  # how newer versions of typer report Ctrl-C
+            status = _explain(typer.Abort())
+        sys.exit(status)
     except Exception as error:
         if os.environ.get("EDGEKIT_DEBUG") and not isinstance(error, typer.Abort):
             raise

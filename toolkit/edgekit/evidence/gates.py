@@ -42,15 +42,16 @@ def check(
 
     Args:
         max_drop: most percentage points of accuracy that quantization may cost, or None.
-        found: metric -> value of the shipped file; a metric that was not measured fails its gate with NaN.
+        found: metric -> value of the shipped file; a gate on a metric that is not there fails.
         where: the split that accuracy-like metrics were measured on.
         drop: percentage points lost from float32 to the shipped file on that split.
     """
     gates = []
     for demand in demands:
         metric, symbol, limit = parse(demand)
-        value = found.get(metric, float("nan"))
-        gates.append(Gate(demand=demand, found=value, met=bool(_OPERATORS[symbol](value, limit)), where=where))
+        value = found.get(metric)
+        met = value is not None and bool(_OPERATORS[symbol](value, limit))
+        gates.append(Gate(demand=demand, found=value, met=met, where=where))
     if max_drop is not None:
         gates.append(Gate(demand=f"max_drop<={max_drop:g} points", found=drop, met=drop <= max_drop, where=where))
     return gates

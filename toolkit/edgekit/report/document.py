@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -32,7 +33,7 @@ def assemble(
     reused: Sequence[str],
 ) -> dict[str, Any]:
     """Put the values of one run together. Paths are relative to the run folder; numbers come from the final files."""
-    return {
+    document = {
         "schema": SCHEMA,
         "run": {
             "name": run,
@@ -65,6 +66,9 @@ def assemble(
         "timings": dict(timings),
         "reused_stages": list(reused),
     }
+    # As it will be read back: a document is the same whether it was just made or comes from disk.
+    plain: dict[str, Any] = json.loads(json.dumps(document, allow_nan=False))
+    return plain
 
 
 def _model(model: TrainedModel) -> dict[str, Any]:
