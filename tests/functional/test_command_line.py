@@ -103,7 +103,7 @@ def test_a_full_disk_is_exit_code_9_and_leaves_nothing_half_written(tmp_path):
         assert done.returncode == 9, done.stderr
         assert "No space left" in done.stderr
         assert "Traceback" not in done.stderr
-        assert not list(small.rglob(".partial-*"))
+        assert not list(small.rglob(".edgekit-partial-*"))
     finally:
         subprocess.run(["umount", str(small)], check=True)
 

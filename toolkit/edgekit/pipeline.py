@@ -91,8 +91,9 @@ class _Build:
 
     def run(self, until: Until) -> Report | None:
         recipe, folder, reporter = self.recipe, self.folder, self.reporter
-        folder.write("recipe.yaml", recipe.to_yaml())
+        # First of all, so that a folder killed from here on is known as a run.
         folder.save_manifest(status="running", **environment())
+        folder.write("recipe.yaml", recipe.to_yaml())
         with self.stages.timed("data", "Data"):
             dataset = data.load(recipe.data.spec, val_fraction=recipe.data.val_fraction, seed=recipe.seed)
             reporter.note(f"{dataset.source}: {len(dataset.train):,} train, {len(dataset.val):,} val, "
@@ -172,6 +173,10 @@ class _Build:
             low, high = (selection.facts.get(f"removed_{side}", 0) for side in ("low", "high"))
             where = f" (removed_low {low}, removed_high {high})" if spec.method == "iqr" else ""
             self.reporter.note(f"dropped {dropped:,} of {len(train):,} ({dropped / len(train):.1%}){where}")
+            if (noise := selection.facts.get("estimated_noise")) is not None:
+                self.reporter.note(
+                    f"labels that look wrong: {noise:.1%} (confident learning, in-sample: a low estimate)"
+                )
             for warning in selection.warnings:
                 self.reporter.warn(warning)
         return selection

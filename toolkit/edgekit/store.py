@@ -20,6 +20,7 @@ from edgekit.errors import DiskFull, IntegrityError, OutputInUse, UsageError
 
 MANIFEST = "manifest.json"
 _LOCK = ".lock"
+_PARTIAL = ".edgekit-partial-"
 
 
 def sha256_file(path: Path) -> str:
@@ -54,7 +55,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     data = content.encode() if isinstance(content, str) else content
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_PARTIAL)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -98,11 +99,13 @@ class RunFolder:
             raise UsageError(f"--out {path} cannot be written to: permission denied.") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            # The holder before us removes the file when it ends; a lock on a removed file would keep nobody out.
+            held = os.fstat(lock).st_ino == (path / _LOCK).stat().st_ino
+        except (BlockingIOError, FileNotFoundError):
+            held = False
+        if not held:
             os.close(lock)
-            raise OutputInUse(
-                f"Another edgekit build is writing to {path}; wait for it or choose another --out."
-            ) from None
+            raise OutputInUse(f"Another edgekit build is writing to {path}; wait for it or choose another --out.")
         try:
             manifest = cls._prepare(path, resume=resume, force=force)
         except BaseException:
@@ -112,6 +115,8 @@ class RunFolder:
 
     @staticmethod
     def _prepare(path: Path, *, resume: bool, force: bool) -> dict[str, Any]:
+        for left in path.rglob(f"{_PARTIAL}*"):  # of a write that was killed
+            left.unlink()
         present = [entry for entry in path.iterdir() if entry.name != _LOCK]
         if not present:
             return {"files": {}}
@@ -215,7 +220,7 @@ class StageCache:
             return folder
         with disk_errors(self.root):
             folder.parent.mkdir(parents=True, exist_ok=True)
-            private = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
+            private = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_PARTIAL))
             try:
                 start = time.perf_counter()
                 work(private)

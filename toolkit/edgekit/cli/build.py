@@ -211,7 +211,10 @@ def _of_run(folder: Path, asked: Recipe | None) -> Recipe:
     from edgekit import recipe as recipes
 
     if not (folder / "recipe.yaml").exists():
-        raise UsageError(f"{folder} has no recipe.yaml: there is no run to continue; start one without --resume.")
+        raise UsageError(
+            f"{folder} has no recipe.yaml: there is no run to continue; start one without --resume "
+            "(with --force if a run was begun there)."
+        )
     stored = recipes.load(folder / "recipe.yaml")
     if asked and (changed := recipes.differences(stored, asked)):
         raise RecipeError(
