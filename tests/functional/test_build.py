@@ -13,7 +13,7 @@ import pytest
 
 from edgekit import pipeline, recipe, store
 from edgekit.curation import manifest
-from edgekit.errors import GateNotMet, OutputInUse
+from edgekit.errors import GateNotMet, IntegrityError, OutputInUse
 from edgekit.types import Silent
 
 pytestmark = pytest.mark.tf
@@ -176,6 +176,20 @@ def test_a_missed_gate_ends_with_a_report_and_an_error(run, small_npz, tmp_path,
     with pytest.raises(GateNotMet, match=r"accuracy>=0\.999"):
         pipeline.build(load(small_npz, gates=["accuracy>=0.999"]), tmp_path / "gated")
     document = json.loads((tmp_path / "gated" / "report.json").read_text())
+    done = edgekit(
+        "build",
+        "--data",
+        small_npz,
+        *ARGUMENTS[:2],
+        *ARGUMENTS[3:],
+        "--gate",
+        "size_bytes<9",
+        "--json",
+        "--out",
+        tmp_path / "g",
+    )
+    assert done.returncode == 7
+    assert json.loads(done.stdout)["gates"][0]["met"] is False
     assert document["gates"][0]["met"] is False
 
 
@@ -204,6 +218,21 @@ def test_report_command_rebuilds_and_refuses_a_changed_file(run, tmp_path):
     assert done.returncode == 9
     assert "model_int8.tflite was changed" in done.stderr
     assert edgekit("report", tmp_path).returncode == 9
+
+
+def test_resume_refuses_data_that_changed(small_npz, tmp_path, shared_cache):
+    import shutil
+
+    copy = tmp_path / "d.npz"
+    shutil.copy(small_npz, copy)
+    asked = load(copy)
+    pipeline.build(asked, tmp_path / "run", until="curate")
+    with np.load(copy) as file:
+        arrays = dict(file)
+    arrays["x_train"] = arrays["x_train"][:, ::-1]
+    np.savez(copy, **arrays)
+    with pytest.raises(IntegrityError, match="not what"):
+        pipeline.build(asked, tmp_path / "run", resume=True)
 
 
 def test_a_second_build_into_the_same_folder_is_refused(run, small_npz):

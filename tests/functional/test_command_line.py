@@ -79,8 +79,7 @@ def test_damaged_data_is_exit_code_4_and_leaves_no_artifacts(tmp_path):
     done = edgekit("build", "--data", folder, "--out", tmp_path / "run")
     assert done.returncode == 4
     assert "damaged gzip" in done.stderr
-    done = edgekit("build", "--data", folder, "--out", tmp_path / "run")
-    assert done.returncode == 2, "an unfinished run is there: --resume or --force"
+    assert not (tmp_path / "run").exists(), "nothing is begun with data that cannot be read"
 
 
 def test_dry_run_writes_nothing(tmp_path):
@@ -146,7 +145,7 @@ def test_evaluate_and_bench_on_a_file_of_ones_own(files, tmp_path):
     assert 0.5 < rows[0]["accuracy"] < 1
     done = edgekit("bench", files["int8"], "--threads", "1", "--json")
     assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)[0]["latencies_ns"]) == 100
+    assert len(json.loads(done.stdout)[0]["latencies_ns"]) >= 100
     np.savez(tmp_path / "rgb.npz", x_train=np.zeros((40, 8, 8, 3), np.uint8), y_train=np.arange(40) % 2,
              x_test=np.zeros((4, 8, 8, 3), np.uint8), y_test=np.arange(4) % 2)  # fmt: skip
     done = edgekit("evaluate", files["int8"], "--data", tmp_path / "rgb.npz")

@@ -31,6 +31,9 @@ def test_options_win_over_settings_and_settings_over_the_file(tmp_path):
         ("curation.budget=5", "takes no budget"),
         ("control=true", "compares a curation"),
         ("seed.x=1", "Input should be"),
+        ("bench.threads=[-5]", "greater than or equal to 0"),
+        ("training.learning_rate=.inf", "finite"),
+        ("quantization={precision: float16, io: uint8}", "is for int8 files"),
     ],
 )
 def test_bad_values_are_one_clear_error(setting, message):

@@ -1,6 +1,5 @@
 """Crash safety: atomic writes, run folders and the stage cache."""
 
-import json
 import os
 import subprocess
 import sys
@@ -43,9 +42,28 @@ def test_force_keeps_files_that_the_user_made_or_changed(tmp_path):
     make_run(run)
     (run / "notes.txt").write_text("mine")
     (run / "a.txt").write_text("changed by hand")
-    store.RunFolder.open(run, force=True).close()
+    folder = store.RunFolder.open(run, force=True)
+    folder.write("a.txt", "of the new run")
+    folder.close()
     assert (run / "notes.txt").read_text() == "mine"
-    assert (run / "a.txt").read_text() == "changed by hand"
+    assert (run / "a.txt.kept").read_text() == "changed by hand"
+
+
+def test_force_replaces_the_control_too(tmp_path):
+    make_run(tmp_path / "run")
+    make_run(tmp_path / "run" / "control")
+    store.RunFolder.open(tmp_path / "run", force=True).close()
+    assert not (tmp_path / "run" / "control" / "a.txt").exists()
+
+
+def test_a_folder_is_a_run_from_the_first_moment(tmp_path):
+    """Killed right after open: --resume and --force both know the folder."""
+    store.RunFolder.open(tmp_path / "run", recipe="seed: 1").close()
+    (tmp_path / "run" / ".edgekit-partial-x").write_text("half a write")
+    folder = store.RunFolder.open(tmp_path / "run", resume=True)
+    assert folder.manifest["recipe"] == "seed: 1"
+    folder.close()
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["manifest.json"]
 
 
 def test_a_folder_of_someone_elses_is_never_touched(tmp_path):
@@ -70,7 +88,7 @@ def test_a_folder_that_another_process_writes_to_is_refused(tmp_path):
         with pytest.raises(OutputInUse, match="Another edgekit build"):
             store.RunFolder.open(run, resume=True)
         other.communicate("")
-    store.RunFolder.open(run).close()
+    store.RunFolder.open(run, resume=True).close()
 
 
 def test_out_that_is_a_file_is_a_usage_error(tmp_path):
@@ -116,6 +134,19 @@ def test_a_stage_runs_once_and_again_when_its_result_is_damaged(tmp_path):
     assert (folder / "out.txt").read_text() == "result"
 
 
+def test_a_result_that_another_build_made_meanwhile_is_kept(tmp_path):
+    """Two builds make the same stage: the slower one must not pull the files from under the other."""
+    cache = store.StageCache(tmp_path)
+
+    def slow(folder):
+        cache.run("s", {}, lambda other: (other / "out.txt").write_text("first"))
+        (folder / "out.txt").write_text("second")
+
+    folder = cache.run("s", {}, slow)
+    assert (folder / "out.txt").read_text() == "first"
+    assert [p.name for p in folder.parent.iterdir()] == [folder.name]
+
+
 def test_a_stage_that_fails_leaves_nothing_behind(tmp_path):
     cache = store.StageCache(tmp_path)
 
@@ -146,4 +177,4 @@ def test_canonical_json_has_one_spelling():
 def test_code_digest_follows_the_code():
     assert store.code_digest("store.py") == store.code_digest("store.py")
     assert store.code_digest("store.py") != store.code_digest("errors.py")
-    assert json.dumps(store.code_digest("curation"))
+    assert store.code_digest("curation") != store.code_digest("curation", "types.py")

@@ -38,10 +38,10 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def framework_versions(backend: str) -> dict[str, str]:
-    """The versions that decide what training with `backend`, or a conversion, comes to."""
+    """The versions that decide what training with `backend` comes to."""
     return {
         "backend": backend,
-        **versions("keras", backend, "numpy", *(("tf2onnx",) if backend == "tensorflow" else ())),
+        **versions("keras", backend, "numpy", *(("jaxlib",) if backend == "jax" else ())),
     }
 
 
@@ -74,4 +74,9 @@ def _git_revision() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None
+    return (done.stdout.strip() or None) if _is_our_checkout(here) else None
+
+
+def _is_our_checkout(package: Path) -> bool:
+    """Whether the package lies in its own repository, not in a virtual environment inside somebody else's."""
+    return package.parts[-2:] == ("toolkit", "edgekit") and (package.parents[1] / ".git").exists()

@@ -82,9 +82,13 @@ class ExportError(EdgekitError):
 
 
 class GateNotMet(EdgekitError):
-    """A file that misses a demanded accuracy, size, latency or parity."""
+    """A file that misses a demanded accuracy, size, latency or parity; `report` is the run's, if it was written."""
 
     exit_code = 7
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class TargetError(EdgekitError):

@@ -23,7 +23,7 @@ from edgekit.curation import select
 from edgekit.data.pixels import to_float
 from edgekit.data.splits import take
 from edgekit.environment import environment
-from edgekit.errors import GateNotMet
+from edgekit.errors import GateNotMet, IntegrityError
 from edgekit.evidence import gates, verdict
 from edgekit.evidence.comparisons import compare
 from edgekit.export import stage as exporting
@@ -75,9 +75,21 @@ def build(
     """
     for demand in recipe.gates:
         gates.parse(demand)
-    folder = RunFolder.open(out, resume=resume, force=force)
+    stages = Stages(reporter or Silent())
+    # Before the folder is taken: wrong data must not cost a run that --force would replace, nor leave half a one.
+    with stages.timed("data", "Data"):
+        dataset = data.load(recipe.data.spec, val_fraction=recipe.data.val_fraction, seed=recipe.seed)
+        sizes = ", ".join(f"{len(getattr(dataset, part)):,} {part}" for part in ("train", "val", "cal", "test"))
+        stages.reporter.note(f"{dataset.source}: {sizes}")
+    facts = {"status": "running", "recipe": recipe.to_yaml(), **environment()}
+    folder = RunFolder.open(out, resume=resume, force=force, **facts)
     try:
-        return _Build(recipe, folder, reporter or Silent()).run(until)
+        known = folder.manifest.setdefault("dataset_fingerprint", dataset.fingerprint)
+        if known != dataset.fingerprint:
+            raise IntegrityError(f"The data of {recipe.data.spec} is not what {out} was begun with; start a new run.")
+        folder.write("recipe.yaml", recipe.to_yaml())
+        folder.save_manifest(seeds=[recipe.seed])
+        return _Build(recipe, dataset, folder, stages).run(until)
     finally:
         folder.close()
 
@@ -85,21 +97,12 @@ def build(
 class _Build:
     """One build: its recipe, its folder, and the stages as they are timed and cached."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, reporter: Reporter) -> None:
-        self.recipe, self.folder, self.reporter = recipe, folder, reporter
-        self.stages = Stages(reporter)
+    def __init__(self, recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) -> None:
+        self.recipe, self.dataset, self.folder = recipe, dataset, folder
+        self.stages, self.reporter = stages, stages.reporter
 
     def run(self, until: Until) -> Report | None:
-        recipe, folder, reporter = self.recipe, self.folder, self.reporter
-        # First of all, so that a folder killed from here on is known as a run.
-        folder.save_manifest(status="running", **environment())
-        folder.write("recipe.yaml", recipe.to_yaml())
-        with self.stages.timed("data", "Data"):
-            dataset = data.load(recipe.data.spec, val_fraction=recipe.data.val_fraction, seed=recipe.seed)
-            reporter.note(f"{dataset.source}: {len(dataset.train):,} train, {len(dataset.val):,} val, "
-                          f"{len(dataset.cal):,} cal, {len(dataset.test):,} test")  # fmt: skip
-        folder.save_manifest(seeds=[recipe.seed], dataset_fingerprint=dataset.fingerprint)
-
+        recipe, dataset, folder = self.recipe, self.dataset, self.folder
         teacher = self._teacher(dataset) if registry.CURATIONS[recipe.curation.method].needs == "teacher" else None
         selection = self._curate(dataset, teacher)
         if until == "curate":
@@ -113,7 +116,9 @@ class _Build:
         artifacts, parity = self._export(dataset, kept, selection, student, model_path)
         evaluations = self._evaluate(dataset, artifacts)
         measurements = self._bench(dataset, artifacts)
-        comparisons = self._compare(artifacts, self._control(selection) if recipe.control else None)
+        comparisons = self._compare(
+            artifacts, self._control(selection) if recipe.control and selection.dropped else None
+        )
         demanded = self._gates(artifacts, evaluations, measurements)
 
         with self.stages.timed("report", "Report"):
@@ -141,7 +146,7 @@ class _Build:
                 f"{gate.demand} (found {gate.found if gate.found is None else round(gate.found, 6)} on {gate.where})"
                 for gate in missed
             )
-            raise GateNotMet(f"Gate not met: {told}. The report is in {folder.path}.")
+            raise GateNotMet(f"Gate not met: {told}. The report is in {folder.path}.", written)
         return written
 
     def _stop(self, until: Until) -> None:
@@ -272,12 +277,13 @@ class _Build:
         recipe = self.recipe
         path = self.folder.path / "control"
         changed = recipe.model_dump(mode="json")
-        changed["curation"] |= {"method": "random", "budget": max(1, len(selection.dropped))}
+        changed["curation"] |= {"method": "random", "budget": len(selection.dropped)}
         changed |= {"control": False, "gates": (), "max_drop": None, "bench": changed["bench"] | {"targets": ()}}
         with self.stages.timed("control", f"Control: {len(selection.dropped):,} samples dropped at random"):
-            build(
-                Recipe.model_validate(changed), path, resume=(path / "manifest.json").exists(), reporter=self.reporter
-            )
+            arm = Recipe.model_validate(changed)
+            begun = (path / "manifest.json").exists()
+            same = begun and json.loads((path / "manifest.json").read_text()).get("recipe") == arm.to_yaml()
+            build(arm, path, resume=same, force=begun and not same, reporter=self.reporter)
         return path
 
     def _compare(self, artifacts: Sequence[Artifact], control: Path | None) -> list[dict[str, Any]]:
@@ -305,9 +311,10 @@ class _Build:
         shipped = exporting.shipped(artifacts)
         on_val = {row.artifact: row for row in evaluations if row.split == "val"}
         found = dataclasses.asdict(on_val[shipped.name]) | dataclasses.asdict(shipped)
-        single = [row.p50_ms for row in measurements if row.artifact == shipped.name and row.threads == 1]
+        single = [row.p50_ms for row in measurements if row.artifact == shipped.name and row.threads == 1 and row.valid]
         found |= {"p50_ms": single[0]} if single else {}
-        drop = 100 * (on_val["model_float32.tflite"].accuracy - on_val[shipped.name].accuracy)
+        # Rounded, so that exactly half a point is half a point.
+        drop = round(100 * (on_val["model_float32.tflite"].accuracy - on_val[shipped.name].accuracy), 6)
         return gates.check(self.recipe.gates, self.recipe.max_drop, found, "val", drop)
 
 

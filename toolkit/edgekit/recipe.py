@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 
 from edgekit import registry
 from edgekit.errors import RecipeError, UnknownName
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 def _known(table: str, name: str) -> str:
@@ -112,19 +112,25 @@ class QuantizationSection(_Section):
 
     _check_precision = field_validator("precision")(lambda name: _known("precisions", name))
 
+    @model_validator(mode="after")
+    def _io_of_int8(self) -> QuantizationSection:
+        if self.precision != "int8" and self.io != "int8":
+            raise ValueError(f"io (--io) is for int8 files; a {self.precision} file has float32 input and output")
+        return self
+
 
 class BenchSection(_Section):
     """Where and how latency is measured. threads 0 = all cores."""
 
     targets: tuple[str, ...] = ("host",)
-    threads: tuple[int, ...] = (1, 0)
+    threads: tuple[NonNegativeInt, ...] = (1, 0)
     runs: int = Field(100, ge=50)
     warmup: int = Field(10, ge=1)
 
     @field_validator("targets")
     @classmethod
     def _known_targets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_known("targets", name) for name in names)
+        return tuple(_known("targets", name) for name in dict.fromkeys(names))
 
 
 class Recipe(_Section):
@@ -194,6 +200,11 @@ def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping
     return from_mapping(merged)
 
 
+def from_yaml(text: str) -> Recipe:
+    """The recipe that `Recipe.to_yaml` wrote."""
+    return from_mapping(yaml.safe_load(text))
+
+
 def differences(one: Recipe, other: Recipe) -> list[str]:
     """The dotted keys in which two recipes differ."""
     left, right = dict(_flat(one.model_dump(mode="json"))), dict(_flat(other.model_dump(mode="json")))
@@ -247,4 +258,4 @@ def _explain(problem: Mapping[str, Any]) -> str:
     return f"Recipe {where + ': ' if where else ''}{message}{found}."
 
 
-__all__ = ["Recipe", "RecipeError", "UnknownName", "differences", "from_mapping", "load"]
+__all__ = ["Recipe", "RecipeError", "UnknownName", "differences", "from_mapping", "from_yaml", "load"]

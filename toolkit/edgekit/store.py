@@ -21,6 +21,7 @@ from edgekit.errors import DiskFull, IntegrityError, OutputInUse, UsageError
 MANIFEST = "manifest.json"
 _LOCK = ".lock"
 _PARTIAL = ".edgekit-partial-"
+_STALE_S = 2 * 24 * 3600
 
 
 def sha256_file(path: Path) -> str:
@@ -83,8 +84,8 @@ class RunFolder:
         self.manifest = manifest
 
     @classmethod
-    def open(cls, path: Path, *, resume: bool = False, force: bool = False) -> RunFolder:
-        """Take `path` for a run.
+    def open(cls, path: Path, *, resume: bool = False, force: bool = False, **facts: Any) -> RunFolder:
+        """Take `path` for a run; manifest.json, with `facts`, is written before anything else.
 
         Raises:
             OutputInUse: another process writes to it, or it holds files and neither `resume` nor `force` is given, or
@@ -111,7 +112,9 @@ class RunFolder:
         except BaseException:
             cls._release(path, lock)
             raise
-        return cls(path, lock, manifest)
+        folder = cls(path, lock, manifest)
+        folder.save_manifest(**facts)
+        return folder
 
     @staticmethod
     def _prepare(path: Path, *, resume: bool, force: bool) -> dict[str, Any]:
@@ -128,7 +131,7 @@ class RunFolder:
                 raise IntegrityError(
                     f"{path / MANIFEST} is not valid JSON; restore it or choose another --out."
                 ) from None
-        if manifest is None or "edgekit" not in manifest:
+        if manifest is None or "files" not in manifest:
             raise OutputInUse(f"{path} holds files that are not a run of edgekit; choose another --out.")
         if resume:
             return manifest
@@ -136,12 +139,11 @@ class RunFolder:
             raise OutputInUse(
                 f"{path} holds a run already: continue it with --resume, replace it with --force, or choose another --out."
             )
-        for name, digest in manifest["files"].items():
-            file = path / name
-            # A file that the user changed since is the user's: it stays.
-            if file.exists() and sha256_file(file) == digest:
-                file.unlink()
-        (path / MANIFEST).unlink()
+        _remove_recorded(path, manifest)
+        control = path / "control" / MANIFEST
+        if control.exists():
+            _remove_recorded(control.parent, json.loads(control.read_text()))
+            control.unlink()
         return {"files": {}}
 
     @staticmethod
@@ -190,6 +192,18 @@ class RunFolder:
         write_atomic(self.path / MANIFEST, json.dumps(self.manifest, indent=2, allow_nan=False, default=str) + "\n")
 
 
+def _remove_recorded(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Remove the files that a run wrote to `path`; one that was changed since is the user's and steps aside."""
+    for name, digest in manifest["files"].items():
+        file = path / name
+        if not file.exists():
+            continue
+        if sha256_file(file) == digest:
+            file.unlink()
+        else:
+            file.rename(file.with_name(f"{file.name}.kept"))
+
+
 class StageCache:
     """Results of stages under `root`, found by the digest of everything they depend on."""
 
@@ -220,6 +234,9 @@ class StageCache:
             return folder
         with disk_errors(self.root):
             folder.parent.mkdir(parents=True, exist_ok=True)
+            for left in folder.parent.glob(f"{_PARTIAL}*"):  # of builds that were killed
+                if time.time() - left.stat().st_mtime > _STALE_S:
+                    shutil.rmtree(left, ignore_errors=True)
             private = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_PARTIAL))
             try:
                 start = time.perf_counter()
@@ -229,9 +246,14 @@ class StageCache:
                     p.relative_to(private).as_posix(): sha256_file(p) for p in sorted(private.rglob("*")) if p.is_file()
                 }
                 write_atomic(private / "stage.json", canonical_json({"key": key, "files": files, "seconds": seconds}))
-                if folder.exists():  # damaged, or made by another build meanwhile
-                    shutil.rmtree(folder)
-                private.replace(folder)
+                if folder.exists() and not self.has(stage, key):  # damaged
+                    shutil.rmtree(folder, ignore_errors=True)
+                try:
+                    private.rename(folder)
+                except OSError:
+                    if not self.has(stage, key):
+                        raise
+                    shutil.rmtree(private)  # another build was as quick, and its result may be in use
             except BaseException:
                 shutil.rmtree(private, ignore_errors=True)
                 raise

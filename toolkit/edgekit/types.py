@@ -200,10 +200,11 @@ class Evaluation:
     ece: float
     aurc: float
     augrc: float
+    risk_at_coverage: Mapping[str, float]
     ece_squared: float
     nll_clipped: int
     argmax_ties: int
-    predictions: Path
+    predictions: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

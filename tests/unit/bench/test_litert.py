@@ -36,6 +36,12 @@ def test_slugs_are_safe_and_distinct():
     assert "/" not in measure.slug("ssh://pi@host:22")
 
 
+def test_a_damaged_onnx_is_a_data_error(tmp_path):
+    (tmp_path / "x.onnx").write_bytes(b"hello")
+    with pytest.raises(DataError, match=r"not an \.onnx"):
+        onnxrt.describe(tmp_path / "x.onnx")
+
+
 def test_a_file_that_is_no_model_is_a_data_error(tmp_path):
     (tmp_path / "x.tflite").write_bytes(b"hello")
     with pytest.raises(DataError, match=r"not a \.tflite"):
@@ -89,12 +95,13 @@ def test_host_latencies_are_raw_interleaved_and_without_tensorflow(files, shippe
         (artifact.name, threads) for artifact in artifacts for threads in {1, litert.cores()}
     }
     for row in rows:
-        assert row.runs == len(row.latencies_ns) == 100
+        assert row.runs == len(row.latencies_ns) >= 100
+        assert row.conditions["measured_seconds"] >= 1
         assert min(row.latencies_ns) > 0
         assert row.p50_ms <= row.p90_ms
         assert row.conditions["tensorflow_loaded"] is False
         assert row.conditions["warmups"] >= 10
-        assert row.peak_rss_bytes > row.conditions["baseline_rss_bytes"] * 0.99
+        assert row.conditions["baseline_rss_bytes"] <= row.peak_rss_bytes < 300e6, "not this process's memory"
         assert row.valid == (row.invalid_reason is None)
     assert rows[0].runtime.startswith("ai-edge-litert")
 

@@ -19,6 +19,23 @@ def test_worked_vector():
     assert quality.accuracy == pytest.approx(0.6)
     assert quality.nll == pytest.approx(0.6477022504)
     assert quality.brier == pytest.approx(0.4435)
+    risks = [metrics.risk_at_coverage(CONFIDENCE, ERROR, c) for c in (0.5, 0.8, 1.0)]
+    assert risks == pytest.approx([0.20, 0.25, 0.40])
+
+
+def test_accuracy_is_the_exact_share():
+    """2802 of 3000 is 0.934, not 0.9339999: a gate at 0.934 must hold."""
+    labels = np.zeros(3000, np.int64)
+    labels[2802:] = 1
+    assert metrics.quality(np.tile([0.9, 0.1], (3000, 1)), labels).accuracy >= 0.934
+
+
+def test_the_levels_of_an_int8_softmax_are_recognized():
+    p = np.array([[0.0, 1.0], [0.25, 0.75]])
+    assert metrics.quality(p, np.array([0, 1])).nll_clipped == 1
+    assert metrics.quality(p, np.array([0, 1])).nll < 7
+    exact = np.array([[1e-9, 1 - 1e-9], [0.3, 0.7]])
+    assert metrics.quality(exact, np.array([0, 1])).nll > 10
 
 
 def test_equal_mass_bins_keep_ties_together():

@@ -29,8 +29,7 @@ def evaluate(artifact: Artifact, split: Split, split_name: str, predictions: Pat
         The Evaluation, and the bytes of the .npz (ids, labels, probabilities) that belongs at `predictions`.
     """
     probabilities = predict(artifact, split.x)
-    floor = metrics.HALF_LEVEL if artifact.precision.startswith("int8") else metrics.TINY
-    quality = metrics.quality(probabilities, split.y, floor)
+    quality = metrics.quality(probabilities, split.y)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, ids=split.ids, labels=split.y, probabilities=probabilities)
     evaluation = Evaluation(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgekit.bench.litert import cores
 from edgekit.data.pixels import to_float
+from edgekit.errors import DataError
 from edgekit.types import TensorSpec
 
 _BATCH = 256
@@ -20,7 +21,14 @@ def _session(path: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores()
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own types have no common base
+        raise DataError(f"{path} is not an .onnx that ONNX Runtime can run: {str(error).splitlines()[0]}") from None
+    if any(value.type != "tensor(float)" for value in (*session.get_inputs(), *session.get_outputs())):
+        raise DataError(f"{path} has inputs or outputs that are not float32, which edgekit does not feed.")
+    return session
 
 
 def describe(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -37,8 +45,11 @@ def describe(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]
 def probabilities(path: Path, x: NDArray[Any]) -> NDArray[np.float32]:
     """(N, H, W, C) uint8 pixels or float32 in [0, 1] -> (N, K) float32."""
     session = _session(path)
-    name = session.get_inputs()[0].name
-    blocks = [session.run(None, {name: to_float(x[i : i + _BATCH])})[0] for i in range(0, len(x), _BATCH)]
+    given = session.get_inputs()[0]
+    name, batch = given.name, given.shape[0] if isinstance(given.shape[0], int) else _BATCH
+    if len(x) % batch and isinstance(given.shape[0], int):
+        raise DataError(f"{path} takes exactly {batch} images at a time, which {len(x)} do not divide into.")
+    blocks = [session.run(None, {name: to_float(x[i : i + batch])})[0] for i in range(0, len(x), batch)]
     return np.concatenate(blocks)
 
 

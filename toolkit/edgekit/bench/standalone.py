@@ -72,13 +72,15 @@ def evaluate_file(path: Path, spec: str | None, split_name: str, seed: int | Non
             f"{path} has {artifact.outputs[0].shape[-1]} outputs, but {dataset.name} has {len(dataset.classes)} classes."
         )
     split = getattr(dataset, split_name)
-    floor = metrics.HALF_LEVEL if artifact.precision == "int8" else metrics.TINY
-    quality = metrics.quality(predict(artifact, split.x), split.y, floor)
+    probabilities = predict(artifact, split.x)
+    if probabilities.min() < -1e-3 or probabilities.max() > 1 + 1e-3:
+        raise DataError(f"{path} gives values outside [0, 1], logits perhaps; edgekit evaluates probabilities.")
+    quality = metrics.quality(probabilities, split.y)
     return Evaluation(
         artifact=artifact.name,
         artifact_sha256=artifact.sha256,
         split=split_name,
-        predictions=path,
+        predictions=None,
         **dataclasses.asdict(quality),
     )
 

@@ -72,7 +72,7 @@ def _explain(error: Exception) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
     if isinstance(error, typer.Abort):  # typer's name for Ctrl-C
-        print("Interrupted. `edgekit build --resume` continues the run.", file=sys.stderr)
+        print("Interrupted. `edgekit build --resume` continues a build.", file=sys.stderr)
         return Interrupted.exit_code
     if show := getattr(error, "show", None):  # a usage error of the parser
         show()

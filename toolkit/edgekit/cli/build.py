@@ -10,7 +10,8 @@ import typer
 
 from edgekit.cli import options as o
 from edgekit.cli.console import Console
-from edgekit.errors import RecipeError, UsageError
+from edgekit.errors import GateNotMet, RecipeError, UsageError
+from edgekit.types import Report
 
 if TYPE_CHECKING:
     from edgekit.recipe import Recipe
@@ -119,6 +120,8 @@ def train(
 def _curation(
     data: str | None, method: str | None, budget: float | None, teacher: str | None, seed: int | None
 ) -> dict[str, Any]:
+    if data and Path(data).expanduser().exists():
+        data = str(Path(data).expanduser().resolve())  # the stored recipe must mean the same from any folder
     return {
         "data.spec": data,
         "curation.method": method,
@@ -145,6 +148,7 @@ def _run(
     as_json: bool = False,
 ) -> None:
     from edgekit import recipe as recipes
+    from edgekit.evidence import gates
 
     if force and resume:
         raise UsageError("--force replaces a run and --resume continues it; give one of them.")
@@ -153,6 +157,8 @@ def _run(
         out = out or _newest_unfinished()
         given = recipe_file is not None or bool(settings) or any(value is not None for value in values.values())
         asked = _of_run(out, asked if given else None)
+    for demand in asked.gates:
+        gates.parse(demand)
     if dry_run:
         _show_plan(asked, as_json)
         return
@@ -160,8 +166,13 @@ def _run(
     from edgekit import pipeline
     from edgekit.cli import summary
 
-    with Console() as reporter:
-        report = pipeline.build(asked, out, resume=resume, force=force, until=until, reporter=reporter)
+    try:
+        with Console() as reporter:
+            report = pipeline.build(asked, out, resume=resume, force=force, until=until, reporter=reporter)
+    except GateNotMet as missed:
+        if isinstance(missed.report, Report):
+            summary.print_report(missed.report.document, missed.report.path, as_json)
+        raise
     if report is None:
         summary.print_stage(out, until, as_json)
     else:
@@ -197,7 +208,7 @@ def _new_folder(recipe: Recipe) -> Path:
 
 
 def _newest_unfinished() -> Path:
-    for folder in sorted(Path("runs").glob("*/"), reverse=True):
+    for folder in sorted(Path("runs").glob("*/"), key=lambda path: path.stat().st_mtime, reverse=True):
         try:
             if json.loads((folder / "manifest.json").read_text())["status"] != "complete":
                 return folder
@@ -210,12 +221,11 @@ def _of_run(folder: Path, asked: Recipe | None) -> Recipe:
     """The recipe of the run to continue; options that say otherwise are refused, so a resumed run is what it claims."""
     from edgekit import recipe as recipes
 
-    if not (folder / "recipe.yaml").exists():
-        raise UsageError(
-            f"{folder} has no recipe.yaml: there is no run to continue; start one without --resume "
-            "(with --force if a run was begun there)."
-        )
-    stored = recipes.load(folder / "recipe.yaml")
+    try:
+        text = json.loads((folder / "manifest.json").read_text())["recipe"]
+    except (OSError, ValueError, KeyError):
+        raise UsageError(f"{folder} holds no run of edgekit to continue; start one without --resume.") from None
+    stored = recipes.from_yaml(text)
     if asked and (changed := recipes.differences(stored, asked)):
         raise RecipeError(
             f"--resume continues {folder} with its own recipe, which differs in {', '.join(changed)}. "

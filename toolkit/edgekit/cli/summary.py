@@ -36,7 +36,7 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
     if verdict["next"]:
         typer.echo(f"next step: {verdict['next']}")
     if document["dataset"]["default"]:
-        typer.echo("data: no --data was given, so these are the images that ship with edgekit")
+        typer.echo("data: the images that ship with edgekit (give --data for your own)")
     typer.echo(f"report: {folder / 'report.html'}")
 
 

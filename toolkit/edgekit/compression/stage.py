@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgekit import backend
 from edgekit.compression.prune import prune, sparsity
 from edgekit.data.splits import take
-from edgekit.environment import framework_versions
+from edgekit.environment import versions
 from edgekit.recipe import Recipe
 from edgekit.store import code_digest
 from edgekit.types import Dataset, Reporter
@@ -25,7 +25,7 @@ def key(recipe: Recipe, model_key: str) -> dict[str, Any]:
         "section": recipe.pruning.model_dump(mode="json"),
         "seed": recipe.seed,
         "batch_size": recipe.training.batch_size,
-        "versions": framework_versions("tensorflow"),
+        "versions": versions("tensorflow", "tf-keras", "keras", "tensorflow-model-optimization", "numpy"),
         "code": code_digest("compression", "tf.py"),
     }
 

@@ -94,6 +94,13 @@ def _check(raw: RawData) -> None:
             raise DataError(
                 f"{raw.name}: {name} labels run from {split.y.min()} to {split.y.max()}; expected 0 to {classes - 1}."
             )
+    if split_types := {split.x.dtype.name for split in parts.values() if split is not None} - {raw.train.x.dtype.name}:
+        raise DataError(
+            f"{raw.name}: train images are {raw.train.x.dtype}, others {', '.join(split_types)}; use one type."
+        )
+    if len(set(raw.classes)) < classes:
+        twice = next(name for name in raw.classes if raw.classes.count(name) > 1)
+        raise DataError(f"{raw.name}: two classes are named {twice!r}; names must differ.")
     if classes < 2:
         raise DataError(f"{raw.name} has {classes} class; a classifier needs at least 2.")
     empty = np.flatnonzero(np.bincount(raw.train.y, minlength=classes) == 0)

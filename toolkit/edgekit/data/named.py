@@ -6,6 +6,7 @@ counts. A local copy is taken as it is, and labeled "official content" or "local
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from edgekit.data import idx
 from edgekit.data.splits import split_of
-from edgekit.errors import DataError, IntegrityError
+from edgekit.errors import DataError, DiskFull, IntegrityError
 from edgekit.store import cache_root, write_atomic
 from edgekit.types import RawData
 
@@ -88,6 +89,8 @@ def _download(named: Named, folder: Path) -> None:
                 pooch.HTTPDownloader(timeout=30, progressbar=False)(f"{base}/{stem}.gz", str(target), None)
                 content = idx.read_bytes(target)
             except (OSError, DataError, ValueError) as error:
+                if getattr(error, "errno", None) == errno.ENOSPC:
+                    raise DiskFull(f"No space left for {named.name} in {folder}.") from None
                 failures.append(f"{base}: {type(error).__name__}")
                 continue
             finally:

@@ -39,6 +39,8 @@ def class_names(given: tuple[str, ...], *labels: NDArray[np.int64]) -> tuple[str
     if low < 0 or (given and high >= len(given)):
         limit = f"0 to {len(given) - 1}" if given else "0 upwards"
         raise DataError(f"Labels run from {low} to {high}; expected {limit}.")
+    if not given and high >= values.size:
+        raise DataError(f"Labels run up to {high} for {values.size} samples; expected 0, 1, ... without such gaps.")
     return given or tuple(str(k) for k in range(high + 1))
 
 
@@ -52,6 +54,11 @@ def hold_out(train: Split, share: float, seed: int) -> tuple[Split, Split]:
 
     try:
         rest, held = train_test_split(np.arange(len(train)), test_size=share, random_state=seed, stratify=train.y)
-    except ValueError as error:
-        raise DataError(f"Cannot hold out {share:.0%} of {len(train)} training samples by class: {error}") from None
+    except ValueError:
+        counts = np.bincount(train.y)
+        rarest = int(np.where(counts == 0, counts.max() + 1, counts).argmin())
+        raise DataError(
+            f"Cannot hold out {share:.0%} of {len(train)} training samples by class: label {rarest} has only "
+            f"{counts[rarest]}. Add samples, raise data.val_fraction, or give x_val and x_cal of your own."
+        ) from None
     return take(train, np.sort(rest)), take(train, np.sort(held))

@@ -6,11 +6,14 @@ int8 have only 256 levels of probability, so ties are the rule: every ranking me
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+COVERAGES = (0.8, 0.9, 0.95)
 TINY = float(np.finfo(np.float32).tiny)
 HALF_LEVEL = 1 / 512  # half a step of an int8 softmax: what a stored 0 stands for
 
@@ -27,31 +30,34 @@ class Quality:
     ece_squared: float
     aurc: float
     augrc: float
+    risk_at_coverage: Mapping[str, float]
     nll_clipped: int
     argmax_ties: int
 
 
-def quality(probabilities: NDArray[np.floating], labels: NDArray[np.int64], floor: float = TINY) -> Quality:
+def quality(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> Quality:
     """Compute every metric.
 
     Args:
         probabilities: (N, K) in [0, 1]; rows sum to 1 up to quantization.
         labels: (N,) in [0, K).
-        floor: the least probability that counts in the NLL; HALF_LEVEL for outputs in int8.
     """
     p = probabilities.astype(np.float64)
     confidence, error = p.max(axis=1), p.argmax(axis=1) != labels
     squared = debiased_ece_squared(confidence, error)
-    loss, clipped = nll(p, labels, floor)
+    # The 256 levels of an int8 softmax, whatever type the file gives them in.
+    quantized = bool((p * 256 == np.round(p * 256)).all())
+    loss, clipped = nll(p, labels, HALF_LEVEL if quantized else TINY)
     return Quality(
         n=len(labels),
-        accuracy=float(1 - error.mean()),
+        accuracy=float((~error).mean()),
         nll=loss,
         brier=brier(p, labels),
         ece=float(np.sqrt(max(0.0, squared))),
         ece_squared=squared,
         aurc=aurc(confidence, error),
         augrc=augrc(confidence, error),
+        risk_at_coverage={f"{c:.2f}": risk_at_coverage(confidence, error, c) for c in COVERAGES},
         nll_clipped=clipped,
         argmax_ties=int(((p == confidence[:, None]).sum(axis=1) > 1).sum()),
     )
@@ -96,6 +102,14 @@ def aurc(confidence: NDArray[np.float64], error: NDArray[np.bool_]) -> float:
     k, e = _accepted(confidence, error)
     counts = np.arange(1, n + 1)
     return float((np.interp(counts, np.append(0, k), np.append(0, e)) / counts).mean())
+
+
+def risk_at_coverage(confidence: NDArray[np.float64], error: NDArray[np.bool_], coverage: float) -> float:
+    """Error rate among the ceil(coverage * n) most confident samples; a tie at the boundary counts in part."""
+    n = len(error)
+    k, e = _accepted(confidence, error)
+    accepted = math.ceil(coverage * n - 1e-9)
+    return float(np.interp(accepted, np.append(0, k), np.append(0, e)) / accepted)
 
 
 def equal_mass_bins(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:

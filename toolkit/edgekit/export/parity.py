@@ -1,7 +1,7 @@
 """Do the files compute what the model does? Measured on real samples, on the files that ship.
 
-Logits are read back from probabilities: log p less its mean over the classes is the centered logit, exactly, as long as
-no probability underflows (entries below 1e-30 are left out on both sides).
+Logits are read back from probabilities: log p less its mean over the classes is the centered logit, exactly. Entries that
+underflow (below 1e-30) in either are left out of both.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ LOGIT_TOLERANCE = 1e-4
 _UNDERFLOW = 1e-30
 
 
-def centered_logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(N, K) probabilities -> (N, K) logits with mean 0 over the classes that did not underflow; NaN for those that did."""
-    p = probabilities.astype(np.float64)
-    logits = np.log(np.where(p > _UNDERFLOW, p, np.nan))
-    centered: NDArray[np.float64] = logits - np.nanmean(logits, axis=1, keepdims=True)
-    return centered
+def centered_logits(p: NDArray[np.float32], q: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logits of two (N, K) probability arrays, each less its row mean; NaN where either underflowed."""
+    usable = (p > _UNDERFLOW) & (q > _UNDERFLOW)
+    one, two = (np.log(np.where(usable, each.astype(np.float64), np.nan)) for each in (p, q))
+    return one - np.nanmean(one, axis=1, keepdims=True), two - np.nanmean(two, axis=1, keepdims=True)
 
 
 def float_parity(
@@ -44,7 +43,7 @@ def float_parity(
         GateNotMet: a difference is larger than allowed, or an argmax of .tflite and ONNX differs.
     """
     lite, other = litert.probabilities(tflite, x), onnxrt.probabilities(onnx, x)
-    expected, found = centered_logits(model_probabilities), centered_logits(lite)
+    expected, found = centered_logits(model_probabilities, lite)
     difference, allowed = (
         float(np.nanmax(np.abs(expected - found))),
         LOGIT_TOLERANCE * float(np.nanmax(np.abs(expected))),

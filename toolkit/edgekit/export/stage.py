@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgekit import backend
 from edgekit.bench import litert, onnxrt
 from edgekit.data.pixels import to_float
-from edgekit.environment import framework_versions
+from edgekit.environment import versions
 from edgekit.export import onnx, parity, tflite
 from edgekit.recipe import Recipe
 from edgekit.store import code_digest, sha256_file
@@ -30,7 +30,7 @@ def key(recipe: Recipe, precision: str, model_key: str, selection: Selection) ->
     common: dict[str, Any] = {
         "model": model_key,
         "precision": precision,
-        "versions": framework_versions("tensorflow"),
+        "versions": versions("tensorflow", "keras", "tf2onnx", "ai-edge-litert", "onnx", "onnxruntime", "numpy"),
         "code": code_digest("export", "bench/litert.py", "bench/onnxrt.py", "tf.py"),
     }
     if precision != "int8":

@@ -51,7 +51,7 @@ def convert(model: Any, precision: str, *, io: str = "int8", calibration: NDArra
                 kind = {"int8": tensorflow.int8, "uint8": tensorflow.uint8, "float32": tensorflow.float32}[io]
                 converter.inference_input_type = converter.inference_output_type = kind
             content: bytes = converter.convert()
-        except ExportError:
+        except (ExportError, OSError):
             raise
         # The converter raises anything from ValueError to a bare Exception with pages of MLIR; the first line says it.
         except Exception as error:

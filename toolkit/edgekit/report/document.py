@@ -56,7 +56,8 @@ def assemble(
         "training": {role: _model(model) for role, model in models.items() if model},
         "artifacts": [_artifact(artifact) for artifact in artifacts],
         "evaluations": [
-            dataclasses.asdict(row) | {"predictions": f"evaluation/{row.predictions.name}"} for row in evaluations
+            dataclasses.asdict(row) | {"predictions": f"evaluation/{row.predictions.name}" if row.predictions else None}
+            for row in evaluations
         ],
         "measurements": [_measurement(row, evaluations, parity) for row in measurements],
         "comparisons": list(comparisons),

@@ -7,6 +7,7 @@ backend), which `python -m edgekit.training` is.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from pydantic import BaseModel
 from edgekit import backend, students
 from edgekit.data.splits import take
 from edgekit.environment import framework_versions
-from edgekit.errors import EdgekitError, TrainingError
+from edgekit.errors import DataError, EdgekitError, TrainingError
 from edgekit.recipe import Recipe, TeacherSection
 from edgekit.store import code_digest
 from edgekit.training import flops, signals
@@ -66,7 +67,8 @@ def train(
 ) -> None:
     """Do the work of `run` in this process."""
     keras = backend.load(recipe.backend)
-    backend.seed(keras, recipe.seed, deterministic=recipe.deterministic)
+    # The teacher always: what it removes must be the same after a kill, and selections are compared by digest.
+    backend.seed(keras, recipe.seed, deterministic=recipe.deterministic or role == "teacher")
     section = recipe.teacher if role == "teacher" else recipe.training
     name = recipe.teacher.name if isinstance(section, TeacherSection) else recipe.student.name
     table = "teachers" if role == "teacher" else "students"
@@ -108,11 +110,17 @@ def _in_own_process(
     (folder / "recipe.yaml").write_text(recipe.to_yaml())
     np.save(folder / "kept.npy", kept)
     command = [sys.executable, "-m", "edgekit.training", role, str(folder), dataset.fingerprint]
-    error = ""
+    flags = os.environ.get("XLA_FLAGS", "") + (" --xla_gpu_deterministic_ops=true" if recipe.deterministic else "")
+    error, code = "", TrainingError.exit_code
     # What libraries print there is noise, unless the process fails.
     with tempfile.TemporaryFile("w+") as printed:
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=printed, stdin=subprocess.DEVNULL, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=printed,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"XLA_FLAGS": flags},
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -121,13 +129,13 @@ def _in_own_process(
                 except ValueError:
                     continue  # a line some library printed
                 if "error" in message:
-                    error = message["error"]
+                    error, code = message["error"], message["exit_code"]
                 elif "progress" in message:
                     reporter.progress(*message["progress"])
         printed.seek(0)
         last = (printed.read().strip().splitlines() or ["no message"])[-1]
     if error:
-        raise TrainingError(error)
+        raise (DataError if code == DataError.exit_code else TrainingError)(error)
     if process.returncode:
         raise TrainingError(f"The {recipe.backend} training process ended with status {process.returncode}: {last}")
     for name in ("recipe.yaml", "kept.npy"):
@@ -158,6 +166,6 @@ def worker(role: Role, folder: Path, fingerprint: str) -> int:
             raise TrainingError(f"The data of {loaded.data.spec} changed while the build ran; start it again.")
         train(role, loaded, dataset, np.load(folder / "kept.npy", allow_pickle=False), folder, _Lines())
     except EdgekitError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        print(json.dumps({"error": str(error), "exit_code": error.exit_code}), flush=True)
         return error.exit_code
     return 0
