@@ -37,7 +37,6 @@ from edgekit.types import (
     Artifact,
     Dataset,
     Evaluation,
-    Gate,
     Measurement,
     Report,
     Reporter,
@@ -119,7 +118,7 @@ class _Build:
         comparisons = self._compare(
             artifacts, self._control(selection) if recipe.control and selection.dropped else None
         )
-        demanded = self._gates(artifacts, evaluations, measurements)
+        demanded = gates.check(recipe.gates, recipe.max_drop, exporting.shipped(artifacts), evaluations, measurements)
 
         with self.stages.timed("report", "Report"):
             folder.write("curation/gallery.npz", collect(dataset, selection))
@@ -162,7 +161,7 @@ class _Build:
         )
         path = self.folder.adopt(made / "teacher.keras", "models/teacher.keras")
         self.signals_path = made / "signals.npz"
-        return _trained(made, path, selection_sha256="")
+        return stage.trained(made, path, selection_sha256="")
 
     def _curate(self, dataset: Dataset, teacher: TrainedModel | None) -> Selection:
         spec, train = self.recipe.curation, dataset.train
@@ -196,7 +195,7 @@ class _Build:
             lambda folder: stage.run("student", recipe, dataset, selection.kept, folder, self.reporter),
         )
         path = self.folder.adopt(made / "student_float.keras", "models/student_float.keras")
-        student = _trained(made, path, selection.sha256)
+        student = stage.trained(made, path, selection.sha256)
         self.model_key = made.name
         self.reporter.note(f"val accuracy {student.history['val_accuracy'][-1]:.4f}, trained on {student.device}")
         if not recipe.pruning.sparsity:
@@ -304,20 +303,3 @@ class _Build:
                 if a.format == "tflite"
             )
         return rows
-
-    def _gates(
-        self, artifacts: Sequence[Artifact], evaluations: Sequence[Evaluation], measurements: Sequence[Measurement]
-    ) -> list[Gate]:
-        shipped = exporting.shipped(artifacts)
-        on_val = {row.artifact: row for row in evaluations if row.split == "val"}
-        found = dataclasses.asdict(on_val[shipped.name]) | dataclasses.asdict(shipped)
-        single = [row.p50_ms for row in measurements if row.artifact == shipped.name and row.threads == 1 and row.valid]
-        found |= {"p50_ms": single[0]} if single else {}
-        # Rounded, so that exactly half a point is half a point.
-        drop = round(100 * (on_val["model_float32.tflite"].accuracy - on_val[shipped.name].accuracy), 6)
-        return gates.check(self.recipe.gates, self.recipe.max_drop, found, "val", drop)
-
-
-def _trained(made: Path, path: Path, selection_sha256: str) -> TrainedModel:
-    facts = json.loads((made / "training.json").read_text())
-    return TrainedModel(path=path, sparsity=0.0, selection_sha256=selection_sha256, **facts)

@@ -37,7 +37,7 @@ class TrainingSection(_Section):
     """One training run. `match` says what equals the uncurated run's: optimizer steps (default) or epochs."""
 
     epochs: int = Field(24, ge=1)
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(128, ge=1)
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = Field(8e-3, gt=0)
     schedule: Literal["cosine", "constant"] = "cosine"

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from edgekit.errors import RecipeError, UnknownName
 from edgekit.evidence import gates
+from edgekit.types import Artifact, Evaluation, Measurement
 
 
 def test_parse():
@@ -20,11 +23,55 @@ def test_an_unknown_metric_is_refused_with_a_hint():
         gates.parse("acuracy>=0.9")
 
 
-def test_check_holds_each_demand_and_the_drop():
-    rows = gates.check(("accuracy>=0.9", "size_bytes<40000"), 0.5, {"accuracy": 0.91, "size_bytes": 40000}, "val", 0.6)
-    assert [row.met for row in rows] == [True, False, False]
+def artifact(name, size=40_000):
+    return Artifact(
+        name=name, path=Path(name), format="tflite", precision="int8", sha256="", size_bytes=size, gzip_bytes=size // 2,
+        params=0, macs=0, sparsity=0.0, inputs=(), outputs=(),
+    )  # fmt: skip
+
+
+def evaluation(name, accuracy, split="val"):
+    return Evaluation(
+        artifact=name, artifact_sha256="", split=split, n=1000, accuracy=accuracy, nll=0.3, brier=0.1, ece=0.0, aurc=0.01,
+        augrc=0.01, risk_at_coverage={}, ece_squared=0.0, nll_clipped=0, argmax_ties=0, predictions=None,
+    )  # fmt: skip
+
+
+def measurement(name, threads, p50_ms, valid=True):
+    return Measurement(
+        artifact=name, artifact_sha256="", target="host", device={}, runtime="", threads=threads, latencies_ns=(), p50_ms=p50_ms,
+        p90_ms=p50_ms, runs=0, init_ms=0.0, peak_rss_bytes=0, valid=valid, invalid_reason=None, conditions={},
+    )  # fmt: skip
+
+
+ROWS = [
+    evaluation("model_float32.tflite", 0.915),
+    evaluation("q", 0.91),
+    evaluation("q", 0.99, split="test"),
+    evaluation("model_float32.tflite", 0.2, split="test"),
+]
+
+
+def met(demands, max_drop=None, measurements=()):
+    return [gate.met for gate in gates.check(demands, max_drop, artifact("q"), ROWS, measurements)]
+
+
+def test_gates_look_at_validation_and_the_file():
+    assert met(("accuracy>=0.91", "accuracy>=0.95", "size_bytes<40000", "size_bytes<=40000", "gzip_bytes<=20000")) == [
+        True, False, False, True, True,
+    ]  # fmt: skip
+
+
+def test_exactly_the_allowed_drop_is_allowed():
+    assert met((), max_drop=0.5) == [True]
+    assert met((), max_drop=0.4) == [False]
+
+
+def test_latency_is_the_valid_one_of_one_thread():
+    assert met(("p50_ms<=1",), measurements=[measurement("q", 2, 9.0), measurement("q", 1, 0.5)]) == [True]
+    assert met(("p50_ms<=1",), measurements=[measurement("q", 1, 0.5, valid=False)]) == [False]
 
 
 def test_a_metric_that_was_not_measured_fails_its_gate():
-    (row,) = gates.check(("p50_ms<=1",), None, {}, "val", 0)
+    (row,) = gates.check(("p50_ms<=1",), None, artifact("q"), ROWS, ())
     assert (row.met, row.found) == (False, None)

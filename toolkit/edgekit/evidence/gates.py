@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from edgekit.errors import RecipeError, UnknownName
-from edgekit.types import Gate
+from edgekit.types import Artifact, Evaluation, Gate, Measurement
 
 METRICS = ("accuracy", "nll", "brier", "ece", "aurc", "augrc", "size_bytes", "gzip_bytes", "p50_ms")
 _OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+_SPLIT = "val"
 _FORM = re.compile(r"\s*([a-z0-9_]+)\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*")
 
 
@@ -36,22 +37,33 @@ def parse(demand: str) -> tuple[str, str, float]:
 
 
 def check(
-    demands: tuple[str, ...], max_drop: float | None, found: Mapping[str, float], where: str, drop: float
+    demands: tuple[str, ...],
+    max_drop: float | None,
+    shipped: Artifact,
+    evaluations: Sequence[Evaluation],
+    measurements: Sequence[Measurement],
 ) -> list[Gate]:
-    """Hold each demand against what was found.
+    """Hold each demand against the shipped file: its metrics on val (never test), its size, its valid one-thread latency.
 
     Args:
-        max_drop: most percentage points of accuracy that quantization may cost, or None.
-        found: metric -> value of the shipped file; a gate on a metric that is not there fails.
-        where: the split that accuracy-like metrics were measured on.
-        drop: percentage points lost from float32 to the shipped file on that split.
+        max_drop: most percentage points of val accuracy that the file may lose to model_float32.tflite, or None.
+        evaluations: of all files; those on other splits are not looked at.
     """
+    on_val = {row.artifact: row for row in evaluations if row.split == _SPLIT}
+    quality = on_val[shipped.name]
+    found: dict[str, float] = {name: getattr(quality, name) for name in METRICS if hasattr(quality, name)}
+    found |= {"size_bytes": shipped.size_bytes, "gzip_bytes": shipped.gzip_bytes}
+    for row in measurements:
+        if row.artifact == shipped.name and row.threads == 1 and row.valid:
+            found["p50_ms"] = row.p50_ms
     gates = []
     for demand in demands:
         metric, symbol, limit = parse(demand)
         value = found.get(metric)
         met = value is not None and bool(_OPERATORS[symbol](value, limit))
-        gates.append(Gate(demand=demand, found=value, met=met, where=where))
+        gates.append(Gate(demand=demand, found=value, met=met, where=_SPLIT))
     if max_drop is not None:
-        gates.append(Gate(demand=f"max_drop<={max_drop:g} points", found=drop, met=drop <= max_drop, where=where))
+        # Rounded, so that exactly half a point is half a point.
+        drop = round(100 * (on_val["model_float32.tflite"].accuracy - quality.accuracy), 6)
+        gates.append(Gate(demand=f"max_drop<={max_drop:g} points", found=drop, met=drop <= max_drop, where=_SPLIT))
     return gates

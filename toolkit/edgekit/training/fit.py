@@ -70,7 +70,7 @@ def fit(
         loss=_loss(keras, section.label_smoothing),
         metrics=["accuracy"],
         steps_per_execution=_divisor(per_epoch, _MOST_STEPS_AT_ONCE),
-        # XLA is 6 times slower here: its CPU convolutions are not oneDNN's (benchmarks/training_throughput.py).
+        # On CPU, XLA's convolutions are several times slower than oneDNN's (benchmarks/training_throughput.py, detail).
         jit_compile=keras.backend.backend() != "tensorflow",
     )
     classes = logits.output.shape[-1]

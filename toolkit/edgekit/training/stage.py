@@ -29,7 +29,7 @@ from edgekit.store import code_digest
 from edgekit.training import flops, signals
 from edgekit.training.augment import resolve
 from edgekit.training.fit import fit, steps_per_epoch
-from edgekit.types import Dataset, Reporter
+from edgekit.types import Dataset, Reporter, TrainedModel
 
 Role = Literal["teacher", "student"]
 FILES: Mapping[Role, str] = {"teacher": "teacher.keras", "student": "student_float.keras"}
@@ -102,6 +102,12 @@ def train(
     (folder / "training.json").write_text(json.dumps(facts))
     if role == "teacher":
         signals.save(folder / "signals.npz", dataset.train, signals.probabilities(model, dataset.train.x))
+
+
+def trained(folder: Path, path: Path, selection_sha256: str) -> TrainedModel:
+    """The TrainedModel of a stage's `folder`, whose .keras file is kept at `path`."""
+    facts = json.loads((folder / "training.json").read_text())
+    return TrainedModel(path=path, sparsity=0.0, selection_sha256=selection_sha256, **facts)
 
 
 def _in_own_process(
