@@ -1,25 +1,27 @@
 """Is edgekit's training loop faster than a plain `model.fit(x, y, batch_size=32)` of the same network?
 
 Goal: at least 1.5 times the images per second, and no worse accuracy after the same number of epochs. Both arms train the
-default student on the shipped training images, in turn, each in a fresh process; edgekit's time includes its augmentation and
-its validation each epoch, and both include building the graph. Keras compiles with XLA by default; because that is the
-slow part of the plain arm on CPU, a second plain arm switches it off, and its ratio is in the detail.
+default student on the shipped training images for the same epochs and seeds, in turn, each in a fresh process. An epoch of
+edgekit includes its augmentation and its validation; the first epoch, which builds the graph, is left out on both sides (the
+ratio of the whole fits, with it, is in the detail). A third arm, run once, is the plain fit with XLA.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 import time
+from typing import Any
 
 from record import arguments, median, record, say
 
-ARMS = ("edgekit", "plain", "plain_without_xla")
+ARMS = ("edgekit", "plain", "plain_with_xla")
 
 
-def arm(name: str, epochs: int, samples: int, seed: int) -> dict[str, float]:
-    """Train one arm in this process; seconds of training and accuracy on the 1,000 held-out images (never test)."""
+def arm(name: str, epochs: int, samples: int, seed: int) -> dict[str, Any]:
+    """Train one arm in this process; seconds of each epoch and accuracy on the 1,000 held-out images (never test)."""
     import numpy as np
 
     from edgekit import backend, data, recipe, students
@@ -34,34 +36,27 @@ def arm(name: str, epochs: int, samples: int, seed: int) -> dict[str, float]:
     keras = backend.load()
     backend.seed(keras, seed, deterministic=False)
     model = students.build("students", "microresnet", keras, dataset.input.shape, 10)
+    start = time.perf_counter()
     if name == "edgekit":
         section = recipe.load(settings=[f"training.epochs={epochs}"]).training
-        start = time.perf_counter()
-        fit(
-            keras,
-            model,
-            train,
-            dataset.val,
-            section,
-            full=len(train),
-            seed=seed,
-            augment="shift-flip",
-            reporter=Silent(),
-        )
+        options = {"full": len(train), "seed": seed, "augment": "shift-flip", "reporter": Silent()}
+        epoch_seconds = list(fit(keras, model, train, dataset.val, section, **options)["seconds"])
     else:
-        x = to_float(train.x)
+        x, clock = to_float(train.x), [start]
         model.compile(
             optimizer="adam",
             loss="sparse_categorical_crossentropy",
-            jit_compile=False if name == "plain_without_xla" else "auto",
+            **({"jit_compile": True} if name == "plain_with_xla" else {}),
         )
-        start = time.perf_counter()
-        model.fit(x, train.y, batch_size=32, epochs=epochs, verbose=0)
+        watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: clock.append(time.perf_counter()))
+        model.fit(x, train.y, batch_size=32, epochs=epochs, verbose=0, callbacks=[watch])
+        epoch_seconds = [b - a for a, b in itertools.pairwise(clock)]
     seconds = time.perf_counter() - start
     right = [probabilities(model, s.x).argmax(axis=1) == s.y for s in (dataset.val, dataset.cal)]
     return {
         "seconds": seconds,
-        "images_per_s": epochs * len(train) / seconds,
+        "epoch_seconds": epoch_seconds,
+        "images_per_s": len(train) / median(epoch_seconds[1:]),
         "accuracy": float(np.concatenate(right).mean()),
     }
 
@@ -71,26 +66,29 @@ def main() -> None:
         print(json.dumps(arm(sys.argv[1], *map(int, sys.argv[2:]))))
         return
     quick = arguments(__doc__).quick
-    rounds, epochs, samples = (1, 1, 2000) if quick else (2, 6, 9000)
-    raw: dict[str, list[dict[str, float]]] = {name: [] for name in ARMS}
+    rounds, epochs, samples = (1, 3, 2000) if quick else (3, 8, 9000)
+    raw: dict[str, list[dict[str, Any]]] = {name: [] for name in ARMS}
     for seed in range(rounds):
         for name in ARMS:
-            command = [sys.executable, __file__, name, str(epochs), str(samples), str(seed)]
+            if name == "plain_with_xla" and (quick or seed):
+                continue
+            count = 3 if name == "plain_with_xla" else epochs
+            command = [sys.executable, __file__, name, str(count), str(samples), str(seed)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             raw[name].append(json.loads(done.stdout.splitlines()[-1]))
             say(f"{name}: {raw[name][-1]}")
-    speed = {name: median([row["images_per_s"] for row in rows]) for name, rows in raw.items()}
-    accuracy = {name: round(median([row["accuracy"] for row in rows]), 4) for name, rows in raw.items()}
-    ratio = speed["edgekit"] / speed["plain"]
+    ran = {name: rows for name, rows in raw.items() if rows}
+    speed = {name: median([row["images_per_s"] for row in rows]) for name, rows in ran.items()}
+    accuracy = {name: round(median([row["accuracy"] for row in raw[name]]), 4) for name in ARMS[:2]}
+    pairs = list(zip(raw["edgekit"], raw["plain"], strict=True))
+    ratio = median([ours["images_per_s"] / plain["images_per_s"] for ours, plain in pairs])
     detail = {
         "images_per_s": {name: round(value) for name, value in speed.items()},
         "accuracy": accuracy,
         "epochs": epochs,
-        "ratio_to_plain_without_xla": round(speed["edgekit"] / speed["plain_without_xla"], 3),
+        "ratio_of_whole_fits": round(median([plain["seconds"] / ours["seconds"] for ours, plain in pairs]), 3),
     }
-    met = (
-        None if quick else ratio >= 1.5 and accuracy["edgekit"] >= max(accuracy["plain"], accuracy["plain_without_xla"])
-    )
+    met = None if quick else ratio >= 1.5 and accuracy["edgekit"] >= accuracy["plain"]
     record("training_throughput", ratio, "edgekit / plain fit", ">= 1.5, accuracy not worse", met, detail, raw, quick)
 
 
