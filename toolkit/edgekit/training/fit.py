@@ -70,7 +70,7 @@ def fit(
         loss=_loss(keras, section.label_smoothing),
         metrics=["accuracy"],
         steps_per_execution=_divisor(per_epoch, _MOST_STEPS_AT_ONCE),
-        # On CPU, XLA's convolutions are several times slower than oneDNN's (benchmarks/training_throughput.py, detail).
+        # On CPU, XLA is no faster for the student and several times slower for the teacher's wide convolutions.
         jit_compile=keras.backend.backend() != "tensorflow",
     )
     classes = logits.output.shape[-1]
