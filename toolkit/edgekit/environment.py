@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = (
-    "edgekit",
+# What a build cannot do without, as `edgekit doctor` checks it.
+NEEDED = (
     "tensorflow",
     "keras",
     "tf-keras",
@@ -19,11 +19,8 @@ _PACKAGES = (
     "onnx",
     "onnxruntime",
     "tf2onnx",
-    "jax",
-    "numpy",
-    "scipy",
-    "scikit-learn",
 )
+_PACKAGES = ("edgekit", *NEEDED, "jax", "numpy", "scipy", "scikit-learn")
 
 
 def versions(*packages: str) -> dict[str, str]:

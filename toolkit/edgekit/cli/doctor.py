@@ -12,19 +12,10 @@ from typing import Annotated
 
 import typer
 
+from edgekit.environment import NEEDED
 from edgekit.errors import MissingExtra
 
 Deep = Annotated[bool, typer.Option("--deep", help="Also import the backends and look for a GPU (takes seconds).")]
-_NEEDED = (
-    "tensorflow",
-    "keras",
-    "tf-keras",
-    "tensorflow-model-optimization",
-    "ai-edge-litert",
-    "onnx",
-    "onnxruntime",
-    "tf2onnx",
-)
 _OPTIONAL = {"jax": "jax"}
 
 
@@ -32,7 +23,7 @@ def doctor(deep: Deep = False) -> None:
     """Check the installation; exit code 3 if a needed package is missing."""
     typer.echo(f"edgekit {version('edgekit')} on Python {sys.version.split()[0]}, {os.cpu_count()} cores")
     missing = []
-    for package in _NEEDED:
+    for package in NEEDED:
         try:
             typer.echo(f"  ok       {package} {version(package)}")
         except PackageNotFoundError:
