@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgekit.errors import TrainingError
-from edgekit.quiet import quiet_stderr
+from edgekit.quiet import importing
 
 
 def load(backend: str = "tensorflow") -> Any:
@@ -22,7 +22,7 @@ def load(backend: str = "tensorflow") -> Any:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         # tfmot (edgekit.tf) needs tf.keras to be the Keras 2 twin; TensorFlow reads this when it is imported.
         os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    with quiet_stderr():
+    with importing():
         import keras
 
     if keras.backend.backend() != backend:

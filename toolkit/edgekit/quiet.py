@@ -1,11 +1,13 @@
-"""Silence what native libraries write to file descriptor 2 (TensorFlow's banners, the converter's MLIR log)."""
+"""Keep native libraries in hand: what they write to file descriptor 2, and Ctrl-C while they are imported."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 
 
@@ -18,10 +20,31 @@ def quiet_stderr() -> Iterator[None]:
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
         try:
+            os.dup2(held.fileno(), 2)
             yield
         finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
+            # Whatever comes (a Ctrl-C too), the user's stderr must be back: the message about it goes there.
+            try:
+                sys.stderr.flush()
+            finally:
+                os.dup2(saved, 2)
+                os.close(saved)
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Around the import of a framework: quiet, and a Ctrl-C takes effect after it (in its middle TensorFlow crashes at exit)."""
+    if threading.current_thread() is not threading.main_thread():
+        with quiet_stderr():
+            yield
+        return
+    waiting: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: waiting.append(number))
+    try:
+        with quiet_stderr():
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if waiting:
+        raise KeyboardInterrupt

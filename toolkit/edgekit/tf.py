@@ -10,14 +10,14 @@ import os
 import warnings
 from typing import Any
 
-from edgekit.quiet import quiet_stderr
+from edgekit.quiet import importing
 
 
 def tensorflow() -> Any:
     """TensorFlow, quiet."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    with quiet_stderr():
+    with importing():
         import tensorflow
 
     tensorflow.get_logger().setLevel("ERROR")
@@ -29,7 +29,8 @@ def tensorflow() -> Any:
 def tf_keras() -> Any:
     """Keras 2, the twin that tfmot works on."""
     tensorflow()
-    import tf_keras
+    with importing():
+        import tf_keras
 
     return tf_keras
 
@@ -37,7 +38,7 @@ def tf_keras() -> Any:
 def tfmot() -> Any:
     """tensorflow-model-optimization; needs `distutils`, which setuptools gives on Python 3.12 and later."""
     tensorflow()
-    with warnings.catch_warnings():
+    with importing(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tensorflow_model_optimization
     return tensorflow_model_optimization
