@@ -49,7 +49,7 @@ def stream(keras: Any, batches: Iterator[tuple[Any, Any]], example: tuple[Any, A
     """What `fit` takes for an endless iterator of (x, y) batches like `example`.
 
     On TensorFlow this is a tf.data pipeline without autotuning: Keras would make one with it, and destroying that waits, at
-    random, for the autotuner's next period, which was as long as the whole training (17 s after 26 s of it).
+    random, for the autotuner's next period (docs/decisions/0002).
     """
     if keras.backend.backend() != "tensorflow":
         return batches

@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 STUDENTS: Mapping[str, Entry] = {
     "microresnet": Entry(
         "edgekit.students.architectures.microresnet:build",
-        "batch-normalized residual network, the default: about 30 KB as int8",
+        "batch-normalized residual network, the default: under 40 KB as int8",
     ),
     "conv8": Entry(
         "edgekit.students.architectures.conv8:build",

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgekit.data.fingerprint import sample_digest
-from edgekit.errors import IntegrityError
 from edgekit.store import canonical_json
-from edgekit.types import Decision, Drop, Scores, Selection, Split
+from edgekit.types import Decision, Scores, Selection, Split
 
 
 def selection_lines(train: Split, decision: Decision) -> bytes:
@@ -77,12 +74,3 @@ def summary(selection: Selection, train: Split) -> Mapping[str, Any]:
         "warnings": list(selection.warnings),
         "versions": {name: version(name) for name in ("edgekit", "numpy")},
     }
-
-
-def read_dropped(path: Path) -> Mapping[str, Drop]:
-    """id -> Drop from a selection.jsonl. Raises IntegrityError when a line is not what `selection_lines` writes."""
-    try:
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        return {row["id"]: Drop(reason=row["reason"], score=row["score"]) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{path} is not a selection of edgekit: {error}.") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from edgekit import backend
 from edgekit.bench import litert, onnxrt
+from edgekit.bench.standalone import artifact_of
 from edgekit.data.pixels import to_float
 from edgekit.environment import versions
 from edgekit.export import onnx, parity, tflite
 from edgekit.recipe import Recipe
-from edgekit.store import code_digest, sha256_file
+from edgekit.store import code_digest
 from edgekit.training.signals import probabilities
 from edgekit.types import Artifact, Dataset, Selection, Split, TrainedModel
 
@@ -80,21 +81,12 @@ def parity_samples(dataset: Dataset) -> NDArray[Any]:
 def artifact(path: Path, precision: str, model: TrainedModel, facts: Mapping[str, Any]) -> Artifact:
     """Describe a file that was made from `model`; sparsity and tensors are read from the file."""
     runtime = onnxrt if path.suffix == ".onnx" else litert
-    inputs, outputs = runtime.describe(path)
-    content = path.read_bytes()
-    return Artifact(
-        name=path.name,
-        path=path,
-        format=path.suffix.removeprefix("."),
+    return dataclasses.replace(
+        artifact_of(path),
         precision=precision,
-        sha256=sha256_file(path),
-        size_bytes=len(content),
-        gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
         params=model.params,
         macs=model.macs,
         sparsity=runtime.sparsity(path),
-        inputs=inputs,
-        outputs=outputs,
         facts={"calibration": dict(facts)} if facts else {},
     )
 

@@ -70,7 +70,7 @@ def fit(
         loss=_loss(keras, section.label_smoothing),
         metrics=["accuracy"],
         steps_per_execution=_divisor(per_epoch, _MOST_STEPS_AT_ONCE),
-        # On CPU, XLA is no faster for the student and several times slower for the teacher's wide convolutions.
+        # XLA compiles for long and is hardly faster for the student on CPU (benchmarks/training_throughput.py).
         jit_compile=keras.backend.backend() != "tensorflow",
     )
     classes = logits.output.shape[-1]
