@@ -36,7 +36,12 @@ def test_every_error_is_in_the_tree_with_its_exit_code():
 
 @pytest.mark.parametrize(
     ("table", "folder"),
-    [("curations", "curation/methods"), ("sources", "data/sources"), ("targets", "bench/targets")],
+    [
+        ("curations", "curation/methods"),
+        ("pools", "curation/pool"),
+        ("sources", "data/sources"),
+        ("targets", "bench/targets"),
+    ],
 )
 def test_every_module_of_a_family_is_in_its_table(table, folder):
     paths = {entry.path.split(":")[0] for entry in registry.TABLES[table][1].values()}

@@ -177,4 +177,4 @@ def test_canonical_json_has_one_spelling():
 def test_code_digest_follows_the_code():
     assert store.code_digest("store.py") == store.code_digest("store.py")
     assert store.code_digest("store.py") != store.code_digest("errors.py")
-    assert store.code_digest("curation") != store.code_digest("curation", "types.py")
+    assert store.code_digest("curation") != store.code_digest("curation", "errors.py")

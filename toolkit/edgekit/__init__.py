@@ -4,6 +4,7 @@ The public API is resolved on first use (PEP 562), so that `import edgekit` cost
 
     import edgekit
     report = edgekit.build(edgekit.Recipe(), out="runs/first")
+    selection = edgekit.curate(edgekit.Signals(ids=..., labels=..., classes=10, oof_probs=...), method="self-confidence")
 """
 
 from __future__ import annotations
@@ -12,20 +13,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.curation.api import curate
     from edgekit.errors import EdgekitError
     from edgekit.evidence.metrics import quality
     from edgekit.pipeline import build
     from edgekit.recipe import Recipe
-    from edgekit.types import Report
+    from edgekit.types import Report, Signals
 
 _PUBLIC = {
     "build": "edgekit.pipeline:build",
+    "curate": "edgekit.curation.api:curate",
     "quality": "edgekit.evidence.metrics:quality",
     "Recipe": "edgekit.recipe:Recipe",
     "Report": "edgekit.types:Report",
+    "Signals": "edgekit.types:Signals",
     "EdgekitError": "edgekit.errors:EdgekitError",
 }
-__all__ = ["EdgekitError", "Recipe", "Report", "build", "quality"]
+__all__ = ["EdgekitError", "Recipe", "Report", "Signals", "build", "curate", "quality"]
 
 
 def __getattr__(name: str) -> Any:

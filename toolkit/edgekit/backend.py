@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from edgekit.errors import TrainingError
@@ -25,6 +25,11 @@ def load(backend: str = "tensorflow") -> Any:
     with importing():
         import keras
 
+    if backend == "tensorflow":
+        import logging
+
+        # Several networks in one process are our design, yet TensorFlow warns that functions are traced again.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if keras.backend.backend() != backend:
         raise TrainingError(
             f"Keras already runs on {keras.backend.backend()} in this process; {backend} needs its own."
@@ -45,8 +50,8 @@ def seed(keras: Any, value: int, *, deterministic: bool) -> None:
         tensorflow.config.experimental.enable_op_determinism()
 
 
-def stream(keras: Any, batches: Iterator[tuple[Any, Any]], example: tuple[Any, Any]) -> Any:
-    """What `fit` takes for an endless iterator of (x, y) batches like `example`.
+def stream(keras: Any, batches: Iterator[tuple[Any, ...]], example: tuple[Any, ...]) -> Any:
+    """What `fit` takes for an endless iterator of (x, y) or (x, y, weight) batches like `example`.
 
     On TensorFlow this is a tf.data pipeline without autotuning: Keras would make one with it, and destroying that waits, at
     random, for the autotuner's next period (docs/decisions/0002).
@@ -68,6 +73,30 @@ def in_batches(keras: Any, x: Any, y: Any, batch_size: int) -> Any:
     import tensorflow
 
     return _without_autotuning(tensorflow.data.Dataset.from_tensor_slices((x, y)).batch(batch_size))
+
+
+def batches_of(keras: Any, read: Callable[[int], tuple[Any, Any]], count: int) -> Any:
+    """What `fit` takes for validation data that is read batch by batch, each time anew: `read(i)` gives the i-th of `count`.
+
+    Memory holds a few batches, whatever the number of samples.
+    """
+    if keras.backend.backend() != "tensorflow":
+
+        class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # the base class is known at run time only
+            def __len__(self) -> int:
+                return count
+
+            def __getitem__(self, index: int) -> tuple[Any, Any]:
+                return read(index)
+
+        return Batches()
+    import tensorflow
+
+    signature = tuple(tensorflow.TensorSpec((None, *array.shape[1:]), array.dtype) for array in read(0))
+    dataset = tensorflow.data.Dataset.from_generator(lambda: map(read, range(count)), output_signature=signature)
+    # Keras warns of data that end unannounced.
+    counted = dataset.apply(tensorflow.data.experimental.assert_cardinality(count))
+    return _without_autotuning(counted.prefetch(2))
 
 
 def _without_autotuning(dataset: Any) -> Any:

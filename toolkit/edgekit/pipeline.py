@@ -13,15 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from edgekit import data, registry, report
+from edgekit import curating, data, report
 from edgekit.bench.evaluate import evaluate, load_predictions
 from edgekit.bench.measure import measure, slug
-from edgekit.curation import manifest as curation_files
-from edgekit.curation import select
+from edgekit.curating import Curated, curate
 from edgekit.data.pixels import to_float
-from edgekit.data.splits import take
 from edgekit.environment import environment
 from edgekit.errors import GateNotMet, IntegrityError
 from edgekit.evidence import gates, verdict
@@ -29,10 +25,9 @@ from edgekit.evidence.comparisons import compare
 from edgekit.export import stage as exporting
 from edgekit.export.metadata import labels_txt, metadata
 from edgekit.recipe import Recipe
-from edgekit.report.gallery import collect
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
-from edgekit.training import signals, stage
+from edgekit.training import stage
 from edgekit.types import (
     Artifact,
     Dataset,
@@ -41,7 +36,6 @@ from edgekit.types import (
     Report,
     Reporter,
     Selection,
-    Signals,
     Silent,
     TrainedModel,
 )
@@ -77,9 +71,14 @@ def build(
     stages = Stages(reporter or Silent())
     # Before the folder is taken: wrong data must not cost a run that --force would replace, nor leave half a one.
     with stages.timed("data", "Data"):
-        dataset = data.load(recipe.data.spec, val_fraction=recipe.data.val_fraction, seed=recipe.seed)
+        dataset = data.load_section(recipe.data, recipe.seed)
         sizes = ", ".join(f"{len(getattr(dataset, part)):,} {part}" for part in ("train", "val", "cal", "test"))
         stages.reporter.note(f"{dataset.source}: {sizes}")
+        for note in dataset.notes:
+            stages.reporter.note(note)
+        if dataset.skipped:
+            stages.reporter.warn(data.skipped_told(dataset.skipped))
+        curating.check(recipe, dataset)
     facts = {"status": "running", "recipe": recipe.to_yaml(), **environment()}
     folder = RunFolder.open(out, resume=resume, force=force, **facts)
     try:
@@ -102,38 +101,34 @@ class _Build:
 
     def run(self, until: Until) -> Report | None:
         recipe, dataset, folder = self.recipe, self.dataset, self.folder
-        teacher = self._teacher(dataset) if registry.CURATIONS[recipe.curation.method].needs == "teacher" else None
-        selection = self._curate(dataset, teacher)
+        curated = curate(recipe, dataset, folder, self.stages)
+        selection, teacher = curated.selection, curated.teacher
         if until == "curate":
             self._stop(until)
             return None
-        student, model_path = self._student(dataset, selection)
+        student, model_path = self._student(dataset, curated)
         if until == "train":
             self._stop(until)
             return None
-        kept = take(dataset.train, np.flatnonzero(np.isin(dataset.train.ids, selection.kept)))
-        artifacts, parity = self._export(dataset, kept, selection, student, model_path)
+        artifacts, parity = self._export(dataset, curated.train, selection, student, model_path)
         evaluations = self._evaluate(dataset, artifacts)
         measurements = self._bench(dataset, artifacts)
-        comparisons = self._compare(
-            artifacts, self._control(selection) if recipe.control and selection.dropped else None
-        )
+        comparisons = self._compare(artifacts, self._control(selection) if recipe.control and selection.edits else None)
         demanded = gates.check(recipe.gates, recipe.max_drop, exporting.shipped(artifacts), evaluations, measurements)
 
         with self.stages.timed("report", "Report"):
-            folder.write("curation/gallery.npz", collect(dataset, selection))
             document = report.assemble(
                 run=folder.path.name,
                 recipe=recipe,
                 dataset=dataset,
-                curation=curation_files.summary(selection, dataset.train),
+                curation=curated.summary,
                 models={"teacher": teacher, "student": student},
                 artifacts=artifacts,
                 evaluations=evaluations,
                 measurements=measurements,
                 comparisons=comparisons,
                 gates=demanded,
-                verdict=verdict.on_method(recipe.curation.method, seeds=1),
+                verdict=verdict.on_method(selection.method, seeds=1),
                 parity=parity,
                 timings=self.stages.timings,
                 reused=self.stages.reused,
@@ -151,48 +146,14 @@ class _Build:
     def _stop(self, until: Until) -> None:
         self.folder.save_manifest(status=_STATUS[until], timings=self.stages.timings)
 
-    def _teacher(self, dataset: Dataset) -> TrainedModel:
-        recipe = self.recipe
-        made = self.stages.cached(
-            "teacher",
-            f"Teacher {recipe.teacher.name}, {recipe.teacher.epochs} epochs",
-            stage.key(recipe, dataset, recipe.teacher),
-            lambda folder: stage.run("teacher", recipe, dataset, dataset.train.ids, folder, self.reporter),
-        )
-        path = self.folder.adopt(made / "teacher.keras", "models/teacher.keras")
-        self.signals_path = made / "signals.npz"
-        return stage.trained(made, path, selection_sha256="")
-
-    def _curate(self, dataset: Dataset, teacher: TrainedModel | None) -> Selection:
-        spec, train = self.recipe.curation, dataset.train
-        with self.stages.timed("curation", f"Curation {spec.method}"):
-            known = signals.load(self.signals_path) if teacher else Signals(ids=train.ids, labels=train.y)
-            selection, decision = select(
-                known, dataset, spec.method, budget=spec.budget, seed=self.recipe.seed, params={"factor": spec.factor}
-            )
-            self.folder.write("curation/scores.parquet", curation_files.scores_parquet(decision.scores, train.y))
-            self.folder.write("curation/selection.jsonl", curation_files.selection_lines(train, decision))
-            self.folder.write_json("curation/summary.json", curation_files.summary(selection, train))
-            dropped = len(selection.dropped)
-            low, high = (selection.facts.get(f"removed_{side}", 0) for side in ("low", "high"))
-            where = f" (removed_low {low}, removed_high {high})" if spec.method == "iqr" else ""
-            self.reporter.note(f"dropped {dropped:,} of {len(train):,} ({dropped / len(train):.1%}){where}")
-            if (noise := selection.facts.get("estimated_noise")) is not None:
-                self.reporter.note(
-                    f"labels that look wrong: {noise:.1%} (confident learning, in-sample: a low estimate)"
-                )
-            for warning in selection.warnings:
-                self.reporter.warn(warning)
-        return selection
-
-    def _student(self, dataset: Dataset, selection: Selection) -> tuple[TrainedModel, Path]:
-        recipe = self.recipe
-        key = stage.key(recipe, dataset, recipe.training, recipe.student) | {"selection": selection.sha256}
+    def _student(self, dataset: Dataset, curated: Curated) -> tuple[TrainedModel, Path]:
+        recipe, selection = self.recipe, curated.selection
+        job = stage.Job(ids=selection.kept, labels=selection.labels, weights=selection.weights, seed=recipe.seed)
         made = self.stages.cached(
             "training",
             f"Student {recipe.student.name}, {recipe.training.epochs} epochs",
-            key,
-            lambda folder: stage.run("student", recipe, dataset, selection.kept, folder, self.reporter),
+            stage.key(recipe, dataset, job, recipe.training, recipe.student),
+            lambda folder: stage.run("student", recipe, dataset, job, folder, self.reporter),
         )
         path = self.folder.adopt(made / "student_float.keras", "models/student_float.keras")
         student = stage.trained(made, path, selection.sha256)
@@ -206,7 +167,7 @@ class _Build:
             "pruning",
             f"Pruning to {recipe.pruning.sparsity:.0%} zeros",
             compression.key(recipe, self.model_key),
-            lambda folder: compression.run(recipe, dataset, selection.kept, path, folder, self.reporter),
+            lambda folder: compression.run(recipe, curated.train, selection.weights, path, folder, self.reporter),
         )
         self.model_key = made.name
         pruned = self.folder.adopt(made / "student_pruned.keras", "models/student_pruned.keras")
@@ -272,11 +233,13 @@ class _Build:
         return measurements
 
     def _control(self, selection: Selection) -> Path:
-        """Build the control arm: as many samples dropped at random, everything else equal."""
+        """Build the control arm: as many samples dropped at random (none, if the curation drops none), all else equal."""
         recipe = self.recipe
         path = self.folder.path / "control"
         changed = recipe.model_dump(mode="json")
-        changed["curation"] |= {"method": "random", "budget": len(selection.dropped)}
+        changed["curation"] = (
+            {"method": "random", "budget": len(selection.dropped)} if selection.dropped else {"method": "none"}
+        )
         changed |= {"control": False, "gates": (), "max_drop": None, "bench": changed["bench"] | {"targets": ()}}
         with self.stages.timed("control", f"Control: {len(selection.dropped):,} samples dropped at random"):
             arm = Recipe.model_validate(changed)

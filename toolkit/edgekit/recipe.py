@@ -8,132 +8,28 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from edgekit import registry
 from edgekit.errors import RecipeError, UnknownName
+from edgekit.sections import (
+    BenchSection,
+    CurationSection,
+    DataSection,
+    PruningSection,
+    QuantizationSection,
+    Section,
+    StudentSection,
+    TeacherSection,
+    TrainingSection,
+    known,
+)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
-
-
-def _known(table: str, name: str) -> str:
-    registry.check(table, name)
-    return name
-
-
-class DataSection(_Section):
-    """Where the samples come from. val_fraction of train is held out by class: half val, half cal."""
-
-    spec: str = "fashion-mnist-mini"
-    val_fraction: float = Field(0.1, gt=0, lt=0.9)
-
-
-class TrainingSection(_Section):
-    """One training run. `match` says what equals the uncurated run's: optimizer steps (default) or epochs."""
-
-    epochs: int = Field(24, ge=1)
-    batch_size: int = Field(128, ge=1)
-    optimizer: Literal["adamw", "adam"] = "adamw"
-    learning_rate: float = Field(8e-3, gt=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup: float = Field(0.1, ge=0, lt=1)
-    weight_decay: float = Field(0.02, ge=0)
-    clip_norm: float | None = Field(1.0, gt=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    augment: Literal["auto", "none", "shift", "shift-flip"] = "auto"
-    match: Literal["steps", "epochs"] = "steps"
-
-
-class TeacherSection(TrainingSection):
-    """The teacher whose loss curates: the IQR study's network, plain Adam, no augmentation."""
-
-    name: str = "cnn32-64"
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(32, ge=1)
-    optimizer: Literal["adamw", "adam"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0)
-    schedule: Literal["cosine", "constant"] = "constant"
-    warmup: float = Field(0.0, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0)
-    clip_norm: float | None = Field(None, gt=0)
-    augment: Literal["auto", "none", "shift", "shift-flip"] = "none"
-    match: Literal["steps", "epochs"] = "epochs"
-
-    _check_name = field_validator("name")(lambda name: _known("teachers", name))
-
-
-class CurationSection(_Section):
-    """Which samples to drop. budget: a count (>= 1) or share (< 1) to drop, for `random`; factor: the fences' 1.5."""
-
-    method: str = "none"
-    budget: float | None = Field(None, gt=0)
-    factor: float = Field(1.5, gt=0)
-
-    _check_method = field_validator("method")(lambda name: _known("curations", name))
-
-    @model_validator(mode="after")
-    def _budget_where_needed(self) -> CurationSection:
-        if self.method == "random" and self.budget is None:
-            raise ValueError(
-                "'random' needs budget (--budget): how many samples to drop, as a count or a share below 1"
-            )
-        if self.method != "random" and self.budget is not None:
-            raise ValueError(f"{self.method!r} finds its own number of samples to drop and takes no budget")
-        return self
-
-
-class StudentSection(_Section):
-    """The network that ships."""
-
-    name: str = "microresnet"
-
-    _check_name = field_validator("name")(lambda name: _known("students", name))
-
-
-class PruningSection(_Section):
-    """Magnitude pruning: final sparsity of the kernels, reached over `epochs` of fine-tuning at `learning_rate`."""
-
-    sparsity: float = Field(0.0, ge=0, lt=1)
-    epochs: int = Field(4, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-
-
-class QuantizationSection(_Section):
-    """The precision of the shipped file. float32 is always exported beside it."""
-
-    precision: str = "int8"
-    io: Literal["int8", "uint8", "float32"] = "int8"
-    calibration_samples: int = Field(300, ge=1)
-
-    _check_precision = field_validator("precision")(lambda name: _known("precisions", name))
-
-    @model_validator(mode="after")
-    def _io_of_int8(self) -> QuantizationSection:
-        if self.precision != "int8" and self.io != "int8":
-            raise ValueError(f"io (--io) is for int8 files; a {self.precision} file has float32 input and output")
-        return self
-
-
-class BenchSection(_Section):
-    """Where and how latency is measured. threads 0 = all cores."""
-
-    targets: tuple[str, ...] = ("host",)
-    threads: tuple[NonNegativeInt, ...] = (1, 0)
-    runs: int = Field(100, ge=50)
-    warmup: int = Field(10, ge=1)
-
-    @field_validator("targets")
-    @classmethod
-    def _known_targets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_known("targets", name) for name in dict.fromkeys(names))
-
-
-class Recipe(_Section):
+class Recipe(Section):
     """A whole build. `gates` are demands on the shipped file like "accuracy>=0.92"; max_drop in percentage points."""
 
     seed: int = Field(42, ge=0, lt=2**31)
@@ -151,7 +47,23 @@ class Recipe(_Section):
     gates: tuple[str, ...] = ()
     max_drop: float | None = Field(None, ge=0)
 
-    _check_backend = field_validator("backend")(lambda name: _known("backends", name))
+    _check_backend = field_validator("backend")(lambda name: known("backends", name))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _teacher_of_the_method(cls, values: Any) -> Any:
+        """Methods that train several networks take the fast one; iqr the study's teacher."""
+        if not isinstance(values, dict):
+            return values
+        curation, teacher = values.get("curation"), values.get("teacher")
+        if not isinstance(curation, dict) or not isinstance(teacher or {}, dict) or "name" in (teacher or {}):
+            return values
+        if (
+            curation.get("method", "none") in ("none", "random", "iqr")
+            or curation.get("method") not in registry.CURATIONS
+        ):
+            return values
+        return {**values, "teacher": {**(teacher or {}), "name": "microresnet"}}
 
     @model_validator(mode="after")
     def _control_has_something_to_control(self) -> Recipe:
@@ -175,6 +87,11 @@ def from_mapping(values: Mapping[str, Any]) -> Recipe:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise RecipeError("; ".join(_explain(problem) for problem in error.errors(include_url=False))) from None
+
+
+def section_of(values: Mapping[str, Any]) -> CurationSection:
+    """A curation section alone; raises as `from_mapping` does."""
+    return from_mapping({"curation": dict(values)}).curation
 
 
 def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
@@ -258,4 +175,20 @@ def _explain(problem: Mapping[str, Any]) -> str:
     return f"Recipe {where + ': ' if where else ''}{message}{found}."
 
 
-__all__ = ["Recipe", "RecipeError", "UnknownName", "differences", "from_mapping", "from_yaml", "load"]
+__all__ = [
+    "BenchSection",
+    "CurationSection",
+    "DataSection",
+    "PruningSection",
+    "QuantizationSection",
+    "Recipe",
+    "RecipeError",
+    "TeacherSection",
+    "TrainingSection",
+    "UnknownName",
+    "differences",
+    "from_mapping",
+    "from_yaml",
+    "load",
+    "section_of",
+]

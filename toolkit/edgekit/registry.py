@@ -15,12 +15,21 @@ from edgekit.errors import MissingExtra, UnknownName
 
 
 class Entry(NamedTuple):
-    """Where a name lives ("module:function"), what it is in one line, the extra it needs, and the signal it reads, if any."""
+    """A name's line in its table.
+
+    path: "module:function". summary: one line. extra: the extra it needs, if any. The rest is for curation methods: needs: the
+    signals it reads; variants: its forms, the default first; budget: "needed", "optional" or "none"; member: it may vote in a
+    consensus; on_validation: it trusts the validation labels.
+    """
 
     path: str
     summary: str
     extra: str | None = None
-    needs: str | None = None
+    needs: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    budget: str = "optional"
+    member: bool = False
+    on_validation: bool = False
 
 
 STUDENTS: Mapping[str, Entry] = {
@@ -39,16 +48,98 @@ TEACHERS: Mapping[str, Entry] = {
         "edgekit.students.architectures.cnn32_64:build",
         "the IQR study's teacher: two convolutions and a 128-unit layer, 12 MMAC at 28x28x1",
     ),
+    "microresnet": Entry(
+        "edgekit.students.architectures.microresnet:build",
+        "the default student's network: trains fast, for methods that need several networks",
+    ),
 }
 
+_METHODS = "edgekit.curation.methods"
+
 CURATIONS: Mapping[str, Entry] = {
-    "none": Entry("edgekit.curation.methods.none:decide", "keep every sample"),
+    "none": Entry(f"{_METHODS}.none:decide", "keep every sample"),
+    "auto": Entry(f"{_METHODS}.none:decide", "pick by the noise estimate and validation evidence", needs=("folds",)),
+    "random": Entry(f"{_METHODS}.random:decide", "drop --budget samples at random: the control", budget="needed"),
     "iqr": Entry(
-        "edgekit.curation.methods.iqr:decide",
-        "drop samples beyond Tukey's fences of the teacher's loss",
-        needs="teacher",
+        f"{_METHODS}.iqr:decide", "drop beyond Tukey's fences of the teacher's loss (IQR study)", needs=("teacher",)
     ),
-    "random": Entry("edgekit.curation.methods.random:decide", "drop --budget samples at random: the control"),
+    "quantile": Entry(
+        f"{_METHODS}.quantile:decide", "drop the --budget samples of highest in-sample loss",
+        needs=("teacher",), budget="needed",
+    ),
+    "self-confidence": Entry(
+        f"{_METHODS}.self_confidence:decide", "out-of-fold probability of the given label: the default ranker",
+        needs=("folds",), member=True,
+    ),
+    "margin": Entry(
+        f"{_METHODS}.margin:decide", "out-of-fold probability of the label less the largest other one",
+        needs=("folds",), member=True,
+    ),
+    "confident-learning": Entry(
+        f"{_METHODS}.confident_learning:decide", "labels that the confident joint calls wrong; finds its own count",
+        needs=("folds",), variants=("pbnr", "pbc", "both"), member=True,
+    ),
+    "aum": Entry(
+        f"{_METHODS}.aum:decide", "mean logit margin over the epochs of one training",
+        needs=("dynamics",), variants=("rank", "threshold"), member=True,
+    ),
+    "el2n": Entry(
+        f"{_METHODS}.el2n:decide", "mean distance of early predictions from the label: difficulty",
+        needs=("dynamics",), member=True,
+    ),
+    "forgetting": Entry(
+        f"{_METHODS}.forgetting:decide", "how often a sample turned from right to wrong in training",
+        needs=("dynamics",), member=True,
+    ),
+    "influence": Entry(
+        f"{_METHODS}.tracin:decide", "head TracIn on validation: minimum over classes, or mean under --max-edit",
+        needs=("folds",), variants=("auto",), member=True, on_validation=True,
+    ),
+    "tracin": Entry(
+        f"{_METHODS}.tracin:decide", "head TracIn: on validation by class, its mean, or on the sample itself",
+        needs=("folds",), variants=("min", "mean", "self"), member=True, on_validation=True,
+    ),
+    "influence-function": Entry(
+        f"{_METHODS}.influence_function:decide", "influence with the head's inverse Hessian",
+        needs=("folds",), variants=("kfac", "exact"), member=True, on_validation=True,
+    ),
+    "trak": Entry(
+        f"{_METHODS}.trak:decide", "TRAK on an ensemble of heads", needs=("folds",), variants=("mean", "min"),
+        member=True, on_validation=True,
+    ),
+    "knn-shapley": Entry(
+        f"{_METHODS}.knn_shapley:decide", "Shapley value of each sample for a nearest-neighbor classifier",
+        needs=("folds",), member=True, on_validation=True,
+    ),
+    "knn-agreement": Entry(
+        f"{_METHODS}.knn_agreement:decide", "share of the nearest neighbors with the same label",
+        needs=("folds",), member=True,
+    ),
+    "ccs": Entry(
+        f"{_METHODS}.ccs:decide", "coverage-centric subset: leave out the hardest, cover the rest evenly",
+        needs=("folds",), variants=("el2n", "aum"), budget="needed",
+    ),
+    "glister": Entry(
+        f"{_METHODS}.glister:decide", "greedy subset that lowers the validation loss of a head most",
+        needs=("folds",), on_validation=True,
+    ),
+    "duplicates": Entry(
+        f"{_METHODS}.duplicates:decide", "keep one of each group of exact or near duplicates", needs=("folds", "digests")
+    ),
+    "consensus": Entry(
+        f"{_METHODS}.consensus:decide", "mean rank of several methods (--members)", needs=("folds",)
+    ),
+}  # fmt: skip
+
+POOLS: Mapping[str, Entry] = {
+    "random": Entry("edgekit.curation.pool.random:rank", "label at random: the control"),
+    "entropy": Entry("edgekit.curation.pool.entropy:rank", "label where the teacher is least certain over all classes"),
+    "margin": Entry("edgekit.curation.pool.margin:rank", "label where the teacher's two best classes are closest"),
+    "k-center": Entry("edgekit.curation.pool.k_center:rank", "label what is farthest from everything labeled"),
+    "badge": Entry("edgekit.curation.pool.badge:rank", "label uncertain samples that differ: k-means++ on gradients"),
+    "influence-entropy": Entry(
+        "edgekit.curation.pool.influence_entropy:rank", "label what is uncertain and would hurt some validation class"
+    ),
 }
 
 SOURCES: Mapping[str, Entry] = {
@@ -60,6 +151,14 @@ SOURCES: Mapping[str, Entry] = {
     "mnist": Entry("edgekit.data.sources.mnist:read", "60,000 + 10,000 handwritten digits, fetched when missing"),
     "idx": Entry("edgekit.data.sources.idx:read", "a folder with MNIST-style IDX files, gzip or not"),
     "npz": Entry("edgekit.data.sources.npz:read", "a .npz file with x_train, y_train, x_test, y_test"),
+    "folder": Entry(
+        "edgekit.data.sources.folder:read", "a folder of images by class, with train/ and test/ or without"
+    ),
+    "csv": Entry("edgekit.data.sources.csv:read", "a CSV with label,pixel0,pixel1,... or path,label[,group][,split]"),
+    "hf": Entry("edgekit.data.sources.hf:read", "hf:NAME, of the Hugging Face Hub, or hf:/local/folder", "hf"),
+    "tfds": Entry(
+        "edgekit.data.sources.tfds:read", "tfds:NAME of TensorFlow Datasets, or tfds:/prepared/folder", "tfds"
+    ),
 }
 
 TARGETS: Mapping[str, Entry] = {
@@ -87,6 +186,7 @@ TABLES: Mapping[str, tuple[str, Mapping[str, Entry]]] = {
     "students": ("student", STUDENTS),
     "teachers": ("teacher", TEACHERS),
     "curations": ("curation method", CURATIONS),
+    "pools": ("pool strategy", POOLS),
     "sources": ("data source", SOURCES),
     "targets": ("target", TARGETS),
     "precisions": ("precision", PRECISIONS),
@@ -94,7 +194,7 @@ TABLES: Mapping[str, tuple[str, Mapping[str, Entry]]] = {
     "backends": ("backend", BACKENDS),
 }
 
-_PACKAGE_OF_EXTRA = {"jax": "jax"}
+_PACKAGE_OF_EXTRA = {"jax": "jax", "hf": "datasets", "tfds": "tensorflow_datasets"}
 
 
 def check(table: str, name: str) -> Entry:

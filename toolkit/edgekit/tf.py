@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from edgekit.quiet import importing
@@ -44,9 +46,12 @@ def tfmot() -> Any:
     return tensorflow_model_optimization
 
 
-def batches(x: Any, y: Any, batch_size: int) -> Any:
-    """A tf.data set of (x, y) batches in order, without autotuning (edgekit.backend.stream says why)."""
+def stream(batches: Iterator[tuple[Any, ...]]) -> Any:
+    """A tf.data set of (x, y) or (x, y, weight) batches, read once, without autotuning (edgekit.backend.stream says why)."""
     data = tensorflow().data
     options = data.Options()
     options.autotune.enabled = False
-    return data.Dataset.from_tensor_slices((x, y)).batch(batch_size).with_options(options)
+    first = next(batches)
+    signature = tuple(tensorflow().TensorSpec((None, *array.shape[1:]), array.dtype) for array in first)
+    whole = chain([first], batches)
+    return data.Dataset.from_generator(lambda: whole, output_signature=signature).prefetch(2).with_options(options)

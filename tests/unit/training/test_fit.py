@@ -138,7 +138,8 @@ def test_jax_trains_in_its_own_process_and_the_model_loads_under_tensorflow(smal
     dataset = data.load(str(small_npz))
     folder = tmp_path / "stage"
     folder.mkdir()
-    stage.run("student", loaded, dataset, dataset.train.ids, folder, Silent())
+    job = stage.Job(ids=dataset.train.ids, labels=dataset.train.y)
+    stage.run("student", loaded, dataset, job, folder, Silent())
     facts = json.loads((folder / "training.json").read_text())
     assert "on jax" in facts["framework"]
     assert sorted(p.name for p in folder.iterdir()) == ["student_float.keras", "training.json"]
@@ -155,4 +156,6 @@ def test_an_error_in_the_backends_process_reaches_the_user(small_npz, tmp_path):
     loaded = recipe.load(values={"backend": "jax", "data.spec": str(small_npz)})
     dataset = data.load(str(small_npz), seed=1)  # another split than the recipe's seed gives
     with pytest.raises(TrainingError, match="changed while the build ran"):
-        stage.run("student", loaded, dataset, dataset.train.ids, tmp_path, Silent())
+        stage.run(
+            "student", loaded, dataset, stage.Job(ids=dataset.train.ids, labels=dataset.train.y), tmp_path, Silent()
+        )

@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bench import litert, onnxrt
 from edgekit.evidence import metrics
-from edgekit.types import Artifact, Evaluation, Split
+from edgekit.types import Artifact, Evaluation, Images, Split
 
 
-def predict(artifact: Artifact, x: NDArray[Any]) -> NDArray[np.float32]:
+def predict(artifact: Artifact, x: Images) -> NDArray[np.float32]:
     """(N, H, W, C) images -> (N, K) float32 probabilities by the artifact's own runtime."""
     if artifact.format == "onnx":
         return onnxrt.probabilities(artifact.path, x)

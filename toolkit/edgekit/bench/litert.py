@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgekit.data.pixels import to_float
 from edgekit.errors import DataError
 from edgekit.quiet import quiet_stderr
-from edgekit.types import TensorSpec
+from edgekit.types import Images, TensorSpec
 
 BATCH = 64
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -33,7 +33,7 @@ def describe(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]
     )
 
 
-def run(path: Path, x: NDArray[Any], *, batch: int = BATCH, threads: int | None = None) -> NDArray[Any]:
+def run(path: Path, x: Images, *, batch: int = BATCH, threads: int | None = None) -> NDArray[Any]:
     """Run a one-input, one-output classifier on images.
 
     Args:
@@ -72,9 +72,7 @@ def run(path: Path, x: NDArray[Any], *, batch: int = BATCH, threads: int | None 
         return np.concatenate([block for blocks in pool.map(work, shares) for block in blocks])
 
 
-def probabilities(
-    path: Path, x: NDArray[Any], *, batch: int = BATCH, threads: int | None = None
-) -> NDArray[np.float32]:
+def probabilities(path: Path, x: Images, *, batch: int = BATCH, threads: int | None = None) -> NDArray[np.float32]:
     """`run`, dequantized: (N, K) float32."""
     _, (output, *_) = describe(path)
     return dequantize(run(path, x, batch=batch, threads=threads), output)

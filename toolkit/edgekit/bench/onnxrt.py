@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgekit.bench.litert import cores
 from edgekit.data.pixels import to_float
 from edgekit.errors import DataError
-from edgekit.types import TensorSpec
+from edgekit.types import Images, TensorSpec
 
 _BATCH = 256
 
@@ -42,7 +42,7 @@ def describe(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]
     return tuple(map(spec, session.get_inputs())), tuple(map(spec, session.get_outputs()))
 
 
-def probabilities(path: Path, x: NDArray[Any]) -> NDArray[np.float32]:
+def probabilities(path: Path, x: Images) -> NDArray[np.float32]:
     """(N, H, W, C) uint8 pixels or float32 in [0, 1] -> (N, K) float32."""
     session = _session(path)
     given = session.get_inputs()[0]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli import build, cache, doctor, listing, measure, report
+from edgekit.cli import build, cache, curate, data, doctor, listing, measure, report
 from edgekit.errors import DiskFull, EdgekitError, Interrupted, UsageError
 
 app = typer.Typer(
@@ -43,13 +43,14 @@ def options(
 
 
 app.command("build")(build.build)
-app.command("curate")(build.curate)
 app.command("train")(build.train)
 app.command("evaluate")(measure.evaluate)
 app.command("bench")(measure.bench)
 app.command("report")(report.report)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
+app.add_typer(curate.app, name="curate")
+app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
 
 

@@ -1,4 +1,4 @@
-"""edgekit build, curate and train: recipe in, run folder out."""
+"""edgekit build and train: recipe in, run folder out."""
 
 from __future__ import annotations
 
@@ -41,10 +41,20 @@ DryRun = Annotated[
 
 def build(
     data: o.Data = None,
+    image_size: o.ImageSize = None,
+    skip_bad: o.SkipBad = False,
     recipe: o.RecipeFile = None,
     set_: o.Settings = None,
     curate: o.Curate = None,
+    variant: o.Variant = None,
     budget: o.Budget = None,
+    balance: o.Balance = False,
+    max_edit: o.MaxEdit = None,
+    edit: o.EditKind = None,
+    folds: o.Folds = None,
+    members: o.Members = None,
+    trusted_val: o.TrustedVal = False,
+    apply: o.Apply = None,
     student: o.StudentName = None,
     teacher: o.TeacherName = None,
     prune: Prune = None,
@@ -64,7 +74,10 @@ def build(
     as_json: o.Json = False,
 ) -> None:
     """Build a small model: curate, train, prune, quantize, export, evaluate, benchmark, report."""
-    values = _curation(data, curate, budget, teacher, seed) | _training(student, backend, deterministic) | {
+    values = curation(
+        data, curate, teacher, seed, variant=variant, budget=budget, balance=balance, max_edit=max_edit, edit=edit,
+        folds=folds, members=members, trusted_val=trusted_val, apply=apply,
+    ) | _training(student, backend, deterministic) | reading(image_size, skip_bad) | {
         "pruning.sparsity": prune,
         "bench.targets": target or None,
         "quantization.precision": quantize,
@@ -73,35 +86,25 @@ def build(
         "gates": gate or None,
         "max_drop": max_drop,
     }  # fmt: skip
-    _run("report", recipe, set_, values, out, force=force, resume=resume, dry_run=dry_run, as_json=as_json)
-
-
-def curate(
-    data: o.Data = None,
-    recipe: o.RecipeFile = None,
-    set_: o.Settings = None,
-    curate: o.Curate = None,
-    budget: o.Budget = None,
-    teacher: o.TeacherName = None,
-    backend: o.Backend = None,
-    seed: o.Seed = None,
-    deterministic: o.Deterministic = False,
-    out: o.Out = None,
-    force: o.Force = False,
-    resume: o.Resume = False,
-    as_json: o.Json = False,
-) -> None:
-    """Only score and select the training samples; `edgekit build --resume --out DIR` goes on from there."""
-    values = _curation(data, curate, budget, teacher, seed) | _training(None, backend, deterministic)
-    _run("curate", recipe, set_, values, out, force=force, resume=resume, as_json=as_json)
+    run("report", recipe, set_, values, out, force=force, resume=resume, dry_run=dry_run, as_json=as_json)
 
 
 def train(
     data: o.Data = None,
+    image_size: o.ImageSize = None,
+    skip_bad: o.SkipBad = False,
     recipe: o.RecipeFile = None,
     set_: o.Settings = None,
     curate: o.Curate = None,
+    variant: o.Variant = None,
     budget: o.Budget = None,
+    balance: o.Balance = False,
+    max_edit: o.MaxEdit = None,
+    edit: o.EditKind = None,
+    folds: o.Folds = None,
+    members: o.Members = None,
+    trusted_val: o.TrustedVal = False,
+    apply: o.Apply = None,
     student: o.StudentName = None,
     teacher: o.TeacherName = None,
     backend: o.Backend = None,
@@ -113,29 +116,85 @@ def train(
     as_json: o.Json = False,
 ) -> None:
     """Only curate and train the student; needs no TensorFlow with --backend jax. `edgekit build --resume` goes on."""
-    values = _curation(data, curate, budget, teacher, seed) | _training(student, backend, deterministic)
-    _run("train", recipe, set_, values, out, force=force, resume=resume, as_json=as_json)
+    values = (
+        curation(
+            data,
+            curate,
+            teacher,
+            seed,
+            variant=variant,
+            budget=budget,
+            balance=balance,
+            max_edit=max_edit,
+            edit=edit,
+            folds=folds,
+            members=members,
+            trusted_val=trusted_val,
+            apply=apply,
+        )
+        | _training(student, backend, deterministic)
+        | reading(image_size, skip_bad)
+    )
+    run("train", recipe, set_, values, out, force=force, resume=resume, as_json=as_json)
 
 
-def _curation(
-    data: str | None, method: str | None, budget: float | None, teacher: str | None, seed: int | None
+def curation(
+    data: str | None,
+    method: str | None,
+    teacher: str | None,
+    seed: int | None,
+    *,
+    variant: str | None,
+    budget: float | None,
+    balance: bool,
+    max_edit: str | None,
+    edit: str | None,
+    folds: int | None,
+    members: str | None,
+    trusted_val: bool,
+    apply: Path | None,
 ) -> dict[str, Any]:
+    """The recipe values behind the curation options; None where an option was not given."""
     if data and Path(data).expanduser().exists():
         data = str(Path(data).expanduser().resolve())  # the stored recipe must mean the same from any folder
     return {
         "data.spec": data,
         "curation.method": method,
+        "curation.variant": variant,
         "curation.budget": budget,
+        "curation.balance": balance or None,
+        "curation.max_edit": None if max_edit is None else share_of(max_edit),
+        "curation.edit": edit,
+        "curation.folds": folds,
+        "curation.members": None if members is None else [name.strip() for name in members.split(",") if name.strip()],
+        "curation.trusted_val": trusted_val or None,
+        "curation.apply": None if apply is None else str(apply.expanduser().resolve()),
         "teacher.name": teacher,
         "seed": seed,
     }
+
+
+def share_of(text: str) -> float:
+    """ "1%" or "0.01" -> 0.01. Raises UsageError."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise UsageError(f"--max-edit is a share such as 1% or 0.01, found {text!r}.")
+    return share
+
+
+def reading(image_size: str | None, skip_bad: bool) -> dict[str, Any]:
+    """The recipe values behind the options on how files are read; None where an option was not given."""
+    return {"data.image_size": image_size, "data.skip_bad": skip_bad or None}
 
 
 def _training(student: str | None, backend: str | None, deterministic: bool) -> dict[str, Any]:
     return {"student.name": student, "backend": backend, "deterministic": deterministic or None}
 
 
-def _run(
+def run(
     until: Any,
     recipe_file: Path | None,
     settings: list[str] | None,
@@ -147,6 +206,7 @@ def _run(
     dry_run: bool = False,
     as_json: bool = False,
 ) -> None:
+    """Load the recipe, build until `until` and print what came of it."""
     from edgekit import recipe as recipes
     from edgekit.evidence import gates
 
@@ -156,7 +216,7 @@ def _run(
     if resume:
         out = out or _newest_unfinished()
         given = recipe_file is not None or bool(settings) or any(value is not None for value in values.values())
-        asked = _of_run(out, asked if given else None)
+        asked = _ofrun(out, asked if given else None)
     for demand in asked.gates:
         gates.parse(demand)
     if dry_run:
@@ -182,7 +242,7 @@ def _run(
 def _show_plan(recipe: Recipe, as_json: bool) -> None:
     from edgekit import data
 
-    dataset = data.load(recipe.data.spec, val_fraction=recipe.data.val_fraction, seed=recipe.seed)
+    dataset = data.load_section(recipe.data, recipe.seed)
     sizes = {part: len(getattr(dataset, part)) for part in ("train", "val", "cal", "test")}
     if as_json:
         typer.echo(
@@ -217,7 +277,7 @@ def _newest_unfinished() -> Path:
     raise UsageError("No unfinished run under runs/; name one with --out.")
 
 
-def _of_run(folder: Path, asked: Recipe | None) -> Recipe:
+def _ofrun(folder: Path, asked: Recipe | None) -> Recipe:
     """The recipe of the run to continue; options that say otherwise are refused, so a resumed run is what it claims."""
     from edgekit import recipe as recipes
 

@@ -15,16 +15,43 @@ def _names(table: str) -> str:
 
 
 Data = Annotated[
-    str | None, typer.Option(help="A named set, an IDX folder or a .npz file; default: the shipped images.")
+    str | None,
+    typer.Option(
+        help="A named set, a folder of images by class, a CSV, IDX folder or .npz, hf:NAME or tfds:NAME; default: the "
+        "shipped images."
+    ),
 ]
+ImageSize = Annotated[str | None, typer.Option(metavar="N|HxW", help="Resize all images, to N x N or H x W.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable files out, and say which.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A YAML recipe; options here override it.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value, e.g. training.epochs=30.")
 ]
 Curate = Annotated[str | None, typer.Option(help=f"Curation method: {_names('curations')}.")]
 Budget = Annotated[
-    float | None, typer.Option(help="Samples to drop with --curate random: a count, or a share below 1.")
+    float | None,
+    typer.Option(
+        help="Samples to edit: a count, or a share below 1; default: the method's own cut or the noise estimate."
+    ),
 ]
+Folds = Annotated[int | None, typer.Option(help="Networks for out-of-fold probabilities; default 5.")]
+Balance = Annotated[bool, typer.Option("--balance", help="Edit the same share of each class: keeps the class prior.")]
+MaxEdit = Annotated[
+    str | None,
+    typer.Option("--max-edit", metavar="SHARE", help="The most edits, such as 1% (the data-centric protocol)."),
+]
+EditKind = Annotated[
+    str | None, typer.Option("--edit", help="What happens to a chosen sample: drop (default), relabel or weight.")
+]
+Members = Annotated[str | None, typer.Option(metavar="A,B", help="Members of --curate consensus, by name.")]
+TrustedVal = Annotated[
+    bool,
+    typer.Option("--trusted-val", help="The validation labels were checked: methods that read them may be trusted."),
+]
+Apply = Annotated[
+    Path | None, typer.Option("--apply", metavar="EDITS.JSONL", help="Edits by hand that override the method's.")
+]
+Variant = Annotated[str | None, typer.Option(help="A method's variant, e.g. min, mean or self of tracin.")]
 StudentName = Annotated[str | None, typer.Option("--student", help=f"The network that ships: {_names('students')}.")]
 TeacherName = Annotated[
     str | None, typer.Option("--teacher", help=f"The network whose loss curates: {_names('teachers')}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,64 @@ def print_stage(folder: Path, until: str, as_json: bool) -> None:
     typer.echo(
         f"kept {curation['n_kept']:,} of {curation['n_before']:,} training samples: {folder / 'curation' / 'selection.jsonl'}"
     )
+    if (folder / "curation" / "gallery.html").exists():
+        typer.echo(f"pictures: {folder / 'curation' / 'gallery.html'}; the worst: edgekit curate show {folder}")
     if until == "train":
         typer.echo(f"student: {folder / 'models' / 'student_float.keras'}")
     typer.echo(f"go on with: edgekit build --resume --out {folder}")
+
+
+def print_worst(run: Path, worst: int, by: str | None, as_json: bool) -> None:
+    """The `worst` samples of each class by a score column of the run's scores.parquet, with what was done to them."""
+    import pyarrow.parquet as pq
+
+    from edgekit.errors import UsageError
+
+    folder = run / "curation"
+    if not (folder / "scores.parquet").is_file():
+        raise UsageError(f"{run} holds no curation; `edgekit curate --out DIR` makes one.")
+    table = pq.read_table(folder / "scores.parquet")
+    columns = [name for name in table.column_names if name not in ("id", "label")]
+    by = by or columns[0]
+    if by not in columns:
+        raise UsageError(f"{run} has no score {by!r}; it has {', '.join(columns)}.")
+    lines = (folder / "selection.jsonl").read_text().splitlines()
+    edits = {row["id"]: row for row in map(json.loads, lines)}
+    names = list(json.loads((folder / "summary.json").read_text())["per_class"])
+    ids, labels, scores = table["id"].to_pylist(), table["label"].to_pylist(), table[by].to_pylist()
+    rows = []
+    for k, name in enumerate(names):
+        own = sorted((i for i, label in enumerate(labels) if label == k), key=lambda i: scores[i])[:worst]
+        for i in own:
+            edit = edits.get(ids[i], {"action": "keep", "reason": "", "new": None})
+            new = names[int(edit["new"])] if edit["action"] == "relabel" else edit["new"]
+            rows.append(
+                {
+                    "class": name,
+                    "id": ids[i],
+                    by: scores[i],
+                    "action": edit["action"],
+                    "new": new,
+                    "reason": edit["reason"],
+                }
+            )
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    typer.echo(f"{'class':<16} {'id':<24} {by:>12}  action   reason")
+    for row in rows:
+        into = f" -> {row['new']}" if row["new"] is not None else ""
+        typer.echo(f"{row['class']:<16} {row['id']:<24} {row[by]:>12.4f}  {row['action']:<8} {row['reason']}{into}")
+    typer.echo(f"pictures: {folder / 'gallery.html'}")
+
+
+def print_pool(rows: Sequence[Any], path: Path, as_json: bool) -> None:
+    """What to label next."""
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
+        return
+    for row in rows[:10]:
+        typer.echo(f"{row.rank:>4}  {row.id}")
+    if len(rows) > 10:
+        typer.echo(f"  ... and {len(rows) - 10:,} more")
+    typer.echo(f"what to label next: {path}")

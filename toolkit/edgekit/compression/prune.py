@@ -7,12 +7,15 @@ zeros shrink the gzip of a file, not the file, and speed nothing up on CPU kerne
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit import tf
 from edgekit.compression.twin import copy_weights, twin
+from edgekit.data.ahead import Ahead
 from edgekit.data.pixels import to_float
 from edgekit.errors import TrainingError
 from edgekit.recipe import PruningSection
@@ -28,9 +31,18 @@ def sparsity(model: Any) -> float:
 
 
 def prune(
-    model: Any, train: Split, section: PruningSection, *, batch_size: int, seed: int, reporter: Reporter
+    model: Any,
+    train: Split,
+    section: PruningSection,
+    *,
+    batch_size: int,
+    seed: int,
+    reporter: Reporter,
+    weights: NDArray[np.float32] | None = None,
 ) -> list[float]:
     """Prune `model` (Keras 3, ends in "logits" and Softmax) in place to `section.sparsity`; returns the loss per epoch.
+
+    weights: (n,) weight of each training sample's loss, mean 1; None = all equal.
 
     Raises:
         ExportError: a layer has no twin.
@@ -59,12 +71,14 @@ def prune(
     losses: list[float] = []
     for epoch in range(section.epochs):
         order = rng.permutation(len(train))
-        history = wrapped.fit(
-            tf.batches(to_float(train.x[order]), train.y[order], batch_size),
-            verbose=0,
-            # Keras counts steps from the optimizer's, so the schedule goes on over calls of fit.
-            callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
-        )
+        blocks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        with Ahead(train.x, blocks) as images:
+            history = wrapped.fit(
+                tf.stream(_batches(images, blocks, train.y, weights)),
+                verbose=0,
+                # Keras counts steps from the optimizer's, so the schedule goes on over calls of fit.
+                callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
+            )
         losses.append(float(history.history["loss"][0]))
         reporter.progress((epoch + 1) * steps, end, f"loss {losses[-1]:.3f}")
         if not np.isfinite(losses[-1]):
@@ -76,3 +90,14 @@ def prune(
             f"Pruning reached {reached:.1%} zeros instead of {section.sparsity:.1%}; raise pruning.epochs."
         )
     return losses
+
+
+def _batches(
+    images: Iterable[NDArray[Any]],
+    blocks: Iterable[NDArray[np.int64]],
+    y: NDArray[np.int64],
+    weights: NDArray[np.float32] | None,
+) -> Iterator[tuple[NDArray[Any], ...]]:
+    # The images end early when training was broken off and they are closed.
+    for x, index in zip(images, blocks, strict=False):
+        yield (to_float(x), y[index]) if weights is None else (to_float(x), y[index], weights[index])

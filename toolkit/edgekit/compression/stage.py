@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from edgekit import backend
 from edgekit.compression.prune import prune, sparsity
-from edgekit.data.splits import take
 from edgekit.environment import versions
 from edgekit.recipe import Recipe
 from edgekit.store import code_digest
-from edgekit.types import Dataset, Reporter
+from edgekit.types import Reporter, Split
 
 
 def key(recipe: Recipe, model_key: str) -> dict[str, Any]:
@@ -31,9 +30,14 @@ def key(recipe: Recipe, model_key: str) -> dict[str, Any]:
 
 
 def run(
-    recipe: Recipe, dataset: Dataset, kept: NDArray[np.str_], model_path: Path, folder: Path, reporter: Reporter
+    recipe: Recipe,
+    train: Split,
+    weights: NDArray[np.float32] | None,
+    model_path: Path,
+    folder: Path,
+    reporter: Reporter,
 ) -> None:
-    """Prune the Keras 3 model at `model_path`; leaves student_pruned.keras and pruning.json in `folder`.
+    """Prune the Keras 3 model at `model_path` on the curated training set; student_pruned.keras and pruning.json go to `folder`.
 
     Raises:
         ExportError, TrainingError: as `prune.prune` does.
@@ -43,8 +47,9 @@ def run(
     model = keras.models.load_model(model_path, compile=False)
     losses = prune(
         model,
-        take(dataset.train, np.flatnonzero(np.isin(dataset.train.ids, kept))),
+        train,
         recipe.pruning,
+        weights=weights,
         batch_size=recipe.training.batch_size,
         seed=recipe.seed,
         reporter=reporter,

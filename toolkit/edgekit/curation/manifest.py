@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edgekit.data.fingerprint import sample_digest
 from edgekit.store import canonical_json
-from edgekit.types import Decision, Scores, Selection, Split
+from edgekit.types import Decision, Edit, Selection
 
 
-def selection_lines(train: Split, decision: Decision) -> bytes:
-    """selection.jsonl: one canonical JSON line per edited sample, in data-set order; no header and no time inside."""
-    values = decision.scores.values
+def selection_lines(ids: NDArray[np.str_], edits: Mapping[int, Edit], digest: Callable[[int], str] | None) -> bytes:
+    """selection.jsonl: one canonical JSON line per edited sample, in data-set order; no header and no time inside.
+
+    old and new are labels for "drop" and "relabel", weights for "weight".
+    """
     lines = [
         canonical_json(
             {
-                "id": str(train.ids[i]),
-                "sha256": sample_digest(train.x[i]),
-                "action": "drop",
-                "old": int(train.y[i]),
-                "new": None,
-                "score": round(float(values[i]), 6),
-                "reason": reason,
+                "id": str(ids[i]),
+                "sha256": digest(i) if digest else None,
+                "action": edit.action,
+                "old": edit.old,
+                "new": round(edit.new, 6) if edit.action == "weight" and edit.new is not None else edit.new,
+                "score": round(edit.score, 6),
+                "reason": edit.reason,
             }
         )
-        for i, reason in sorted(decision.drop.items())
+        for i, edit in sorted(edits.items())
     ]
     return "".join(line + "\n" for line in lines).encode()
 
@@ -40,37 +42,41 @@ def selection_sha256(lines: bytes) -> str:
     return hashlib.sha256(lines).hexdigest()
 
 
-def scores_parquet(scores: Scores, labels: np.ndarray) -> bytes:
-    """scores.parquet: `id`, `label` and one float column named after the method (higher = more worth keeping)."""
+def scores_parquet(decision: Decision, labels: NDArray[np.int64]) -> bytes:
+    """scores.parquet: `id`, `label`, a float column named after the method, and one for each member of a consensus."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table({"id": scores.ids.tolist(), "label": labels, scores.method: scores.values})
+    columns = {decision.scores.method: decision.scores.values, **decision.columns}
+    table = pa.table({"id": pa.array(decision.scores.ids.astype(str)), "label": labels, **columns})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
 
 
-def summary(selection: Selection, train: Split) -> Mapping[str, Any]:
+def summary(selection: Selection, classes: Sequence[str], fingerprint: str) -> Mapping[str, Any]:
     """summary.json: what decided, on which data, and the counts (also the `curation` part of report.json)."""
     facts = dict(selection.facts)
+    before = sum(count for count, _ in selection.per_class)
     return {
         "method": selection.method,
         "params": dict(selection.params),
         "seed": selection.seed,
-        "n_before": len(train),
+        "n_before": before,
         "n_kept": len(selection.kept),
         "n_dropped": len(selection.dropped),
+        "n_relabeled": len(selection.relabeled),
+        "n_weighted": sum(edit.action == "weight" for edit in selection.edits.values()),
         "removed_low": int(facts.pop("removed_low", 0) or 0),
         "removed_high": int(facts.pop("removed_high", 0) or 0),
         "per_class": {
-            name: {"before": before, "kept": kept, "dropped": before - kept}
-            for name, (before, kept) in selection.per_class.items()
+            name: {"before": count, "kept": kept, "dropped": count - kept}
+            for name, (count, kept) in zip(classes, selection.per_class, strict=True)
         },
         "estimated_noise": facts.pop("estimated_noise", None),
         **facts,
         "selection_sha256": selection.sha256,
-        "dataset_fingerprint": selection.fingerprint,
+        "dataset_fingerprint": fingerprint,
         "warnings": list(selection.warnings),
         "versions": {name: version(name) for name in ("edgekit", "numpy")},
     }

@@ -1,6 +1,6 @@
-"""How many labels look wrong: the off-diagonal mass of confident learning's joint (Northcutt et al., arXiv 1911.00068).
+"""How many labels look wrong, and between which classes: confident learning's joint (Northcutt et al., arXiv 1911.00068).
 
-From in-sample probabilities it is a lower estimate, since a teacher learns part of the wrong labels too.
+From in-sample probabilities both are lower estimates, since a teacher learns part of the wrong labels too.
 """
 
 from __future__ import annotations
@@ -20,19 +20,57 @@ def thresholds(pred_probs: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[n
 
 
 def confident_joint(pred_probs: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(K, K) counts: row = given class, column = the most probable class among those at or above their threshold."""
+    """(K, K) counts: row = given class, column = the class a sample is confident in; the diagonal is at least 1.
+
+    A sample is confident in a class at or above its threshold; if in several, the most probable class of all counts.
+    """
     classes = pred_probs.shape[1]
-    candidates = np.where(pred_probs >= thresholds(pred_probs, labels), pred_probs, -1.0)
-    votes, confident = candidates.argmax(axis=1), candidates.max(axis=1) >= 0
+    confident = pred_probs >= thresholds(pred_probs, labels) - 1e-6
+    several, some = confident.sum(axis=1) > 1, confident.any(axis=1)
+    votes = np.where(several, pred_probs.argmax(axis=1), confident.argmax(axis=1))
     joint = np.zeros((classes, classes), np.int64)
-    np.add.at(joint, (labels[confident], votes[confident]), 1)
+    np.add.at(joint, (labels[some], votes[some]), 1)
+    np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
     return joint
 
 
-def estimated_noise(pred_probs: NDArray[Any], labels: NDArray[np.int64]) -> float:
-    """The share of wrong labels in [0, 1]: each row of the joint calibrated to its class size, off-diagonal mass summed."""
+def calibrated_joint(pred_probs: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(K, K) the confident joint with each row scaled to its class' size: rows sum to the class counts, in whole numbers."""
     joint = confident_joint(pred_probs, labels).astype(np.float64)
-    sizes = np.bincount(labels, minlength=pred_probs.shape[1])
-    rows = joint.sum(axis=1)
-    wrong = np.divide(rows - joint.diagonal(), rows, out=np.zeros(len(rows)), where=rows > 0)
-    return float((wrong * sizes).sum() / sizes.sum())
+    sizes = np.bincount(labels, minlength=len(joint))
+    scaled = (joint.T / joint.sum(axis=1) * sizes).T
+    scaled = scaled / scaled.sum() * sizes.sum()  # changes only the last bits, which decide ties as in cleanlab
+    return np.stack([_whole(row) for row in scaled])
+
+
+def _whole(row: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Round to integers with the same (whole) sum: what is left over goes where rounding took the most away."""
+    rounded = np.round(row)
+    excess = round(rounded.sum() - row.sum())
+    step = -1 if excess > 0 else 1
+    order = np.argsort(row - rounded, kind="stable")[::-step][: abs(excess)]
+    rounded[order] += step
+    return rounded.astype(np.int64)
+
+
+_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6)
+
+
+def estimated_noise(pred_probs: NDArray[Any], labels: NDArray[np.int64]) -> float:
+    """The share of wrong labels in [0, 1]: the joint's off-diagonal mass in the limit of full confidence.
+
+    The plain joint counts what a network gets wrong as wrong labels: on clean Fashion-MNIST it says 5 %. Where the network is
+    surest, what disagrees is the label (anchor points: Liu & Tao 2016, arXiv 1411.7718; Patrini et al. 2017, arXiv 1609.03683).
+    So the threshold of each predicted class rises until only a share of its samples is left, and a line through the
+    disagreement at shares 60 % to 20 % is read off at 0 %.
+    """
+    votes, confidence = pred_probs.argmax(axis=1), pred_probs.max(axis=1)
+    wrong = np.zeros(len(_SHARES))
+    for k in np.unique(votes):
+        rows = np.flatnonzero(votes == k)
+        rows = rows[np.argsort(-confidence[rows], kind="stable")]
+        off = np.cumsum(labels[rows] != k) / np.arange(1, len(rows) + 1)
+        wrong += [off[max(0, round(share * len(rows)) - 1)] * len(rows) for share in _SHARES]
+    slope, limit = np.polyfit(_SHARES, wrong / len(labels), 1)
+    # A negative slope (less disagreement where it is less sure) says nothing about noise: take the surest share's own.
+    return float(np.clip(limit if slope > 0 else wrong[0] / len(labels), 0.0, 1.0))

@@ -1,60 +1,152 @@
-"""signals + method -> Selection: which training samples stay."""
+"""signals + method -> Selection: which training samples are edited, and how."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit import registry
+from edgekit.curation import gate
+from edgekit.curation.budget import count_of, lowest, lowest_balanced
+from edgekit.curation.by_hand import Instruction, override
+from edgekit.curation.edits import drops, relabels, soft_weights, upweighted
 from edgekit.curation.manifest import selection_lines, selection_sha256
+from edgekit.curation.signals import check
 from edgekit.errors import DataError
-from edgekit.types import Dataset, Decision, Drop, Selection, Signals
+from edgekit.recipe import CurationSection
+from edgekit.types import Decision, Edit, Selection, Signals
 
 
 def select(
-    signals: Signals, dataset: Dataset, method: str, *, budget: float | None, seed: int, params: Mapping[str, Any]
+    signals: Signals,
+    section: CurationSection,
+    *,
+    seed: int,
+    digest: Callable[[int], str] | None = None,
+    by_hand: Sequence[Instruction] = (),
 ) -> tuple[Selection, Decision]:
-    """Run a curation method on the training split.
+    """Run a curation method and edit the training set as the section says.
 
     Args:
-        signals: of exactly the samples of `dataset.train`, in their order.
-        budget: how many to drop (count, or share below 1), for methods that take it.
+        signals: of the training samples, in data-set order.
+        section: method, budget, kind of edit, ...; see recipe.CurationSection.
+        digest: sample index -> SHA-256 of its bytes, for selection.jsonl; None = null there.
+        by_hand: a person's edits, which override the method's.
 
     Returns:
         The Selection, and the Decision with the scores behind it.
 
     Raises:
-        DataError: the signals are of other samples, or a class would keep no sample.
-        RecipeError: the method cannot work with this budget or these signals.
+        DataError: the signals do not fit together, the budget edits none or all, or a class would keep no sample.
+        RecipeError: the method lacks a signal.
     """
-    train = dataset.train
-    if not np.array_equal(signals.ids, train.ids):
-        raise DataError("The signals belong to other samples than the training set; compute them again.")
-    decision: Decision = registry.load("curations", method)(signals, budget=budget, seed=seed, params=params)
-    keep = np.ones(len(train), dtype=bool)
-    keep[list(decision.drop)] = False
-    before = np.bincount(train.y, minlength=len(dataset.classes))
-    kept = np.bincount(train.y[keep], minlength=len(dataset.classes))
-    if (lost := np.flatnonzero(kept == 0)).size:
+    check(signals)
+    count = count_of(section.budget, len(signals.ids))
+    decide = registry.load("curations", section.method)
+    decision: Decision = decide(signals, budget=count, seed=seed, params=section.model_dump())
+    if not np.isfinite(decision.scores.values).all():
+        raise DataError(f"{section.method!r} gave scores that are not finite; are the signals on a sensible scale?")
+    noise, basis = gate.noise(signals)
+    chosen, reasons, cut = _choose(signals, section, decision, count, noise)
+    edits = _edit(signals, section, decision, chosen, reasons)
+    edits = override(edits, by_hand, signals, decision.scores.values)
+    selection = _selection(signals, section, seed, decision, edits, digest)
+    facts = {**decision.facts, "estimated_noise": noise, "noise_basis": basis, "cut": cut}
+    dropped = len(selection.dropped) / len(signals.ids)
+    told = (*decision.warnings, *gate.warnings(section.method, noise, basis, dropped, signals, decision))
+    return _with(selection, facts=facts, warnings=told), decision
+
+
+def _choose(
+    signals: Signals, section: CurationSection, decision: Decision, count: int | None, noise: float | None
+) -> tuple[NDArray[np.int64], Mapping[int, str], str]:
+    """The samples to edit, lowest score first; reasons the method gave; and what decided their number."""
+    values, own = decision.scores.values, decision.drop
+    reasons: Mapping[int, str] = own or {}
+    if own is not None and (count is None or len(own) == count):
+        number, cut = len(own), "the method's own"
+        chosen = np.array(sorted(own, key=lambda i: (values[i], i)), dtype=np.int64)
+    else:
+        if count is None and noise is None:
+            raise DataError(
+                f"{section.method!r} only ranks and there is no noise estimate; say how many to edit with a budget."
+            )
+        number, cut = (count, "budget") if count is not None else (round((noise or 0) * len(values)), "noise estimate")
+        chosen = lowest(values, number)
+    if section.max_edit is not None and number > (most := int(section.max_edit * len(values))):
+        number, cut = most, "max_edit"
+        chosen = chosen[:most]
+    if section.balance:
+        chosen = lowest_balanced(values, signals.labels, number)
+    return chosen, reasons, cut
+
+
+def _edit(
+    signals: Signals,
+    section: CurationSection,
+    decision: Decision,
+    chosen: NDArray[np.int64],
+    reasons: Mapping[int, str],
+) -> dict[int, Edit]:
+    named = {int(i): reasons.get(int(i), f"low {decision.scores.method} score") for i in chosen}
+    if section.edit == "relabel":
+        edits = relabels(signals, named, decision.scores.values, section.relabel_confidence)
+    elif section.edit == "weight":
+        edits = soft_weights(signals, named, decision.scores.values)
+    else:
+        edits = drops(signals, named, decision.scores.values)
+    if section.upweight:
+        edits = upweighted(edits, signals, decision.scores.values, section.upweight)
+    return edits
+
+
+def _selection(
+    signals: Signals,
+    section: CurationSection,
+    seed: int,
+    decision: Decision,
+    edits: Mapping[int, Edit],
+    digest: Callable[[int], str] | None,
+) -> Selection:
+    keep = np.ones(len(signals.ids), dtype=bool)
+    labels = signals.labels.copy()
+    weights = np.ones(len(labels), np.float32)
+    for i, edit in edits.items():
+        if edit.action == "drop":
+            keep[i] = False
+        elif edit.action == "relabel":
+            assert edit.new is not None
+            labels[i] = int(edit.new)
+        else:
+            assert edit.new is not None
+            weights[i] = edit.new
+    before = np.bincount(signals.labels, minlength=signals.classes)
+    if lost := sorted(set(np.flatnonzero(before).tolist()) - set(labels[keep].tolist())):
         raise DataError(
-            f"{method!r} would drop every sample of {dataset.classes[lost[0]]!r}; nothing can learn that class."
+            f"{section.method!r} would leave no sample of class {lost[0]}; nothing can learn it. Use a smaller budget."
         )
-    lines = selection_lines(train, decision)
-    selection = Selection(
-        method=method,
-        params={**params, "budget": budget},
+    kept = np.bincount(signals.labels[keep], minlength=signals.classes)
+    weighted = any(edit.action == "weight" for edit in edits.values())
+    lines = selection_lines(signals.ids, edits, digest)
+    return Selection(
+        method=section.method,
+        params=section.model_dump(mode="json", exclude={"method"}),
         seed=seed,
-        fingerprint=dataset.fingerprint,
-        kept=train.ids[keep],
-        dropped={
-            str(train.ids[i]): Drop(reason=reason, score=float(decision.scores.values[i]))
-            for i, reason in decision.drop.items()
-        },
-        per_class={name: (int(b), int(k)) for name, b, k in zip(dataset.classes, before, kept, strict=True)},
+        kept=signals.ids[keep],
+        labels=labels[keep],
+        weights=weights[keep] / weights[keep].mean() if weighted else None,
+        edits={str(signals.ids[i]): edit for i, edit in edits.items()},
+        per_class=[(int(b), int(k)) for b, k in zip(before, kept, strict=True)],
         facts=decision.facts,
         warnings=decision.warnings,
         sha256=selection_sha256(lines),
     )
-    return selection, decision
+
+
+def _with(selection: Selection, **changes: Any) -> Selection:
+    import dataclasses
+
+    return dataclasses.replace(selection, **changes)

@@ -1,5 +1,7 @@
-"""Labeled data in: `load(spec)` gives a Dataset with train, val, cal and test."""
+"""Labeled data in: `load(spec)` gives a Dataset with train, val, cal and test; `load_pool(spec)` unlabeled samples."""
 
-from edgekit.data.load import load
+from edgekit.data.images import skipped_told
+from edgekit.data.load import load, load_section
+from edgekit.data.pool import load_pool
 
-__all__ = ["load"]
+__all__ = ["load", "load_pool", "load_section", "skipped_told"]

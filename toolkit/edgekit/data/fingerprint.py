@@ -7,15 +7,16 @@ import json
 
 import numpy as np
 
+from edgekit.data.images import LazyImages
 from edgekit.types import Split
 
 
 def fingerprint(classes: tuple[str, ...], *splits: Split) -> str:
-    """SHA-256 (hexadecimal) of the splits' content, in the given order."""
+    """SHA-256 (hexadecimal) of the splits' content, in the given order; of lazy images, their encoded bytes count."""
     digest = hashlib.sha256(json.dumps(list(classes)).encode())
     for split in splits:
         digest.update(f"{split.x.dtype.str}{split.x.shape}".encode())
-        digest.update(np.ascontiguousarray(split.x).data)
+        digest.update(split.x.digest() if isinstance(split.x, LazyImages) else np.ascontiguousarray(split.x).data)
         digest.update(np.ascontiguousarray(split.y, dtype="<i8").data)
         digest.update("\n".join(split.ids.tolist()).encode())
         if split.group is not None:

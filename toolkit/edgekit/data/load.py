@@ -1,46 +1,104 @@
-"""spec -> Dataset: find the source, check the data, cut validation and calibration parts, fingerprint all of it."""
+"""spec -> Dataset: find the source, check the data, cut the parts the source lacks, fingerprint all of it."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from edgekit import registry
+from edgekit.data.decode import resize
 from edgekit.data.fingerprint import fingerprint
-from edgekit.data.splits import hold_out
+from edgekit.data.images import LazyImages
+from edgekit.data.splits import frozen, groups_of, hold_out, hold_out_groups, joined, take
 from edgekit.errors import DataError, UnknownName
-from edgekit.types import Dataset, InputSpec, RawData, Split
+from edgekit.recipe import DataSection
+from edgekit.types import Dataset, InputSpec, RawData, ReadOptions, Split
 
-_PATH_SOURCES = ("idx", "npz")
+# Sources that read a path, or what follows their prefix; all others are names themselves.
+_PREFIXED = ("hf", "tfds")
+_PATH_SOURCES = ("idx", "npz", "folder", "csv")
+_EXPECTED = "a folder of images by class, a folder with IDX files or train.csv, a .npz or .csv file, hf:NAME, tfds:NAME"
 
 
-def load(spec: str, *, val_fraction: float = 0.1, seed: int = 42) -> Dataset:
+def load_section(section: DataSection, seed: int) -> Dataset:
+    """`load` with the values of a recipe's data section."""
+    values = {name: getattr(section, name) for name in DataSection.model_fields}
+    return load(values.pop("spec"), seed=seed, **values)
+
+
+def load(
+    spec: str,
+    *,
+    val_fraction: float = 0.1,
+    seed: int = 42,
+    test_fraction: float = 0.2,
+    image_size: tuple[int, int] | None = None,
+    skip_bad: bool = False,
+    leave_out: str | None = None,
+    split_by: Literal["class", "group"] = "class",
+) -> Dataset:
     """Load a labeled image data set.
 
     Args:
-        spec: a named source (`registry.SOURCES`), an IDX folder or a .npz file.
-        val_fraction: share of train held out by class; one half is val, the other cal, unless the source has its own.
+        spec: a named source (`registry.SOURCES`), an image folder, a CSV, IDX or .npz path, "hf:NAME" or "tfds:NAME".
+        val_fraction: share of train held out; one half is val, the other cal, unless the source has its own.
         seed: of the split.
+        test_fraction: share of all samples that becomes test where the source has none.
+        image_size: (H, W) to resize all images to; None = as they are, and then all must be of one size.
+        skip_bad: leave unreadable files out (`Dataset.skipped`), instead of an error that lists them.
+        leave_out: the group that becomes test; all other samples of train and test are trained on.
+        split_by: "class" keeps the class shares in the parts cut from train; "group" keeps each group on one side.
 
     Returns:
         A Dataset whose arrays are read-only; x is (N, H, W, C) uint8 or float32 in [0, 1].
 
     Raises:
         UnknownName: `spec` is neither a name nor an existing path.
-        DataError: files are missing or damaged, labels are out of range, or a class has no training sample.
+        MissingExtra: the source needs packages that are not installed.
+        DataError: files are missing or damaged, labels are out of range, a class has no training sample, ...
     """
-    raw = _read(spec)
+    raw = _read(spec, ReadOptions(image_size=image_size, skip_bad=skip_bad))
+    if image_size:
+        raw = _resized(raw, image_size)
     _check(raw)
-    train, val, cal = raw.train, raw.val, raw.cal
-    if val is None and cal is None:
-        train, held = hold_out(train, val_fraction, seed)
-        val, cal = hold_out(held, 0.5, seed)
+    notes = list(raw.notes)
+    cut = hold_out_groups if split_by == "group" else hold_out
+    if leave_out is not None:
+        raw = _leave_out(raw, leave_out)
+    elif raw.test is None:
+        rest, held = cut(raw.train, test_fraction, seed, option="data.test_fraction")
+        raw = dataclasses.replace(raw, train=rest, test=held)
+        notes.append(
+            f"The source has no test part: {len(held):,} of {len(rest) + len(held):,} samples were cut off as test."
+        )
+    assert raw.test is not None
+    train, val, cal, test = raw.train, raw.val, raw.cal, raw.test
+    if val is None and cal is None and split_by == "group":
+        # Each from train, not one from the other: what is held out may be a single group.
+        train, val = cut(train, val_fraction / 2, seed)
+        train, cal = cut(train, val_fraction / 2, seed)
+    elif val is None and cal is None:
+        whole = len(train)
+        train, held = cut(train, val_fraction, seed)
+        try:
+            val, cal = cut(held, 0.5, seed)
+        except DataError:
+            raise DataError(
+                f"{val_fraction:.0%} of {whole:,} training samples are too few for validation and calibration: each needs every "
+                "class. Add samples, raise data.val_fraction, or give parts of your own."
+            ) from None
     elif val is None:
-        train, val = hold_out(train, val_fraction / 2, seed)
+        train, val = cut(train, val_fraction / 2, seed)
     elif cal is None:
-        train, cal = hold_out(train, val_fraction / 2, seed)
+        train, cal = cut(train, val_fraction / 2, seed)
     assert val is not None and cal is not None
+    if shared := _shared_groups(train, test):
+        notes.append(
+            f"{len(shared)} groups are in both train and test, such as {shared[0]!r}; data.leave_out tests on a new one."
+        )
     _, height, width, channels = train.x.shape
     return Dataset(
         name=raw.name,
@@ -50,42 +108,92 @@ def load(spec: str, *, val_fraction: float = 0.1, seed: int = 42) -> Dataset:
         train=train,
         val=val,
         cal=cal,
-        test=raw.test,
-        fingerprint=fingerprint(raw.classes, train, val, cal, raw.test),
+        test=test,
+        fingerprint=fingerprint(raw.classes, train, val, cal, test),
+        own_val=raw.val is not None,
+        skipped=raw.skipped,
+        notes=tuple(notes),
     )
 
 
-def _read(spec: str) -> RawData:
-    if spec in registry.SOURCES and spec not in _PATH_SOURCES:
+def _read(spec: str, options: ReadOptions) -> RawData:
+    prefix, colon, rest = spec.partition(":")
+    named = [name for name in registry.SOURCES if name not in _PATH_SOURCES + _PREFIXED]
+    if colon and prefix in _PREFIXED:
+        source, spec = prefix, rest
+    elif spec in named:
         source = spec
     else:
         path = Path(spec).expanduser()
-        if path.is_dir():
-            source = "idx"
-        elif path.is_file():
-            if path.suffix != ".npz":
-                raise DataError(
-                    f"{spec} is not a data set that edgekit reads: expected a folder with IDX files or a .npz file."
-                )
-            source = "npz"
-        elif "/" in spec or path.suffix:
-            raise DataError(
-                f"{spec} does not exist: expected a folder with IDX files, a .npz file or a named data set."
-            )
-        else:
-            raise UnknownName("data set", spec, [name for name in registry.SOURCES if name not in _PATH_SOURCES])
-        spec = str(path)
-    raw: RawData = registry.load("sources", source)(spec)
+        source, spec = _source_of(path, spec, named), str(path)
+    raw: RawData = registry.load("sources", source)(spec, options)
     return raw
+
+
+def _source_of(path: Path, spec: str, named: list[str]) -> str:
+    if path.is_dir():
+        if any(path.glob("*-images*ubyte*")) or any(path.glob("*-labels*ubyte*")):
+            return "idx"
+        return "csv" if (path / "train.csv").is_file() else "folder"
+    if path.is_file():
+        if path.suffix.lower() not in (".npz", ".csv"):
+            raise DataError(f"{spec} is not a data set that edgekit reads: expected {_EXPECTED}.")
+        return path.suffix.lower()[1:]
+    if "/" in spec or path.suffix:
+        raise DataError(f"{spec} does not exist: expected {_EXPECTED}, or a named data set.")
+    raise UnknownName("data set", spec, named)
+
+
+def _parts(raw: RawData) -> dict[str, Split]:
+    parts = {"train": raw.train, "val": raw.val, "cal": raw.cal, "test": raw.test}
+    return {name: split for name, split in parts.items() if split is not None}
+
+
+def _resized(raw: RawData, size: tuple[int, int]) -> RawData:
+    """The arrays of sources that hold arrays; those that decode files have done it already."""
+    changed: dict[str, Any] = {
+        name: dataclasses.replace(split, x=frozen(resize(split.x[:], size)))
+        for name, split in _parts(raw).items()
+        if not isinstance(split.x, LazyImages) and split.x.shape[1:3] != size
+    }
+    return dataclasses.replace(raw, **changed)
+
+
+def _leave_out(raw: RawData, group: str) -> RawData:
+    parts = _parts(raw)
+    if any(split.group is None for split in parts.values()):
+        groups_of(raw.train)  # the error, if train has none
+        raise DataError(f"{raw.name}: only some parts have groups; data.leave_out needs one for every sample.")
+    whole = joined(*parts.values())
+    known = groups_of(whole)
+    if group not in known:
+        names = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+        raise DataError(f"{raw.name} has no group {group!r} to leave out; its groups are {names}.")
+
+    def without(split: Split) -> Split:
+        return take(split, np.flatnonzero(split.group != group))
+
+    rest = without(joined(parts["train"], parts["test"]) if "test" in parts else parts["train"])
+    own: dict[str, Any] = {name: without(parts[name]) for name in ("val", "cal") if name in parts}
+    if empty := next((name for name, split in own.items() if not len(split)), None):
+        raise DataError(f"{raw.name}: {empty} has only samples of the group {group!r}, which is left out.")
+    test = take(whole, np.flatnonzero(whole.group == group))
+    changed = dataclasses.replace(raw, train=rest, test=test, **own)
+    _check(changed)
+    return changed
+
+
+def _shared_groups(train: Split, test: Split) -> list[str]:
+    if train.group is None or test.group is None:
+        return []
+    return sorted(set(train.group.tolist()) & set(test.group.tolist()))
 
 
 def _check(raw: RawData) -> None:
     classes = len(raw.classes)
     shape = raw.train.x.shape[1:]
-    parts: dict[str, Split | None] = {"train": raw.train, "val": raw.val, "cal": raw.cal, "test": raw.test}
+    parts = _parts(raw)
     for name, split in parts.items():
-        if split is None:
-            continue
         if len(split) == 0:
             raise DataError(f"{raw.name}: {name} has no samples.")
         if split.x.shape[1:] != shape:
@@ -94,13 +202,20 @@ def _check(raw: RawData) -> None:
             raise DataError(
                 f"{raw.name}: {name} labels run from {split.y.min()} to {split.y.max()}; expected 0 to {classes - 1}."
             )
-    if split_types := {split.x.dtype.name for split in parts.values() if split is not None} - {raw.train.x.dtype.name}:
+        if split.group is not None and len(split.group) != len(split):
+            raise DataError(f"{raw.name}: {name} has {len(split)} samples but {len(split.group)} groups.")
+    if split_types := {split.x.dtype.name for split in parts.values()} - {raw.train.x.dtype.name}:
         raise DataError(
             f"{raw.name}: train images are {raw.train.x.dtype}, others {', '.join(split_types)}; use one type."
         )
+    ids, counts = np.unique(np.concatenate([split.ids for split in parts.values()]), return_counts=True)
+    if len(twice := ids[counts > 1]):
+        raise DataError(
+            f"{raw.name}: {len(twice):,} ids occur more than once, such as {str(twice[0])!r}; ids must differ."
+        )
     if len(set(raw.classes)) < classes:
-        twice = next(name for name in raw.classes if raw.classes.count(name) > 1)
-        raise DataError(f"{raw.name}: two classes are named {twice!r}; names must differ.")
+        name = next(name for name in raw.classes if raw.classes.count(name) > 1)
+        raise DataError(f"{raw.name}: two classes are named {name!r}; names must differ.")
     if classes < 2:
         raise DataError(f"{raw.name} has {classes} class; a classifier needs at least 2.")
     empty = np.flatnonzero(np.bincount(raw.train.y, minlength=classes) == 0)

@@ -1,14 +1,27 @@
-"""Splits: ids, class names, and the stratified validation and calibration parts cut from train."""
+"""Splits: ids, class names, and the parts cut from train: stratified by class, or with every group on one side."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.data.images import LazyImages, join
 from edgekit.errors import DataError
-from edgekit.types import Split
+from edgekit.types import Images, Split
+
+_DRAWS = 64
+
+
+class Parts(TypedDict):
+    """The parts of a source, as the keyword arguments of RawData."""
+
+    train: Split
+    test: Split | None
+    val: Split | None
+    cal: Split | None
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -24,10 +37,41 @@ def split_of(part: str, x: NDArray[Any], y: NDArray[np.int64], group: NDArray[An
     return Split(x=frozen(x), y=frozen(y), ids=frozen(ids), group=groups)
 
 
+def parts_of(
+    parts: NDArray[np.str_], x: Images, y: NDArray[np.int64], ids: NDArray[np.str_], group: NDArray[np.str_] | None
+) -> Parts:
+    """The samples by the part each belongs to ("train", "test", "val" or "cal"); a part without samples is None.
+
+    Raises:
+        DataError: no sample belongs to train.
+    """
+    found: dict[str, Split | None] = {}
+    whole = Split(x=x, y=y, ids=ids, group=group)
+    for part in ("train", "test", "val", "cal"):
+        index = np.flatnonzero(parts == part)
+        found[part] = take(whole, index) if len(index) else None
+    train = found["train"]
+    if train is None:
+        raise DataError("The data set has no training samples.")
+    return Parts(train=train, test=found["test"], val=found["val"], cal=found["cal"])
+
+
 def take(split: Split, index: NDArray[Any]) -> Split:
-    """The samples of `split` at `index`, in that order."""
+    """The samples of `split` at `index`, in that order; lazy images are not decoded."""
     group = None if split.group is None else frozen(split.group[index])
-    return Split(x=frozen(split.x[index]), y=frozen(split.y[index]), ids=frozen(split.ids[index]), group=group)
+    x = split.x.take(index) if isinstance(split.x, LazyImages) else frozen(split.x[index])
+    return Split(x=x, y=frozen(split.y[index]), ids=frozen(split.ids[index]), group=group)
+
+
+def joined(*splits: Split) -> Split:
+    """The samples of all splits, one split after the other; groups only if every split has them."""
+    groups = [split.group for split in splits if split.group is not None]
+    return Split(
+        x=join([split.x for split in splits]),
+        y=frozen(np.concatenate([split.y for split in splits])),
+        ids=frozen(np.concatenate([split.ids for split in splits])),
+        group=frozen(np.concatenate(groups)) if len(groups) == len(splits) else None,
+    )
 
 
 def class_names(given: tuple[str, ...], *labels: NDArray[np.int64]) -> tuple[str, ...]:
@@ -44,11 +88,11 @@ def class_names(given: tuple[str, ...], *labels: NDArray[np.int64]) -> tuple[str
     return given or tuple(str(k) for k in range(high + 1))
 
 
-def hold_out(train: Split, share: float, seed: int) -> tuple[Split, Split]:
+def hold_out(train: Split, share: float, seed: int, *, option: str = "data.val_fraction") -> tuple[Split, Split]:
     """Cut a stratified `share` from `train`: (rest, held out), both in data-set order.
 
     Raises:
-        DataError: a class is too small to have a sample on each side.
+        DataError: a class is too small to have a sample on each side; the message names the recipe's `option`.
     """
     from sklearn.model_selection import train_test_split
 
@@ -59,6 +103,72 @@ def hold_out(train: Split, share: float, seed: int) -> tuple[Split, Split]:
         rarest = int(np.where(counts == 0, counts.max() + 1, counts).argmin())
         raise DataError(
             f"Cannot hold out {share:.0%} of {len(train)} training samples by class: label {rarest} has only "
-            f"{counts[rarest]}. Add samples, raise data.val_fraction, or give x_val and x_cal of your own."
+            f"{counts[rarest]}. Add samples, raise {option}, or give the parts of your own."
         ) from None
     return take(train, np.sort(rest)), take(train, np.sort(held))
+
+
+def hold_out_groups(train: Split, share: float, seed: int, *, option: str = "data.val_fraction") -> tuple[Split, Split]:
+    """Cut about `share` of the samples from `train` by whole groups: (rest, held out), both in data-set order.
+
+    Of 64 seeded orders of the groups, the one that leaves every class in the rest, shows most classes in the part held out, and
+    comes closest to the share.
+
+    Raises:
+        DataError: no groups, too few, or none can be spared without losing a class.
+    """
+    names = groups_of(train)
+    if len(names) < 2:
+        raise DataError(
+            f"Cannot hold out {share:.0%} of the training samples by group: only {len(names)} group is left "
+            f"({', '.join(names)}). Add groups, give the parts of your own, or set data.split_by to class; {option} cannot help."
+        )
+    assert train.group is not None
+    member = np.searchsorted(np.array(names), train.group)
+    classes = int(train.y.max()) + 1
+    table = np.zeros((len(names), classes), np.int64)
+    np.add.at(table, (member, train.y), 1)
+    present = int((table.sum(axis=0) > 0).sum())
+    rng = np.random.default_rng(seed)
+    best: tuple[tuple[int, int, float], NDArray[np.int64]] | None = None
+    for _ in range(_DRAWS):
+        order = rng.permutation(len(names))
+        sizes = table[order].sum(axis=1).cumsum()[:-1]
+        count = int(np.abs(sizes - share * len(train)).argmin()) + 1
+        held = table[order[:count]].sum(axis=0)
+        lost = present - int(((table.sum(axis=0) - held) > 0).sum())
+        badness = (lost, present - int((held > 0).sum()), float(abs(held.sum() - share * len(train))))
+        if best is None or badness < best[0]:
+            best = badness, order[:count]
+    assert best is not None
+    if best[0][0]:
+        raise DataError(
+            f"Cannot hold out whole groups ({len(names)} groups): a class would be left without training samples. Add groups "
+            "of every class, or set data.split_by to class."
+        )
+    out = np.isin(member, best[1])
+    return take(train, np.flatnonzero(~out)), take(train, np.flatnonzero(out))
+
+
+def groups_of(split: Split) -> list[str]:
+    """The distinct groups, sorted. Raises DataError when the samples have none."""
+    if split.group is None:
+        raise DataError(
+            "The data set has no groups; give a group column (CSV), groups.csv (image folder) or group_train (.npz)."
+        )
+    return sorted(set(split.group.tolist()))
+
+
+def leave_one_group_out(split: Split) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """(group, training indices, test indices) with each group in turn as the test part, in order of their names.
+
+    Raises:
+        DataError: no groups, or only one.
+    """
+    from sklearn.model_selection import LeaveOneGroupOut
+
+    if len(names := groups_of(split)) < 2:
+        raise DataError(f"Leaving one group out needs at least 2 groups; the data set has {len(names)}.")
+    for train, test in LeaveOneGroupOut().split(split.y, split.y, split.group):
+        assert split.group is not None
+        yield str(split.group[test[0]]), train, test

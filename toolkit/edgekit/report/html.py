@@ -10,21 +10,13 @@ import numpy as np
 
 from edgekit.bench.evaluate import load_predictions
 from edgekit.evidence import metrics
-from edgekit.report import gallery, plots
+from edgekit.report import gallery, page, plots
 
 
 def render(document: Mapping[str, Any], root: Path) -> str:
     """The page of the run in folder `root`, whose report.json holds `document`."""
-    import jinja2
-
-    template = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("report.html.j2")
-    return template.render(
+    return page.fill(
+        "report.html.j2",
         r=document,
         rows=artifact_rows(document),
         figures=_figures(document, root),

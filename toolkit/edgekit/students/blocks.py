@@ -8,9 +8,12 @@ from typing import Any
 _MOMENTUM = 0.9
 
 
-def conv_bn(keras: Any, x: Any, filters: int, kernel: int, *, name: str, relu: bool = True) -> Any:
-    """Convolution without bias, batch normalization, and ReLU unless `relu` is False. (N, H, W, C) -> (N, H, W, filters)."""
-    x = keras.layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
+def conv_bn(keras: Any, x: Any, filters: int, kernel: int, *, name: str, strides: int = 1, relu: bool = True) -> Any:
+    """Convolution without bias, batch normalization, and ReLU unless `relu` is False.
+
+    (N, H, W, C) -> (N, ceil(H/strides), ceil(W/strides), filters).
+    """
+    x = keras.layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
     x = keras.layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 

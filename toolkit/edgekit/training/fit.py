@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit import backend
+from edgekit.data.ahead import Ahead
+from edgekit.data.images import LazyImages
 from edgekit.data.pixels import to_float
-from edgekit.errors import TrainingError
+from edgekit.errors import DataError, TrainingError
 from edgekit.recipe import TrainingSection
 from edgekit.training.augment import Augment, augmentation
 from edgekit.types import Reporter, Split
@@ -47,6 +49,8 @@ def fit(
     seed: int,
     augment: str,
     reporter: Reporter,
+    weights: NDArray[np.float32] | None = None,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> Mapping[str, list[float]]:
     """Train `model` in place and return its history, one value per epoch.
 
@@ -54,6 +58,8 @@ def fit(
         model: ends in a layer "logits" and a Softmax; the loss is taken from the logits.
         train: the samples to train on, of the `full` before curation.
         augment: a concrete name of `augment.augmentation`.
+        weights: (n,) weight of each training sample's loss, mean 1; None = all equal.
+        after_epoch: called with the epoch's number (from 0) when it is over; `model` then holds its weights.
 
     Returns:
         loss, accuracy, val_loss, val_accuracy, learning_rate, seconds (training and validation of the epoch).
@@ -76,20 +82,26 @@ def fit(
     classes = logits.output.shape[-1]
     smooth = section.label_smoothing > 0
     watch = _watch(keras, reporter, per_epoch, section.epochs, schedule)
+    callbacks = [watch]
+    if after_epoch is not None:
+        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: after_epoch(epoch)))
     indices = batch_indices(len(train), section.batch_size, total, seed)
-    batches = _batches(train, indices, augmentation(augment), seed, classes, smooth)
-    example = (to_float(train.x[:1]), _targets(train.y[:1], classes, smooth))
+    example: tuple[NDArray[Any], ...] = (to_float(train.x[:1]), _targets(train.y[:1], classes, smooth))
+    if weights is not None:
+        example = (*example, weights[:1])
     val_batch = min(500, len(val))
-    history = logits.fit(
-        backend.stream(keras, batches, example),
-        epochs=section.epochs,
-        steps_per_epoch=per_epoch,
-        validation_data=backend.in_batches(keras, to_float(val.x), _targets(val.y, classes, smooth), val_batch),
-        validation_batch_size=val_batch if keras.backend.backend() != "tensorflow" else None,
-        callbacks=[watch],
-        shuffle=False,
-        verbose=0,
-    ).history
+    with Ahead(train.x, indices) as images:
+        batches = _batches(images, train.y, indices, augmentation(augment), seed, classes, smooth, weights)
+        history = logits.fit(
+            backend.stream(keras, batches, example),
+            epochs=section.epochs,
+            steps_per_epoch=per_epoch,
+            validation_data=_validation(keras, val, classes, smooth, val_batch, images),
+            validation_batch_size=None if _in_its_own_batches(keras, val) else val_batch,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        ).history
     return {**{key: [float(v) for v in values] for key, values in history.items()}, **watch.extra}
 
 
@@ -99,12 +111,41 @@ def _targets(labels: NDArray[np.int64], classes: int, one_hot: bool) -> NDArray[
 
 
 def _batches(
-    train: Split, indices: NDArray[np.int64], augment: Augment, seed: int, classes: int, smooth: bool
-) -> Iterator[tuple[NDArray[np.float32], NDArray[Any]]]:
-    labels = _targets(train.y, classes, smooth)
+    images: Iterable[NDArray[Any]],
+    y: NDArray[np.int64],
+    indices: NDArray[np.int64],
+    augment: Augment,
+    seed: int,
+    classes: int,
+    smooth: bool,
+    weights: NDArray[np.float32] | None,
+) -> Iterator[tuple[NDArray[Any], ...]]:
+    labels = _targets(y, classes, smooth)
     rng = np.random.default_rng([seed, 1])
-    for index in indices:
-        yield to_float(augment(train.x[index], rng)), labels[index]
+    # The images end early when training was broken off and they are closed.
+    for x, index in zip(images, indices, strict=False):
+        batch = to_float(augment(x, rng)), labels[index]
+        yield batch if weights is None else (*batch, weights[index])
+
+
+def _in_its_own_batches(keras: Any, val: Split) -> bool:
+    return keras.backend.backend() == "tensorflow" or isinstance(val.x, LazyImages)
+
+
+def _validation(keras: Any, val: Split, classes: int, smooth: bool, size: int, images: Ahead) -> Any:
+    targets = _targets(val.y, classes, smooth)
+    if not isinstance(val.x, LazyImages):
+        return backend.in_batches(keras, to_float(val.x[:]), targets, size)
+
+    def read(i: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        part = slice(i * size, (i + 1) * size)
+        try:
+            return to_float(val.x[part]), targets[part]
+        except DataError as error:
+            images.fail(error)
+            raise
+
+    return backend.batches_of(keras, read, math.ceil(len(val) / size))
 
 
 def _loss(keras: Any, label_smoothing: float) -> Any:

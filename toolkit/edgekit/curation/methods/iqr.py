@@ -1,7 +1,8 @@
-"""Tukey's fences on the teacher's in-sample loss (the IQR study): drop L < Q1 - 1.5 IQR and L > Q3 + 1.5 IQR.
+"""Tukey's fences on the teacher's loss (the IQR study): drop L < Q1 - 1.5 IQR and L > Q3 + 1.5 IQR.
 
 A cross-entropy is never negative, so the lower fence removes nothing unless Q1 >= 0.6 Q3, which no trained teacher shows:
-on clean data this is a cut of the hardest samples, not of noise (METHODS.md sections 2.1 and 2.2).
+on clean data this is a cut of the hardest samples, not of noise (METHODS.md sections 2.1 and 2.2). Forms: in-sample or
+out-of-fold loss, one pair of fences or one per given class, linear or log loss.
 """
 
 from __future__ import annotations
@@ -12,18 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.curation.noise import estimated_noise
-from edgekit.errors import RecipeError
+from edgekit.curation.signals import cross_entropy, in_sample, out_of_fold
 from edgekit.types import Decision, Scores, Signals
-
-_BREAKDOWN = 0.25  # with more noise, Q3 itself lies among the noisy samples and the fence is out of reach
-_CLEAN = 0.05
-
-
-def cross_entropy(pred_probs: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """-log p of the given label, (N, K) probabilities and (N,) labels -> (N,) nats, finite."""
-    given = pred_probs[np.arange(len(labels)), labels]
-    return -np.log(np.maximum(given, np.finfo(np.float32).tiny))
 
 
 def fences(loss: NDArray[Any], factor: float = 1.5) -> tuple[float, float]:
@@ -32,46 +23,42 @@ def fences(loss: NDArray[Any], factor: float = 1.5) -> tuple[float, float]:
     return float(q1 - factor * (q3 - q1)), float(q3 + factor * (q3 - q1))
 
 
-def decide(signals: Signals, *, budget: float | None, seed: int, params: Mapping[str, Any]) -> Decision:
-    """Score = -loss (higher = more worth keeping); drop beyond the fences.
+def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[str, Any]) -> Decision:
+    """Score = -loss, less the class' upper fence where fences are per class; drop beyond the fences.
 
     Raises:
-        RecipeError: the signals hold no probabilities.
+        RecipeError: the signals hold no probabilities of the asked basis.
     """
-    if signals.pred_probs is None:
-        raise RecipeError("'iqr' needs the teacher's probabilities of the training set.")
-    loss = cross_entropy(signals.pred_probs, signals.labels)
-    low, high = fences(loss, float(params["factor"]))
-    below, above = np.flatnonzero(loss < low), np.flatnonzero(loss > high)
-    noise = estimated_noise(signals.pred_probs, signals.labels)
+    of = out_of_fold if params.get("basis") == "out-of-fold" else in_sample
+    loss = cross_entropy(of(signals, "iqr"), signals.labels)
+    measured = np.log(np.maximum(loss, 1e-12)) if params.get("log_loss") else loss
+    factor = float(params.get("factor", 1.5))
+    values = -measured
+    low, high = (np.empty(len(loss)) for _ in range(2))
+    if params.get("per_class"):
+        for k in np.unique(signals.labels):
+            rows = signals.labels == k
+            low[rows], high[rows] = fences(measured[rows], factor)
+        values = (high - measured).astype(np.float32)  # the distance from its own class' fence is what compares
+    else:
+        low[:], high[:] = fences(measured, factor)
+    below, above = np.flatnonzero(measured < low), np.flatnonzero(measured > high)
     reasons = {int(i): "low_loss" for i in below} | {int(i): "high_loss" for i in above}
+    one = not params.get("per_class")
     return Decision(
-        scores=Scores(method="iqr", ids=signals.ids, values=-loss),
+        scores=Scores(method="iqr", ids=signals.ids, values=values.astype(np.float32)),
         drop={i: reasons[i] for i in sorted(reasons)},
         facts={
-            "lower_fence": low,
-            "upper_fence": high,
+            "lower_fence": float(low[0]) if one else None,
+            "upper_fence": float(high[0]) if one else None,
             "removed_low": len(below),
             "removed_high": len(above),
-            "estimated_noise": noise,
         },
-        warnings=tuple(_warnings(low, len(above) / len(loss), noise)),
+        warnings=tuple(_warnings(float(low.max()), params)),
     )
 
 
-def _warnings(low: float, share_above: float, noise: float) -> list[str]:
-    told = []
-    if low < 0:
-        told.append(
-            f"the lower fence is negative ({low:.4f}) and a loss never is: it removes nothing (removed_low = 0)"
-        )
-    if noise >= _BREAKDOWN:
-        told.append(
-            f"about {noise:.0%} of the labels look wrong: from 25 % on, the fence lies among them and misses most"
-        )
-    elif noise < _CLEAN and share_above > 2 * noise:
-        told.append(
-            f"the labels look clean (confident learning, in-sample: {noise:.1%} wrong), yet {share_above:.1%} would go: "
-            "a cut of hard samples that likely hurts; compare with --control or --curate none"
-        )
-    return told
+def _warnings(low: float, params: Mapping[str, Any]) -> list[str]:
+    if low >= 0 or params.get("log_loss"):
+        return []
+    return [f"the lower fence is negative ({low:.4f}) and a loss never is: it removes nothing (removed_low = 0)"]

@@ -10,7 +10,7 @@ import numpy as np
 from edgekit.types import Decision, Scores, Signals
 
 
-def decide(signals: Signals, *, budget: float | None, seed: int, params: Mapping[str, Any]) -> Decision:
+def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[str, Any]) -> Decision:
     """All scores are 0 and nothing is dropped."""
     return Decision(
         scores=Scores(method="none", ids=signals.ids, values=np.zeros(len(signals.ids), np.float32)), drop={}

@@ -11,22 +11,11 @@ from edgekit.errors import RecipeError
 from edgekit.types import Decision, Scores, Signals
 
 
-def decide(signals: Signals, *, budget: float | None, seed: int, params: Mapping[str, Any]) -> Decision:
-    """Drop the `budget` samples (a count, or a share below 1) with the lowest of N uniform draws in [0, 1).
-
-    Raises:
-        RecipeError: no budget, or one that leaves no sample.
-    """
-    count = len(signals.ids)
+def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[str, Any]) -> Decision:
+    """Score = a uniform draw in [0, 1); drop the `budget` samples with the lowest. Raises RecipeError without a budget."""
     if budget is None:
         raise RecipeError("'random' needs a budget: how many samples to drop, as a count or a share below 1.")
-    number = round(budget * count) if budget < 1 else round(budget)
-    if number >= count:
-        raise RecipeError(f"A budget of {number} drops all {count} training samples; choose a smaller one.")
-    values = np.random.default_rng(seed).random(count, dtype=np.float32)
-    lowest = np.argsort(values, kind="stable")[:number]
+    values = np.random.default_rng(seed).random(len(signals.ids), dtype=np.float32)
     return Decision(
-        scores=Scores(method="random", ids=signals.ids, values=values),
-        drop={int(i): "random" for i in np.sort(lowest)},
-        facts={"removed_low": 0, "removed_high": 0},
+        scores=Scores(method="random", ids=signals.ids, values=values), facts={"removed_low": 0, "removed_high": 0}
     )

@@ -1,1 +1,1 @@
-"""One module per data source, each with `read(spec) -> RawData`; the table is `registry.SOURCES`."""
+"""One module per data source, each with `read(spec, options) -> RawData`; the table is `registry.SOURCES`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgekit.data import named
-from edgekit.types import RawData
+from edgekit.types import RawData, ReadOptions
 
 CLASSES = (
     "T-shirt/top",
@@ -35,6 +35,6 @@ _SET = named.Named(
 )
 
 
-def read(spec: str) -> RawData:
+def read(spec: str, options: ReadOptions) -> RawData:
     """Read the set from $EDGEKIT_DATA, the user cache or the network; `spec` is the set's name."""
     return named.read(_SET)

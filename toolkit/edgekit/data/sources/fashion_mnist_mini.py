@@ -7,7 +7,7 @@ from pathlib import Path
 from edgekit.data import idx
 from edgekit.data.splits import split_of
 from edgekit.errors import DataError
-from edgekit.types import RawData
+from edgekit.types import RawData, ReadOptions
 
 _NAME = "fashion-mnist-mini"
 _CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -24,7 +24,7 @@ def folder() -> Path:
     )
 
 
-def read(spec: str) -> RawData:
+def read(spec: str, options: ReadOptions) -> RawData:
     """Read the shipped set; `spec` is its name."""
     parts = idx.read_folder(folder())
     return RawData(

@@ -7,10 +7,10 @@ from pathlib import Path
 from edgekit.data import idx
 from edgekit.data.splits import class_names, split_of
 from edgekit.errors import DataError
-from edgekit.types import RawData
+from edgekit.types import RawData, ReadOptions
 
 
-def read(spec: str) -> RawData:
+def read(spec: str, options: ReadOptions) -> RawData:
     """Read the IDX folder at `spec`; raises DataError as `idx.read_folder` does."""
     folder = Path(spec)
     parts = idx.read_folder(folder)

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from edgekit.data.splits import class_names, split_of
 from edgekit.errors import DataError
-from edgekit.types import RawData, Split
+from edgekit.types import RawData, ReadOptions, Split
 
 
-def read(spec: str) -> RawData:
+def read(spec: str, options: ReadOptions) -> RawData:
     """Read the .npz file at `spec`. Raises DataError for a missing, damaged or pickled part."""
     path = Path(spec)
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
     missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in arrays]
     if missing:
         raise DataError(f"{path} has no {', '.join(missing)}; it holds {', '.join(sorted(arrays)) or 'nothing'}.")
@@ -41,7 +41,7 @@ def read(spec: str) -> RawData:
     )
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         # Opened here, since NumPy leaves the file open when the archive is damaged.
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
@@ -62,15 +62,12 @@ def _labels(y: NDArray[Any], where: str) -> NDArray[np.int64]:
     return y.astype(np.int64)
 
 
-def _split(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> Split:
-    x, where = arrays[f"x_{part}"], f"{path}: x_{part}"
-    y = _labels(arrays[f"y_{part}"], f"{path}: y_{part}")
+def images_of(x: NDArray[Any], where: str) -> NDArray[Any]:
+    """(N, H, W, C) uint8 or float32 in [0, 1] from what the file holds. Raises DataError, naming `where`."""
     if x.ndim == 3:
         x = x[..., None]
     if x.ndim != 4:
         raise DataError(f"{where} must be (N, H, W) or (N, H, W, C), found shape {x.shape}.")
-    if len(x) != len(y):
-        raise DataError(f"{path}: {part} has {len(x)} images but {len(y)} labels; they must match.")
     if x.dtype.kind == "f":
         x = x.astype(np.float32)
         if not np.isfinite(x).all():
@@ -82,4 +79,17 @@ def _split(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> Split:
             )
     elif x.dtype != np.uint8:
         raise DataError(f"{where} has dtype {x.dtype}; expected uint8 pixels, or floats in [0, 1].")
-    return split_of(part, x, y, arrays.get(f"group_{part}"))
+    return x
+
+
+def _split(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> Split:
+    x = images_of(arrays[f"x_{part}"], f"{path}: x_{part}")
+    y = _labels(arrays[f"y_{part}"], f"{path}: y_{part}")
+    if len(x) != len(y):
+        raise DataError(f"{path}: {part} has {len(x)} images but {len(y)} labels; they must match.")
+    group = arrays.get(f"group_{part}")
+    if group is not None and group.shape != y.shape:
+        raise DataError(
+            f"{path}: group_{part} must have one group per sample, found shape {group.shape} for {len(y)} samples."
+        )
+    return split_of(part, x, y, group)

@@ -1,0 +1,63 @@
+"""--curate auto: nothing on clean labels, a curation on noisy ones, and never a candidate that evidence speaks against."""
+
+import numpy as np
+import pytest
+
+from edgekit import chooser
+from edgekit.errors import RecipeError
+from edgekit.recipe import section_of
+from edgekit.types import Signals
+
+
+def signals_of(rate, seed=0):
+    """Overlapping classes as one network sees them; training and validation labels are equally noisy."""
+    rng = np.random.default_rng(seed)
+    centers = rng.normal(size=(4, 10)) * 1.2
+
+    def draw(count):
+        true = rng.integers(0, 4, count)
+        given = np.where(rng.random(count) < rate, (true + rng.integers(1, 4, count)) % 4, true)
+        return given, (centers[true] + rng.normal(size=(count, 10))).astype(np.float32)
+
+    labels, embeddings = draw(4000)
+    val_labels, val = draw(500)
+    # The posterior under clean labels, which is what a good out-of-fold network comes to.
+    logits = embeddings @ centers.T - (centers**2).sum(axis=1) / 2
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return Signals(
+        ids=np.arange(4000).astype(str),
+        labels=labels,
+        classes=4,
+        oof_probs=(p / p.sum(axis=1, keepdims=True)).astype(np.float32),
+        embeddings=embeddings,
+        val_embeddings=val[None],
+        val_labels=val_labels,
+    )
+
+
+def test_clean_labels_are_left_alone():
+    section, facts = chooser.choose(signals_of(0.0), section_of({"method": "auto"}), seed=0)
+    assert section.method == facts["chosen"] == "none"
+    assert "look wrong" in facts["why"]
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.2])
+def test_noisy_labels_are_curated_with_the_evidence_recorded(rate):
+    section, facts = chooser.choose(signals_of(rate), section_of({"method": "auto", "balance": True}), seed=0)
+    assert section.method not in ("none", "auto")
+    assert section.balance, "what else the user asked for stays"
+    assert facts["chosen"].startswith(section.method)
+    assert len(facts["evidence"]) == 6
+    best = min(
+        (row for row in facts["evidence"] if row["candidate"] == facts["chosen"]), key=lambda row: row["difference"]
+    )
+    assert best["interval"][0] <= 0, "the evidence does not speak against it"
+
+
+def test_signals_without_validation_are_refused():
+    with pytest.raises(RecipeError, match="validation"):
+        chooser.choose(
+            Signals(ids=np.array(["a", "b"]), labels=np.array([0, 1]), classes=2),
+            section_of({"method": "auto"}),
+            seed=0,
+        )

@@ -1,0 +1,123 @@
+"""`--curate auto`: pick a curation by the noise estimate and by validation evidence, and record why.
+
+The estimate decides whether there is anything to clean. The evidence may only veto: a small head on the frozen embeddings is
+trained on each candidate's selection and on all samples, and judged by its errors on the validation samples. Errors, not
+likelihood: validation labels are as noisy as the rest, and symmetric noise shifts the error of every candidate alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.curation import gate, select
+from edgekit.curation.head import probabilities, standardized, train_head
+from edgekit.curation.spaces import spaces
+from edgekit.errors import DataError, RecipeError
+from edgekit.recipe import CurationSection
+from edgekit.types import Selection, Signals
+
+# Each is measured in benchmarks/noise_detection.py; a trusted validation split lets consensus use all three default members.
+_CANDIDATES: tuple[Mapping[str, Any], ...] = (
+    {"method": "self-confidence"},
+    {"method": "self-confidence", "edit": "relabel"},
+    {"method": "self-confidence", "edit": "weight"},
+    {"method": "confident-learning"},
+    {"method": "consensus"},
+)
+_HEAD_EPOCHS = 20
+
+
+def choose(signals: Signals, section: CurationSection, *, seed: int) -> tuple[CurationSection, dict[str, Any]]:
+    """The section to curate with instead of "auto", and the facts behind the choice.
+
+    Args:
+        signals: with out-of-fold probabilities and embeddings of training and validation samples.
+        section: of method "auto"; its balance, max_edit and by-hand edits are kept.
+
+    Returns:
+        The same section with `method` and `edit` filled in, and facts: "chosen", "why", and an "evidence" table.
+
+    Raises:
+        RecipeError: the signals are not enough to choose by.
+    """
+    if signals.oof_probs is None or signals.val_embeddings is None or signals.val_labels is None:
+        raise RecipeError("'auto' needs out-of-fold probabilities and embeddings of the validation samples.")
+    noise, _ = gate.noise(signals)
+    assert noise is not None
+    if noise < gate.CLEAN:
+        why = f"about {noise:.1%} of the labels look wrong, under {gate.CLEAN:.0%}: on such data every cut measured here hurt"
+        return section.model_copy(update={"method": "none"}), {"chosen": "none", "why": why, "evidence": []}
+    base = _wrong(signals, None, seed)
+    rows, best = (
+        [{"candidate": "none", "validation_error": float(base.mean()), "difference": 0.0, "interval": [0.0, 0.0]}],
+        None,
+    )
+    for number, candidate in enumerate(_CANDIDATES):
+        asked = section.model_copy(update=dict(candidate))
+        try:
+            selection, _ = select(signals, asked, seed=seed)
+        except (DataError, RecipeError) as error:
+            rows.append({"candidate": _name(asked), "left_out": str(error)})
+            continue
+        difference = (_wrong(signals, selection, seed) - base).astype(np.float64)
+        mean, low, high = _interval(difference, seed)
+        rows.append(
+            {
+                "candidate": _name(asked),
+                "validation_error": float(base.mean() + mean),
+                "difference": mean,
+                "interval": [low, high],
+            }
+        )
+        if low <= 0 and (best is None or mean < best[0]):
+            best = (mean, number, low, high)
+    if best is None:
+        why = f"about {noise:.1%} of the labels look wrong, but every candidate made more validation errors than no curation"
+        return section.model_copy(update={"method": "none"}), {"chosen": "none", "why": why, "evidence": rows}
+    mean, number, low, high = best
+    chosen = section.model_copy(update=dict(_CANDIDATES[number]))
+    why = (
+        f"about {noise:.1%} of the labels look wrong; with {_name(chosen)}, a head made the fewest validation errors of all "
+        f"candidates: {mean * 100:+.2f} points against no curation (95 % interval {low * 100:+.2f} to {high * 100:+.2f}"
+        + (")" if high < 0 else "; no significant gain: the noise estimate decided)")
+    )
+    return chosen, {"chosen": _name(chosen), "why": why, "evidence": rows}
+
+
+def _name(section: CurationSection) -> str:
+    return section.method if section.edit == "drop" else f"{section.method}, {section.edit}"
+
+
+def _wrong(signals: Signals, selection: Selection | None, seed: int) -> NDArray[np.float64]:
+    """(M,) the share of the folds' heads that err on each validation sample, trained on `selection` (None = all samples)."""
+    labels, weights, kept = signals.labels, np.ones(len(signals.labels), np.float32), np.ones(len(signals.labels), bool)
+    if selection is not None:
+        kept = np.isin(signals.ids, selection.kept)
+        labels = labels.copy()
+        labels[kept] = selection.labels
+        if selection.weights is not None:
+            weights[kept] = selection.weights
+    errors = []
+    for space in spaces(signals):
+        assert space.val_embeddings is not None and space.val_labels is not None
+        h, val_h = standardized(space.embeddings, space.val_embeddings)
+        rows = kept[space.index]
+        head = train_head(
+            h[rows], labels[space.index][rows], signals.classes, seed=seed, epochs=_HEAD_EPOCHS,
+            sample_weights=weights[space.index][rows],
+        )[-1]  # fmt: skip
+        errors.append(probabilities(val_h, head).argmax(axis=1) != space.val_labels)
+    wrong: NDArray[np.float64] = np.mean(errors, axis=0)
+    return wrong
+
+
+def _interval(difference: NDArray[np.float64], seed: int) -> tuple[float, float, float]:
+    """Mean and 95 % percentile bootstrap interval over validation samples."""
+    rng = np.random.default_rng(seed)
+    means = np.array([difference[rng.integers(0, len(difference), len(difference))].mean() for _ in range(2000)])
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(difference.mean()), float(low), float(high)

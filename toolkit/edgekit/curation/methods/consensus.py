@@ -1,0 +1,57 @@
+"""Consensus: the mean rank of several methods, which no single kind of noise fools (METHODS.md sections 2.5 and 9).
+
+Default members: self-confidence, knn-shapley and tracin (min), where the validation labels are trusted. Otherwise, the
+validation labels are as noisy as the rest, and the members are those that do not read them: self-confidence and knn-agreement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from edgekit import registry
+from edgekit.errors import RecipeError
+from edgekit.types import Decision, Scores, Signals
+
+TRUSTED = ("self-confidence", "knn-shapley", "tracin")
+UNTRUSTED = ("self-confidence", "knn-agreement")
+
+
+def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[str, Any]) -> Decision:
+    """Score = mean over members of (rank - 1) / (N - 1), in [0, 1]; each member is a column; only ranks.
+
+    Raises:
+        RecipeError: fewer than two members remain, or a member's signals are missing.
+    """
+    asked = tuple(params.get("members") or (TRUSTED if signals.val_trusted else UNTRUSTED))
+    left_out = tuple(n for n in asked if registry.CURATIONS[n].on_validation and not signals.val_trusted)
+    members = tuple(name for name in asked if name not in left_out)
+    if len(members) < 2:
+        raise RecipeError(
+            f"A consensus needs at least 2 members, found {', '.join(members) or 'none'}"
+            + (
+                f": {', '.join(left_out)} read the validation labels; give trusted_val (--trusted-val)."
+                if left_out
+                else "."
+            )
+        )
+    columns, ranks = {}, np.zeros(len(signals.ids))
+    for name in members:
+        own = {**params, "variant": "", "members": ()}
+        columns[name] = registry.load("curations", name)(signals, budget=None, seed=seed, params=own).scores.values
+        ranks += (rankdata(columns[name]) - 1) / max(1, len(ranks) - 1)
+    warnings: tuple[str, ...] = ()
+    if left_out:
+        warnings = (
+            f"{', '.join(left_out)} left out of the consensus: the validation labels are not known to be cleaner than the "
+            "training labels (--trusted-val says they are)",
+        )
+    return Decision(
+        scores=Scores(method="consensus", ids=signals.ids, values=(ranks / len(members)).astype(np.float32)),
+        columns=columns,
+        facts={"members": ", ".join(members), "left_out": ", ".join(left_out) or None},
+        warnings=warnings,
+    )

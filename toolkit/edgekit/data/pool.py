@@ -1,0 +1,84 @@
+"""spec -> unlabeled samples, brought to the shape of a labeled data set, for choosing what to label next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data import tables
+from edgekit.data.decode import resize
+from edgekit.data.images import read_images
+from edgekit.data.listing import images_in
+from edgekit.data.sources.npz import images_of, read_arrays
+from edgekit.data.splits import frozen
+from edgekit.errors import DataError
+from edgekit.types import Images, Skipped, Split
+
+
+def load_pool(spec: str, *, shape: tuple[int, int, int], skip_bad: bool = False) -> tuple[Split, tuple[Skipped, ...]]:
+    """Load an unlabeled pool; labels it may have are not read.
+
+    Args:
+        spec: a folder of images at any depth, a CSV of pixels or with a `path` column, or a .npz file with x or x_train.
+        shape: (H, W, C) of the data set the pool belongs to; images are resized, and color becomes gray or the other way.
+        skip_bad: leave unreadable files out, instead of an error that lists them.
+
+    Returns:
+        A Split with y = -1; ids are relative paths, or "pool/0", "pool/1", ...; and what was left out.
+
+    Raises:
+        DataError: no such path, no images, or images that cannot be read.
+    """
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        names = images_in(path).files
+        if not names:
+            raise DataError(f"{path} has no PNG, JPEG, BMP or WebP image.")
+        return _files(path, list(names), shape, skip_bad)
+    if not path.is_file() or path.suffix.lower() not in (".csv", ".npz"):
+        what = "is not a pool that edgekit reads" if path.exists() else "does not exist"
+        raise DataError(f"{spec} {what}: expected a folder of images, a .csv or a .npz file.")
+    if path.suffix.lower() == ".npz":
+        arrays = read_arrays(path)
+        key = next((name for name in ("x", "x_train") if name in arrays), None)
+        if key is None:
+            raise DataError(f"{path} has neither x nor x_train; it holds {', '.join(sorted(arrays)) or 'nothing'}.")
+        return _array(images_of(arrays[key], f"{path}: {key}"), shape, str(path)), ()
+    if "path" in tables.header(path):
+        names = tuple(
+            dict.fromkeys(Path(row["path"]).as_posix() for _, row in tables.read_rows(path, needed=("path",)))
+        )
+        return _files(path.parent, list(names), shape, skip_bad)
+    return _array(tables.read_pixels(path, shape[:2]).x, shape, str(path)), ()
+
+
+def _files(
+    root: Path, names: list[str], shape: tuple[int, int, int], skip_bad: bool
+) -> tuple[Split, tuple[Skipped, ...]]:
+    x, good, skipped = read_images(
+        lambda i: (root / names[i]).read_bytes(),
+        lambda i: names[i],
+        len(names),
+        size=shape[:2],
+        channels=shape[2],
+        skip_bad=skip_bad,
+    )
+    return _unlabeled(x, np.array(names)[good]), skipped
+
+
+def _array(x: NDArray[np.uint8 | np.float32], shape: tuple[int, int, int], where: str) -> Split:
+    if not len(x):
+        raise DataError(f"{where} has no samples.")
+    if x.shape[3] != shape[2]:
+        raise DataError(f"{where} has images of {x.shape[3]} channels; the data set has {shape[2]}.")
+    if x.shape[1:3] != shape[:2]:
+        x = resize(x, shape[:2])
+    return _unlabeled(x, np.char.add("pool/", np.arange(len(x)).astype(str)))
+
+
+def _unlabeled(x: Images, ids: NDArray[np.str_]) -> Split:
+    if isinstance(x, np.ndarray):
+        frozen(x)
+    return Split(x=x, y=frozen(np.full(len(ids), -1, np.int64)), ids=frozen(ids))

@@ -1,0 +1,127 @@
+"""A folder of images by class: `root/<class>/...`, or `root/train/<class>/...` beside `test/` and optionally `val/` and `cal/`.
+
+Images are PNG, JPEG, BMP or WebP at any depth under their class; ids are paths relative to the root. An optional
+`groups.csv` at the root (`path,group`) says who or what each image comes from. Without `test/` the test part is cut from
+train (data.test_fraction).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data import tables
+from edgekit.data.images import read_images
+from edgekit.data.labels import names_in_order
+from edgekit.data.listing import images_in, loose_files, subfolders, told
+from edgekit.data.splits import parts_of
+from edgekit.errors import DataError
+from edgekit.types import RawData, ReadOptions
+
+_PARTS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val", "cal": "cal"}
+GROUPS = "groups.csv"
+
+
+def read(spec: str, options: ReadOptions) -> RawData:
+    """Read the image folder at `spec`.
+
+    Raises:
+        DataError: no image, an empty class, one class only, a test class that train lacks, unreadable files or folders,
+            sizes that differ without `options.image_size`.
+    """
+    root = Path(spec)
+    top = subfolders(root)
+    named = {name: _PARTS[name] for name in top if name in _PARTS}
+    if "train" not in named.values():
+        if named:
+            raise DataError(
+                f"{root} has {', '.join(named)}/ but no train/; put the training images into train/<class>/."
+            )
+        named = {"": "train"}
+    if len(set(named.values())) < len(named):
+        raise DataError(f"{root} has more than one validation folder ({', '.join(named)}); keep one.")
+    notes: list[str] = []
+    if "" not in named and (unused := [name for name in top if name not in named]):
+        notes.append(f"{root} has train/, so these folders beside it are not used: {', '.join(unused[:5])}.")
+    files: list[str] = []
+    labels: list[str] = []
+    parts: list[str] = []
+    others = loose_files(root, ignored=(GROUPS,))
+    for folder, part in named.items():
+        others += loose_files(root / folder) if folder else Counter()
+        names = subfolders(root / folder)
+        if not names and part == "train":
+            raise DataError(f"{root / folder} has no class folders; images go into {root / folder}/<class>/.")
+        if not names:
+            notes.append(f"{root / folder} has no class folders, so its images have no labels and are not used.")
+        for label in names:
+            listing = images_in(root / folder / label)
+            if not listing.files:
+                raise DataError(f"The class folder {root / folder / label} has no PNG, JPEG, BMP or WebP image.")
+            prefix = f"{folder}/{label}/" if folder else f"{label}/"
+            files += [prefix + name for name in listing.files]
+            labels += [label] * len(listing.files)
+            parts += [part] * len(listing.files)
+            others += listing.others
+    notes += told(others, str(root))
+    return _read(root, files, np.array(labels), np.array(parts), options, notes)
+
+
+def _read(
+    root: Path,
+    files: list[str],
+    labels: NDArray[np.str_],
+    parts: NDArray[np.str_],
+    options: ReadOptions,
+    notes: list[str],
+) -> RawData:
+    classes = names_in_order(labels[parts == "train"])
+    if len(classes) == 1:
+        inner = root / classes[0] if not (root / "train").is_dir() else root / "train" / classes[0]
+        hint = f" Its folders may be the classes: --data {inner}." if subfolders(inner) else ""
+        raise DataError(f"{root} has images of one class only, {classes[0]!r}; a classifier needs at least 2.{hint}")
+    for part in ("test", "val", "cal"):
+        if strange := sorted(set(labels[parts == part].tolist()) - set(classes)):
+            raise DataError(
+                f"{root}: {part} has the class {strange[0]!r}, which train lacks (train has {_some(classes)})."
+            )
+    group = _groups(root, files)
+    x, good, skipped = read_images(
+        lambda i: (root / files[i]).read_bytes(),
+        lambda i: files[i],
+        len(files),
+        size=options.image_size,
+        skip_bad=options.skip_bad,
+    )
+    number = {name: k for k, name in enumerate(classes)}
+    y = np.array([number[label] for label in labels[good].tolist()], np.int64)
+    ids = np.array(files)[good]
+    return RawData(
+        name=root.resolve().name,
+        source=f"image folder {root}",
+        classes=classes,
+        skipped=skipped,
+        notes=tuple(notes),
+        **parts_of(parts[good], x, y, ids, None if group is None else group[good]),
+    )
+
+
+def _groups(root: Path, files: list[str]) -> NDArray[np.str_] | None:
+    path = root / GROUPS
+    if not path.is_file():
+        return None
+    rows = tables.read_rows(path, needed=("path", "group"))
+    known = {Path(row["path"]).as_posix(): row["group"] for _, row in rows}
+    missing = [name for name in files if name not in known]
+    if missing:
+        raise DataError(
+            f"{path} has no line for {len(missing):,} images, the first {missing[0]!r}; every image needs one."
+        )
+    return np.array([known[name] for name in files])
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")

@@ -1,0 +1,158 @@
+"""CSV files: rows by column name with their line numbers, and tables of pixels read at the speed of Arrow.
+
+UTF-8 with or without a byte order mark, a header line, comma-separated, fields quoted or not, blank lines allowed.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.errors import DataError
+
+# Columns that describe an image; any others of a table with labels are its pixels.
+DESCRIBING = ("label", "group", "split")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PixelTable:
+    """x: (N, H, W, 1) uint8. described: column -> (N,) str, of the columns in DESCRIBING that the file has."""
+
+    x: NDArray[np.uint8]
+    described: dict[str, NDArray[np.str_]]
+
+
+def header(path: Path) -> list[str]:
+    """The column names, as they are written but for spaces around them.
+
+    Raises:
+        DataError: the file cannot be read, is empty, or two columns have one name.
+    """
+    names = next((row for _, row in _lines(path)), None)
+    if names is None:
+        raise DataError(f"{path} is empty; expected a header line such as label,pixel0,pixel1 or path,label.")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DataError(f"{path} has two columns named {twice!r}; names must differ.")
+    return names
+
+
+def read_rows(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    """(line number, column -> text) of each row; columns in `needed` are never empty.
+
+    Raises:
+        DataError: as `header`, a column is missing, or a row does not fit; with its line number.
+    """
+    names = header(path)
+    if missing := [name for name in needed if name not in names]:
+        raise DataError(f"{path} has no column {missing[0]!r}; its columns are {', '.join(names[:8])}.")
+    rows = []
+    for line, values in _rows(path, names):
+        row = dict(zip(names, values, strict=True))
+        if empty := next((name for name in needed if not row[name]), None):
+            raise DataError(f"{path}, line {line}: {empty} is empty.")
+        rows.append((line, row))
+    if not rows:
+        raise DataError(f"{path} has a header but no rows.")
+    return rows
+
+
+def read_pixels(path: Path, size: tuple[int, int] | None) -> PixelTable:
+    """Read a table with one image a row, in the Kaggle form `label,pixel0,pixel1,...`; every column not in DESCRIBING is a pixel.
+
+    Args:
+        size: (H, W) if it is known to have as many pixels; else the images are square.
+
+    Raises:
+        DataError: as `header`, not square, or a value that is no whole number from 0 to 255; with its line number.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    names = header(path)
+    pixels = [name for name in names if name not in DESCRIBING]
+    height, width = _shape(path, len(pixels), size)
+    raw = next(row for _, row in _lines(path, strip=False))  # Arrow looks columns up by their names as written
+    try:
+        table = arrow.read_csv(
+            path,
+            read_options=arrow.ReadOptions(block_size=16 * 1024**2),
+            convert_options=arrow.ConvertOptions(
+                column_types={
+                    written: pa.string() if name in DESCRIBING else pa.uint8()
+                    for written, name in zip(raw, names, strict=True)
+                },
+                null_values=[],
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise DataError(_first_fault(path, names) or f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from None
+    if not table.num_rows:
+        raise DataError(f"{path} has a header but no rows.")
+    table = table.rename_columns(names)
+    x = np.empty((table.num_rows, len(pixels)), np.uint8)
+    for i, name in enumerate(pixels):
+        x[:, i] = table.column(name).to_numpy()
+    described = {
+        name: np.char.strip(np.array(table.column(name).to_pylist(), dtype=str)) for name in DESCRIBING if name in names
+    }
+    if any((values == "").any() for values in described.values()):
+        raise DataError(_first_fault(path, names) or f"{path} has an empty field.")
+    return PixelTable(x=x.reshape(-1, height, width, 1), described=described)
+
+
+def _shape(path: Path, pixels: int, size: tuple[int, int] | None) -> tuple[int, int]:
+    if size and size[0] * size[1] == pixels:
+        return size
+    side = math.isqrt(pixels)
+    if pixels < 4 or side * side != pixels:
+        raise DataError(
+            f"{path} has {pixels} pixel columns, which is no square gray image; expected label,pixel0,pixel1,... or "
+            "path,label. If the images are not square, give --image-size HxW."
+        )
+    return side, side
+
+
+def _first_fault(path: Path, names: list[str]) -> str:
+    """What is wrong in the first row that Arrow could not take; "" if nothing is found."""
+    try:
+        for line, values in _rows(path, names):
+            for name, value in zip(names, values, strict=True):
+                if name in DESCRIBING and not value:
+                    return f"{path}, line {line}: {name} is empty."
+                if name not in DESCRIBING and not (value.isdigit() and int(value) <= 255):
+                    return f"{path}, line {line}: {name} is {value!r}; expected a whole number from 0 to 255."
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def _rows(path: Path, names: list[str]) -> Iterator[tuple[int, list[str]]]:
+    lines = _lines(path)
+    next(lines)
+    for line, values in lines:
+        if len(values) != len(names):
+            raise DataError(f"{path}, line {line}: {len(values)} fields, but the header has {len(names)} columns.")
+        yield line, values
+
+
+def _lines(path: Path, *, strip: bool = True) -> Iterator[tuple[int, list[str]]]:
+    line = 0
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            for row in reader:
+                line = reader.line_num
+                if row and any(row):
+                    yield line, [field.strip() if strip else field for field in row]
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror}.") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{path}, line {line + 1}: not readable as CSV in UTF-8 ({error}).") from None

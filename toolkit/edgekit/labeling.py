@@ -1,0 +1,78 @@
+"""What to label next: a teacher on the labeled data ranks an unlabeled pool, and the choice is written as JSON lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekit import backend, data, registry
+from edgekit.curation import pool as pools
+from edgekit.errors import DataError, OutputInUse
+from edgekit.recipe import Recipe
+from edgekit.stages import Stages
+from edgekit.store import canonical_json, write_atomic
+from edgekit.training import signals, stage
+from edgekit.types import Dataset, Pool, Reporter, Silent, Split
+
+
+def label_next(
+    recipe: Recipe, pool: str, count: int, strategy: str, path: Path, *, reporter: Reporter | None = None
+) -> list[pools.ToLabel]:
+    """Choose `count` samples of the pool at `pool` and write them to `path`, first to label first.
+
+    A line is {"id", "rank", "score", "suggested": the teacher's class name, "strategy"}.
+
+    Raises:
+        OutputInUse: `path` exists.
+        UnknownName: no such strategy.
+        DataError: the pool or the data cannot be read, or `count` is out of range.
+        TrainingError: the teacher's training diverged.
+    """
+    registry.check("pools", strategy)
+    if path.exists():
+        raise OutputInUse(f"{path} exists; name another file with --out.")
+    stages = Stages(reporter or Silent())
+    with stages.timed("data", "Data"):
+        dataset = data.load_section(recipe.data, recipe.seed)
+        unlabeled, skipped = data.load_pool(pool, shape=dataset.input.shape, skip_bad=recipe.data.skip_bad)
+        stages.reporter.note(f"{dataset.source}: {len(dataset.train):,} labeled; pool: {len(unlabeled):,} unlabeled")
+        if skipped:
+            stages.reporter.warn(f"{len(skipped)} files of the pool cannot be read and are left out")
+    if not 1 <= count <= len(unlabeled):
+        raise DataError(
+            f"A label budget of {count} does not fit a pool of {len(unlabeled):,}; give 1 to {len(unlabeled):,}."
+        )
+    seen = as_pool(recipe, dataset, unlabeled, stages)
+    with stages.timed("rank", f"Ranking by {strategy}"):
+        rows = pools.label_next(seen, strategy, count, recipe.seed)
+    lines = [
+        canonical_json(row._asdict() | {"suggested": dataset.classes[row.suggested], "strategy": strategy})
+        for row in rows
+    ]
+    write_atomic(path, "".join(line + "\n" for line in lines).encode())
+    return rows
+
+
+def as_pool(recipe: Recipe, dataset: Dataset, unlabeled: Split, stages: Stages) -> Pool:
+    """Train (or reuse) the teacher on the labeled samples and describe the pool with it."""
+    train = dataset.train
+    job = stage.Job(ids=train.ids, labels=train.y, watch=train.ids, seed=recipe.seed)
+    made = stages.cached(
+        "teacher",
+        f"Teacher {recipe.teacher.name}, {recipe.teacher.epochs} epochs",
+        stage.key(recipe, dataset, job, recipe.teacher),
+        lambda folder: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),
+    )
+    seen = signals.read(made / "signals.npz")
+    with stages.timed("pool", "Describing the pool"):
+        keras = backend.load(recipe.backend)
+        model = keras.models.load_model(made / "teacher.keras", compile=False)
+        p, embeddings, _ = signals.describe(signals.describing(keras, model), unlabeled.x)
+    return Pool(
+        ids=unlabeled.ids,
+        pred_probs=p,
+        embeddings=embeddings,
+        labeled_embeddings=seen["embeddings"],
+        labeled=train.y,
+        val_embeddings=seen["val_embeddings"],
+        val_labels=dataset.val.y,
+    )

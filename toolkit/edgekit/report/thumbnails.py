@@ -1,0 +1,82 @@
+"""Pictures for pages: one thumbnail as a PNG data URI, or hundreds in a few sheets, which is smaller and opens faster."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 64
+_COLUMNS, _ROWS = 20, 10
+_SMALLER = (48, 32, 24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheets:
+    """Pictures in rows of `columns`, `rows` rows a sheet, each `width` x `height` pixels. uris: data URIs, in order."""
+
+    uris: tuple[str, ...]
+    columns: int
+    rows: int
+    width: int
+    height: int
+
+
+def uri(image: NDArray[Any]) -> str:
+    """A PNG data URI of one (H, W, C) picture, uint8 or float in [0, 1], at most 64 pixels wide and high."""
+    return _uri(_picture(image, *_size(image.shape, SIDE)), "PNG")
+
+
+def sheets(images: NDArray[np.uint8], budget_bytes: int) -> Sheets:
+    """(N, H, W, C) uint8 pictures in sheets that take at most `budget_bytes` together.
+
+    They are lossless (PNG) where that fits, else JPEG, else smaller than 64 pixels as well.
+    """
+    for side, format in [(SIDE, "PNG"), *((side, "JPEG") for side in (SIDE, *_SMALLER))]:
+        # The first sheet tells what all will take.
+        sample = _sheets(images[: _COLUMNS * _ROWS], side, format)
+        if sum(map(len, sample.uris)) * len(images) <= budget_bytes * min(len(images), _COLUMNS * _ROWS):
+            break
+    return _sheets(images, side, format)
+
+
+def _sheets(images: NDArray[np.uint8], side: int, format: str) -> Sheets:
+    from PIL import Image
+
+    width, height = _size(images.shape[1:], side)
+    count = len(images)
+    uris = []
+    for start in range(0, count, _COLUMNS * _ROWS):
+        part = images[start : start + _COLUMNS * _ROWS]
+        rows = math.ceil(len(part) / _COLUMNS)
+        sheet = Image.new("L" if images.shape[3] in (1, 2) else "RGB", (_COLUMNS * width, rows * height))
+        for place, image in enumerate(part):
+            sheet.paste(_picture(image, width, height), (place % _COLUMNS * width, place // _COLUMNS * height))
+        uris.append(_uri(sheet, format))
+    return Sheets(uris=tuple(uris), columns=_COLUMNS, rows=_ROWS, width=width, height=height)
+
+
+def _size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    """(width, height) at which a picture of `shape` fits into a square of `side`; never larger than it is."""
+    share = min(1.0, side / max(shape[0], shape[1]))
+    return max(1, round(shape[1] * share)), max(1, round(shape[0] * share))
+
+
+def _picture(image: NDArray[Any], width: int, height: int) -> Any:
+    from PIL import Image
+
+    if image.dtype != np.uint8:
+        image = np.round(image * 255).astype(np.uint8)
+    picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[2] < 3 else image[..., :3]))
+    return picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.BOX)
+
+
+def _uri(picture: Any, format: str) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **({"optimize": True} if format == "PNG" else {"quality": 80}))
+    return f"data:image/{format.lower()};base64," + base64.b64encode(buffer.getvalue()).decode()

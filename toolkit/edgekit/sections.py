@@ -1,0 +1,230 @@
+"""The sections of a recipe. Each is read by one stage, which is what the stage cache keys on.
+
+Changing `quantization` never retrains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+
+from edgekit import registry
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+def known(table: str, name: str) -> str:
+    registry.check(table, name)
+    return name
+
+
+class DataSection(Section):
+    """Where the samples come from. val_fraction of train is held out: half val, half cal.
+
+    test_fraction: what becomes test where the source has no test part. image_size: N or HxW, to resize all images to.
+    skip_bad: leave unreadable files out. leave_out: the group that becomes the test part, all others are trained on.
+    split_by: parts keep the shares of the classes ("class"), or every group on one side ("group").
+    """
+
+    spec: str = "fashion-mnist-mini"
+    val_fraction: float = Field(0.1, gt=0, lt=0.9)
+    test_fraction: float = Field(0.2, gt=0, lt=0.9)
+    image_size: tuple[PositiveInt, PositiveInt] | None = None
+    skip_bad: bool = False
+    leave_out: str | None = None
+    split_by: Literal["class", "group"] = "class"
+
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _height_and_width(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return (value, value)
+        if isinstance(value, str):
+            sides = value.lower().split("x")
+            if not all(side.strip().isdigit() for side in sides) or len(sides) > 2:
+                raise ValueError(f"expected a side or HxW, such as 96 or 96x128; found {value!r}")
+            return tuple(int(side) for side in (sides * 2)[:2])
+        return value
+
+
+class TrainingSection(Section):
+    """One training run. `match` says what equals the uncurated run's: optimizer steps (default) or epochs."""
+
+    epochs: int = Field(24, ge=1)
+    batch_size: int = Field(128, ge=1)
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    learning_rate: float = Field(8e-3, gt=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(0.02, ge=0)
+    clip_norm: float | None = Field(1.0, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    augment: Literal["auto", "none", "shift", "shift-flip"] = "auto"
+    match: Literal["steps", "epochs"] = "steps"
+
+
+# A network's own training, where it differs from the section's defaults: choosing a teacher chooses how it is trained.
+_TEACHER_TRAINING: Mapping[str, Mapping[str, Any]] = {
+    "cnn32-64": {},
+    "microresnet": {
+        "epochs": 8,
+        "batch_size": 128,
+        "optimizer": "adamw",
+        "learning_rate": 8e-3,
+        "schedule": "cosine",
+        "warmup": 0.2,
+        "weight_decay": 0.02,
+        "clip_norm": 1.0,
+        "augment": "auto",
+    },
+}
+
+
+class TeacherSection(TrainingSection):
+    """The network whose view of each sample curates; by default the IQR study's, plain Adam, no augmentation.
+
+    Values that are not given are those of `name`: "microresnet" trains fast, for methods that need several networks.
+    """
+
+    name: str = "cnn32-64"
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(32, ge=1)
+    optimizer: Literal["adamw", "adam"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["cosine", "constant"] = "constant"
+    warmup: float = Field(0.0, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float | None = Field(None, gt=0)
+    augment: Literal["auto", "none", "shift", "shift-flip"] = "none"
+    match: Literal["steps", "epochs"] = "epochs"
+
+    _check_name = field_validator("name")(lambda name: known("teachers", name))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_training(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {**_TEACHER_TRAINING.get(str(values.get("name")), {}), **values}
+
+
+class CurationSection(Section):
+    """Which training samples to edit, and how.
+
+    method: a name of registry.CURATIONS. variant: of the method, "" = its first. budget: how many samples to edit, a count
+    (>= 1) or a share (< 1); without one the method's own cut, or as many as the noise estimate says. balance: keep the class
+    prior. max_edit: the most edits, as a share. edit: what happens to a chosen sample; "relabel" drops where the networks'
+    probability of the new label is under relabel_confidence. upweight: share in [-0.5, 0.25] of each weight that grows with
+    the sample's difficulty (negative: with its ease). folds: networks for out-of-fold probabilities.
+    iqr: factor of the fences, per_class, log_loss, and basis. ccs: beta, the share of hardest samples to leave out.
+    members: of a consensus. trusted_val: the validation labels are cleaner than the training labels.
+    apply: a file of edits by hand that override the method's. repeats: trainings for the stability report (0 = none).
+    """
+
+    method: str = "none"
+    variant: str = ""
+    budget: float | None = None
+    balance: bool = False
+    max_edit: float | None = Field(None, gt=0, lt=1)
+    edit: Literal["drop", "relabel", "weight"] = "drop"
+    relabel_confidence: float = Field(0.8, gt=0, le=1)
+    upweight: float = Field(0.0, ge=-0.5, le=0.25)
+    folds: int = Field(5, ge=2, le=50)
+    factor: float = Field(1.5, gt=0)
+    basis: Literal["in-sample", "out-of-fold"] = "in-sample"
+    per_class: bool = False
+    log_loss: bool = False
+    beta: float | None = Field(None, ge=0, lt=1)
+    members: tuple[str, ...] = ()
+    trusted_val: bool = False
+    apply: str | None = None
+    repeats: int = Field(0, ge=0)
+
+    _check_method = field_validator("method")(lambda name: known("curations", name))
+
+    @field_validator("members")
+    @classmethod
+    def _check_members(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            known("curations", name)
+            if not registry.CURATIONS[name].member:
+                can = ", ".join(n for n, entry in registry.CURATIONS.items() if entry.member)
+                raise ValueError(f"{name!r} cannot be a member of a consensus; those that can: {can}")
+        return tuple(dict.fromkeys(names))
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> CurationSection:
+        entry = registry.CURATIONS[self.method]
+        if self.variant and self.variant not in entry.variants:
+            known = ", ".join(entry.variants) or "none"
+            raise ValueError(f"{self.method!r} has no variant {self.variant!r} (known: {known})")
+        if entry.budget == "needed" and self.budget is None:
+            raise ValueError(f"{self.method!r} needs budget (--budget): how many samples to drop, a count or a share")
+        if self.method == "none" and self.budget is not None:
+            raise ValueError("'none' keeps every sample and takes no budget")
+        if self.members and self.method != "consensus":
+            raise ValueError(f"members (--members) are those of 'consensus'; the method is {self.method!r}")
+        return self
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The signals to compute: of "teacher", "dynamics", "folds", "threshold" and "digests"."""
+        names = [self.method, *self.members]
+        needed = [need for name in names for need in registry.CURATIONS[name].needs]
+        instead = {("aum", "threshold"): ["threshold"], ("ccs", "aum"): ["dynamics"]}
+        if self.method == "iqr" and self.basis == "out-of-fold":
+            needed = ["folds"]
+        needed = instead.get((self.method, self.variant), needed)
+        if self.edit == "relabel" or self.upweight or self.edit == "weight":
+            needed.append("folds")
+        return tuple(dict.fromkeys(needed))
+
+
+class StudentSection(Section):
+    """The network that ships."""
+
+    name: str = "microresnet"
+
+    _check_name = field_validator("name")(lambda name: known("students", name))
+
+
+class PruningSection(Section):
+    """Magnitude pruning: final sparsity of the kernels, reached over `epochs` of fine-tuning at `learning_rate`."""
+
+    sparsity: float = Field(0.0, ge=0, lt=1)
+    epochs: int = Field(4, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+
+
+class QuantizationSection(Section):
+    """The precision of the shipped file. float32 is always exported beside it."""
+
+    precision: str = "int8"
+    io: Literal["int8", "uint8", "float32"] = "int8"
+    calibration_samples: int = Field(300, ge=1)
+
+    _check_precision = field_validator("precision")(lambda name: known("precisions", name))
+
+    @model_validator(mode="after")
+    def _io_of_int8(self) -> QuantizationSection:
+        if self.precision != "int8" and self.io != "int8":
+            raise ValueError(f"io (--io) is for int8 files; a {self.precision} file has float32 input and output")
+        return self
+
+
+class BenchSection(Section):
+    """Where and how latency is measured. threads 0 = all cores."""
+
+    targets: tuple[str, ...] = ("host",)
+    threads: tuple[NonNegativeInt, ...] = (1, 0)
+    runs: int = Field(100, ge=50)
+    warmup: int = Field(10, ge=1)
+
+    @field_validator("targets")
+    @classmethod
+    def _known_targets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(known("targets", name) for name in dict.fromkeys(names))

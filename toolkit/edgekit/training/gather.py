@@ -1,0 +1,181 @@
+"""The signals that a curation method needs, gathered from as many trainings as it takes, each cached on its own.
+
+teacher: one network on all samples. dynamics: the same, described after each epoch. folds: K networks, each describing the
+samples it has not seen. threshold: two networks that must learn a class that does not exist (AUM's threshold samples).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data.fingerprint import sample_digest
+from edgekit.errors import DataError
+from edgekit.recipe import Recipe
+from edgekit.stages import Stages
+from edgekit.training import signals, stage
+from edgekit.types import Dataset, Signals, Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gathered:
+    """Signals and what they cost. teacher: the cached folder of the network on all samples (teacher.keras, training.json).
+
+    train_flops: of all the networks, forward and backward (METHODS.md section 7).
+    """
+
+    signals: Signals
+    teacher: Path | None
+    train_flops: int
+
+
+def gather(
+    needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stages, *, seed: int | None = None
+) -> Gathered:
+    """Train what `needs` asks for (recipe.CurationSection.needs) and put the signals together.
+
+    Args:
+        seed: of the networks and the folds; None = the recipe's. The stability report asks for others.
+
+    Raises:
+        DataError: a fold would lack a class, or there are fewer groups than folds.
+        TrainingError: a training diverged.
+    """
+    train = dataset.train
+    seed = recipe.seed if seed is None else seed
+    found: dict[str, Any] = {
+        "ids": train.ids,
+        "labels": train.y,
+        "classes": len(dataset.classes),
+        "groups": train.group,
+        "val_labels": dataset.val.y,
+        "val_trusted": recipe.curation.trusted_val or dataset.own_val,
+    }
+    teacher: Path | None = None
+    made: list[Path] = []
+    if "teacher" in needs or "dynamics" in needs:
+        teacher = _teacher(recipe, dataset, stages, seed, per_epoch="dynamics" in needs)
+        made.append(teacher)
+        seen = signals.read(teacher / "signals.npz")
+        found |= {name: seen[name] for name in ("pred_probs", "margins", "errors") if name in seen}
+        if "folds" not in needs:
+            found |= {"embeddings": seen["embeddings"], "val_embeddings": seen["val_embeddings"][None]}
+    if "folds" in needs:
+        found |= _folds(recipe, dataset, stages, seed, made)
+    if "threshold" in needs:
+        found |= _threshold(recipe, dataset, stages, seed, made)
+    if "digests" in needs:
+        found["digests"] = np.array(
+            [sample_digest(x) for start in range(0, len(train), 512) for x in train.x[start : start + 512]]
+        )
+    flops = sum(int(json.loads((folder / "training.json").read_text())["train_flops"]) for folder in made)
+    return Gathered(signals=Signals(**found), teacher=teacher, train_flops=flops)
+
+
+def _title(recipe: Recipe, what: str) -> str:
+    return f"{what} {recipe.teacher.name}, {recipe.teacher.epochs} epochs"
+
+
+def _teacher(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, *, per_epoch: bool) -> Path:
+    train = dataset.train
+    job = stage.Job(ids=train.ids, labels=train.y, watch=train.ids, per_epoch=per_epoch, seed=seed)
+    return stages.cached(
+        "teacher",
+        _title(recipe, "Teacher"),
+        stage.key(recipe, dataset, job, recipe.teacher),
+        lambda folder: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),
+    )
+
+
+def _folds(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, folders: list[Path]) -> dict[str, Any]:
+    train, count = dataset.train, recipe.curation.folds
+    fold_of = fold_numbers(train, count, seed)
+    parts = []
+    for number in range(count):
+        inside = fold_of != number
+        job = stage.Job(ids=train.ids[inside], labels=train.y[inside], watch=train.ids[~inside], seed=seed + number)
+        made = stages.cached(
+            f"fold_{number + 1}",
+            _title(recipe, f"Fold {number + 1} of {count}:"),
+            stage.key(recipe, dataset, job, recipe.teacher),
+            lambda folder, job=job: stage.run("fold", recipe, dataset, job, folder, stages.reporter),  # type: ignore[misc]
+        )
+        folders.append(made)
+        parts.append(signals.read(made / "signals.npz"))
+    found = {name: np.empty((len(train), parts[0][name].shape[1]), np.float32) for name in ("pred_probs", "embeddings")}
+    for number, part in enumerate(parts):
+        for name, whole in found.items():
+            whole[fold_of == number] = part[name]
+    return {
+        "oof_probs": found["pred_probs"],
+        "embeddings": found["embeddings"],
+        "folds": fold_of,
+        "val_embeddings": np.stack([part["val_embeddings"] for part in parts]),
+    }
+
+
+def fold_numbers(train: Split, count: int, seed: int) -> NDArray[np.int64]:
+    """(N,) the fold of each sample: stratified by label, and a group's samples all in one fold.
+
+    Raises:
+        DataError: there are fewer groups than folds, or without one fold a class would have no sample left.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    sizes = np.bincount(train.y)
+    present = np.flatnonzero(sizes)
+    rarest = int(present[sizes[present].argmin()])
+    if train.group is None:
+        if sizes[rarest] < count:
+            raise DataError(
+                f"{count} folds need {count} samples of each class; label {rarest} has {sizes[rarest]}. "
+                "Add samples or use fewer folds (--folds)."
+            )
+        splits = StratifiedKFold(count, shuffle=True, random_state=seed).split(train.y, train.y)
+    else:
+        groups = len(np.unique(train.group))
+        if groups < count:
+            raise DataError(f"{count} folds need {count} groups, since a group stays whole; found {groups} (--folds).")
+        splits = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(train.y, train.y, train.group)
+    fold_of = np.empty(len(train), np.int64)
+    for number, (inside, outside) in enumerate(splits):
+        fold_of[outside] = number
+        if len(missing := np.setdiff1d(present, train.y[inside])):
+            raise DataError(
+                f"Without fold {number + 1} of {count}, no sample of label {missing[0]} is left: its samples are all in one "
+                "group. Use another number of folds (--folds), or add groups."
+            )
+    return fold_of
+
+
+def _threshold(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, folders: list[Path]) -> dict[str, Any]:
+    train, classes = dataset.train, len(dataset.classes)
+    order = np.random.default_rng(seed).permutation(len(train))
+    number = max(1, len(train) // (classes + 1))
+    marked = np.zeros((2, len(train)), dtype=bool)
+    areas = []
+    for run in range(2):
+        marked[run, order[run * number : (run + 1) * number]] = True
+        job = stage.Job(
+            ids=train.ids,
+            labels=np.where(marked[run], classes, train.y),
+            watch=train.ids,
+            per_epoch=True,
+            seed=seed + run,
+            classes=classes + 1,
+        )
+        made = stages.cached(
+            f"threshold_{run + 1}",
+            _title(recipe, f"Threshold run {run + 1} of 2:"),
+            stage.key(recipe, dataset, job, recipe.teacher),
+            lambda folder, job=job: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),  # type: ignore[misc]
+        )
+        folders.append(made)
+        areas.append(signals.read(made / "signals.npz")["margins"].mean(axis=0, dtype=np.float32))
+    return {"threshold_areas": np.stack(areas), "threshold_samples": marked}

@@ -1,0 +1,41 @@
+"""The values that flow between stages, and the protocols of the families. Imports nothing heavy.
+
+Every value is frozen, keyword-only and reloads from disk; arrays are read-only. N samples, K classes, D embedding width.
+"""
+
+from __future__ import annotations
+
+from edgekit.types.curation import Decision, Edit, Fact, Pool, Scores, Selection, Signals
+from edgekit.types.data import Dataset, Images, InputSpec, RawData, ReadOptions, Skipped, Split
+from edgekit.types.families import CurationMethod, PoolStrategy, Reporter, Silent, Source, Student
+from edgekit.types.models import Artifact, Evaluation, Gate, Measurement, Report, TensorSpec, TrainedModel
+
+__all__ = [
+    "Artifact",
+    "CurationMethod",
+    "Dataset",
+    "Decision",
+    "Edit",
+    "Evaluation",
+    "Fact",
+    "Gate",
+    "Images",
+    "InputSpec",
+    "Measurement",
+    "Pool",
+    "PoolStrategy",
+    "RawData",
+    "ReadOptions",
+    "Report",
+    "Reporter",
+    "Scores",
+    "Selection",
+    "Signals",
+    "Silent",
+    "Skipped",
+    "Source",
+    "Split",
+    "Student",
+    "TensorSpec",
+    "TrainedModel",
+]

@@ -1,0 +1,114 @@
+"""What comes in: samples, splits and data sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Images(Protocol):
+    """(N, H, W, C) uint8 or float32: an ndarray, or a `data.images.LazyImages` that decodes what is indexed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def ndim(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Split:
+    """Samples of one split.
+
+    x: (N, H, W, C) uint8 pixels, or float32 already in [0, 1]; larger than memory, it decodes what is indexed.
+    y: (N,) int64 in [0, K), -1 in an unlabeled pool. ids: (N,) unique str.
+    group: (N,) str (speaker, site, camera) or None.
+    """
+
+    x: Images
+    y: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    group: NDArray[np.str_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """What a model is fed: (H, W, C), pixel/255 as float32 in [0, 1].
+
+    mirrored: a left-right flip keeps every label (clothes), or may not (digits, text); unknown data says False.
+    """
+
+    shape: tuple[int, int, int]
+    mirrored: bool = False
+    dtype: str = "float32"
+    preprocessing: str = "pixel / 255, float in [0, 1]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A file that was left out because it cannot be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """How a source reads images: image_size is (H, W) to resize to; skip_bad leaves unreadable files out."""
+
+    image_size: tuple[int, int] | None = None
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RawData:
+    """What a data source gives: its train part, and test, val and cal where it has them.
+
+    notes: what the user should know of how the source was read, one sentence each.
+    """
+
+    name: str
+    source: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split | None = None
+    val: Split | None = None
+    cal: Split | None = None
+    mirrored: bool = False
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """A data set ready for every stage: val serves gates and learning curves, cal temperature and thresholds.
+
+    own_val: the source brought val itself; it was not cut from train.
+    """
+
+    name: str
+    source: str
+    classes: tuple[str, ...]
+    input: InputSpec
+    train: Split
+    val: Split
+    cal: Split
+    test: Split
+    fingerprint: str
+    own_val: bool = False
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,119 @@
+"""What is made and measured: models, files, evaluations, measurements, gates, reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """A .keras file and how it came to be. history: per-epoch lists (loss, val_loss, val_accuracy, learning_rate).
+
+    sparsity: share of zero weights in kernels. train_flops: 2 * MAC, forward and backward.
+    """
+
+    path: Path
+    architecture: str
+    framework: str
+    params: int
+    macs: int
+    train_flops: int
+    sparsity: float
+    selection_sha256: str
+    device: str
+    seconds: float
+    steps: int
+    history: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """An input or output tensor of a file: real = (q - zero_point) * scale; scale 0 for float tensors."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A file a device can run. gzip_bytes: the file after gzip -9, which is where unstructured sparsity shows."""
+
+    name: str
+    path: Path
+    format: str
+    precision: str
+    sha256: str
+    size_bytes: int
+    gzip_bytes: int
+    params: int
+    macs: int
+    sparsity: float
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Quality of one file on one split, measured by running the file (METHODS.md section 5 definitions)."""
+
+    artifact: str
+    artifact_sha256: str
+    split: str
+    n: int
+    accuracy: float
+    nll: float
+    brier: float
+    ece: float
+    aurc: float
+    augrc: float
+    risk_at_coverage: Mapping[str, float]
+    ece_squared: float
+    nll_clipped: int
+    argmax_ties: int
+    predictions: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """Latency of one file on one target with the evidence for it. latencies_ns: every counted run, in order."""
+
+    artifact: str
+    artifact_sha256: str
+    target: str
+    device: Mapping[str, Any]
+    runtime: str
+    threads: int
+    latencies_ns: Sequence[int]
+    p50_ms: float
+    p90_ms: float
+    runs: int
+    init_ms: float
+    peak_rss_bytes: int
+    valid: bool
+    invalid_reason: str | None
+    conditions: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A demand on the final file and whether it holds. `demand` is what the user wrote; found None = not measured."""
+
+    demand: str
+    found: float | None
+    met: bool
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Report:
+    """Everything of one run; `document` is report.json's content (schema 1)."""
+
+    path: Path
+    document: Mapping[str, Any]
