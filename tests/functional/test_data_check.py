@@ -99,3 +99,25 @@ def test_control_characters_in_names_do_not_reach_the_terminal(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     assert "characters that do not show" in done.stdout
+
+
+def test_a_set_too_small_to_be_split_can_be_checked(tmp_path, shipped):
+    for name, k in (("shirt", 6), ("bag", 8)):
+        (tmp_path / "few" / name).mkdir(parents=True)
+        for i in np.flatnonzero(shipped.train.y == k)[:3]:
+            Image.fromarray(shipped.train.x[i, ..., 0]).save(tmp_path / "few" / name / f"{i}.png")
+    done = edgekit("data", "check", tmp_path / "few", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["counts"]["train"] == [3, 3]
+
+
+def test_files_that_leave_a_class_empty_are_named(tmp_path, shipped):
+    for name in ("a", "b"):
+        (tmp_path / "lost" / name).mkdir(parents=True)
+    for i in range(4):
+        Image.fromarray(shipped.train.x[i, ..., 0]).save(tmp_path / "lost/a" / f"{i}.png")
+    (tmp_path / "lost/b/broken.png").write_bytes(b"nothing")
+    done = edgekit("data", "check", tmp_path / "lost")
+    assert done.returncode == 4
+    assert "b/broken.png" in done.stderr

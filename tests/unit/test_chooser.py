@@ -41,7 +41,7 @@ def test_clean_labels_are_left_alone():
     assert "look wrong" in facts["why"]
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.2])
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.2])
 def test_noisy_labels_are_curated_with_the_evidence_recorded(rate):
     section, facts = chooser.choose(signals_of(rate), section_of({"method": "auto", "balance": True}), seed=0)
     assert section.method not in ("none", "auto")

@@ -50,7 +50,11 @@ def choose(signals: Signals, section: CurationSection, *, seed: int) -> tuple[Cu
     assert noise is not None
     if noise < gate.CLEAN:
         why = f"about {noise:.1%} of the labels look wrong, under {gate.CLEAN:.0%}: on such data every cut measured here hurt"
-        return section.model_copy(update={"method": "none"}), {"chosen": "none", "why": why, "evidence": []}
+        return section.model_copy(update={"method": "none", "budget": None, "upweight": 0.0}), {
+            "chosen": "none",
+            "why": why,
+            "evidence": [],
+        }
     base = _wrong(signals, None, seed)
     rows, best = (
         [{"candidate": "none", "validation_error": float(base.mean()), "difference": 0.0, "interval": [0.0, 0.0]}],
@@ -77,7 +81,11 @@ def choose(signals: Signals, section: CurationSection, *, seed: int) -> tuple[Cu
             best = (mean, number, low, high)
     if best is None:
         why = f"about {noise:.1%} of the labels look wrong, but every candidate made more validation errors than no curation"
-        return section.model_copy(update={"method": "none"}), {"chosen": "none", "why": why, "evidence": rows}
+        return section.model_copy(update={"method": "none", "budget": None, "upweight": 0.0}), {
+            "chosen": "none",
+            "why": why,
+            "evidence": rows,
+        }
     mean, number, low, high = best
     chosen = section.model_copy(update=dict(_CANDIDATES[number]))
     why = (

@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import chooser
+from edgekit import chooser, registry
 from edgekit.curation import by_hand, manifest, select
-from edgekit.curation.budget import count_of
+from edgekit.curation.budget import count_of, most_edits
 from edgekit.curation.edits import suggested
 from edgekit.curation.stability import stability
 from edgekit.data.fingerprint import sample_digest
 from edgekit.data.splits import take
-from edgekit.errors import RecipeError
+from edgekit.errors import IntegrityError, RecipeError
 from edgekit.recipe import CurationSection, Recipe
 from edgekit.report import curation_page
 from edgekit.report.gallery import collect
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
 from edgekit.training import stage
-from edgekit.training.gather import gather
+from edgekit.training.gather import fold_numbers, gather, seed_of
 from edgekit.types import Dataset, Decision, Selection, Signals, Split, TrainedModel
 
-_SHOWN, _SHOWN_PER_CLASS = 1200, 40
+_SHOWN, _SHOWN_UNTOUCHED, _MOST_PER_CLASS, _SIDE = 1200, 400, 40, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,13 +42,23 @@ class Curated:
 
 
 def check(recipe: Recipe, dataset: Dataset) -> Sequence[by_hand.Instruction]:
-    """Refuse what cannot work before any training: a budget out of range, or unusable edits by hand. Returns the latter.
+    """Refuse what cannot work before any training: a budget, folds, or edits by hand. Returns the latter.
 
     Raises:
-        DataError: the budget edits none or all samples, or the edits name unknown samples or labels.
+        DataError: the budget edits none or all samples, a fold would lack a class, or the edits name unknown samples.
     """
     train, section = dataset.train, recipe.curation
     count_of(section.budget, len(train))
+    if "folds" in section.needs:
+        fold_numbers(train, section.folds, recipe.seed)
+    if section.max_edit is not None:
+        most_edits(section.max_edit, len(train))
+    trusted = section.trusted_val or dataset.own_val
+    if section.members and sum(trusted or not registry.CURATIONS[n].on_validation for n in section.members) < 2:
+        raise RecipeError(
+            "A consensus needs at least 2 members that do not read the validation labels, or --trusted-val; "
+            f"found {', '.join(section.members)}."
+        )
     instructions = by_hand.read(Path(section.apply)) if section.apply else []
     known = Signals(ids=train.ids, labels=train.y, classes=len(dataset.classes))
     by_hand.override({}, instructions, known, np.zeros(len(train)))
@@ -63,6 +73,8 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
     """
     instructions = check(recipe, dataset)
     section = recipe.curation
+    if section.apply:
+        _keep_edits(folder, Path(section.apply).read_bytes())
     gathered = gather(section.needs, recipe, dataset, stages)
     teacher = None
     if gathered.teacher:
@@ -85,11 +97,23 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
             summary["auto"] = chosen
         if section.method != "none":
             summary["validation_trusted"] = known.val_trusted
-    if section.repeats:
-        summary["stability"] = _stability(recipe, section, dataset, stages, selection, decision)
+            if known.val_trusted:
+                said = "--trusted-val" if section.trusted_val else "the data bring a validation split of their own"
+                summary["validation_trusted_because"] = said
+    if section.repeats and section.method != "none":
+        summary["stability"], flops = _stability(recipe, section, dataset, stages, known, decision)
+        summary["stability_flops"] = flops
     _write(folder, dataset, known, selection, decision, summary)
     _tell(stages, selection, summary)
     return Curated(train=curated, selection=selection, summary=summary, teacher=teacher)
+
+
+def _keep_edits(folder: RunFolder, content: bytes) -> None:
+    """A copy of the edits by hand in the run folder, so that the run repeats; a resumed run must have the same ones."""
+    kept = folder.path / "curation/edits.jsonl"
+    if kept.exists() and kept.read_bytes() != content:
+        raise IntegrityError(f"The edits by hand are not those that {folder.path} was begun with; start a new run.")
+    folder.write("curation/edits.jsonl", content)
 
 
 def _write(
@@ -126,14 +150,14 @@ def _page(
     untouched = np.setdiff1d(np.arange(len(train)), np.fromiter(edits, np.int64, len(edits)))
     for k in range(len(dataset.classes)):
         own = untouched[train.y[untouched] == k]
-        shown.extend(own[np.argsort(values[own], kind="stable")[:_SHOWN_PER_CLASS]].tolist())
+        most = min(_MOST_PER_CLASS, max(1, _SHOWN_UNTOUCHED // len(dataset.classes)))
+        shown.extend(own[np.argsort(values[own], kind="stable")[:most]].tolist())
     rows = np.array(shown, np.int64)
     likely = suggested(known)
-    images = train.x[rows]
     page: str = curation_page.render(
         title=f"Curation {selection.method} of {dataset.name}",
         classes=dataset.classes,
-        images=images if images.dtype == np.uint8 else np.round(images * 255).astype(np.uint8),
+        images=_small(train, rows),
         ids=train.ids[rows].tolist(),
         given=train.y[rows],
         suggested=_new_labels(rows, edits, likely),
@@ -145,6 +169,14 @@ def _page(
         per_class=selection.per_class,
     )
     return page
+
+
+def _small(train: Split, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """(n, h, w, C) uint8 pictures, of large images every so many pixels; a few large ones are in memory at a time."""
+    step = max(1, -(-max(train.x.shape[1:3]) // (2 * _SIDE)))
+    parts = [train.x[rows[start : start + 64]][:, ::step, ::step] for start in range(0, len(rows), 64)]
+    images = np.concatenate(parts) if parts else train.x[:0]
+    return images if images.dtype == np.uint8 else np.round(images * 255).astype(np.uint8)
 
 
 def _facts(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,27 +208,23 @@ def _new_labels(
 
 
 def _stability(
-    recipe: Recipe,
-    section: CurationSection,
-    dataset: Dataset,
-    stages: Stages,
-    selection: Selection,
-    decision: Decision,
-) -> dict[str, Any]:
-    """Repeat the whole curation with other RNG seeds (networks, folds and draws) and compare scores and edits."""
-    if section.method in ("none", "random"):
-        raise RecipeError(f"{section.method!r} has nothing to repeat; leave curation.repeats out.")
-    share = max(1, len(selection.edits)) / len(dataset.train)
-    values, sets = [decision.scores.values], [set(selection.edits)]
+    recipe: Recipe, section: CurationSection, dataset: Dataset, stages: Stages, known: Signals, decision: Decision
+) -> tuple[dict[str, Any], int]:
+    """Repeat the curation with other RNG seeds (networks, folds and draws): agreement of scores and edits, and its FLOPs.
+
+    Edits by hand are left out: they are the same in every repeat.
+    """
+    values, sets, flops = [decision.scores.values], [set(select(known, section, seed=recipe.seed)[0].edits)], 0
     for repeat in range(1, section.repeats + 1):
-        seed = recipe.seed + 1000 * repeat
-        again = gather(section.needs, recipe, dataset, stages, seed=seed).signals
-        other, scored = select(again, section, seed=seed)
+        again = gather(section.needs, recipe, dataset, stages, repeat=repeat)
+        other, scored = select(again.signals, section, seed=seed_of(recipe, repeat))
         values.append(scored.scores.values)
         sets.append(set(other.edits))
-    found = dataclasses.asdict(stability(values, min(share, 0.5)))
+        flops += again.train_flops
+    share = min(0.5, max(1, len(sets[0])) / len(dataset.train))
+    found = dataclasses.asdict(stability(values, share))
     overlaps = [len(a & b) / max(1, len(a | b)) for i, a in enumerate(sets) for b in sets[i + 1 :]]
-    return found | {"varied": "RNG seed of networks, folds and draws", "edits_jaccard": overlaps}
+    return found | {"varied": "RNG seed of networks, folds and draws", "edits_jaccard": overlaps}, flops
 
 
 def _tell(stages: Stages, selection: Selection, summary: Mapping[str, Any]) -> None:
@@ -208,7 +236,7 @@ def _tell(stages: Stages, selection: Selection, summary: Mapping[str, Any]) -> N
         note(f"relabeled {summary['n_relabeled']:,}, weighted {summary['n_weighted']:,}")
     if (noise := summary["estimated_noise"]) is not None:
         basis = summary["noise_basis"]
-        low_estimate = ": a low estimate" if basis == "in-sample" else ""
-        note(f"labels that look wrong: {noise:.1%} (confident learning, {basis}{low_estimate})")
+        low_estimate = ", which is low" if basis == "in-sample" else ""
+        note(f"labels that look wrong: about {noise:.1%} (estimated {basis}{low_estimate})")
     for warning in selection.warnings:
         stages.reporter.warn(warning)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgekit import backend, data, registry
 from edgekit.curation import pool as pools
-from edgekit.errors import DataError, OutputInUse
+from edgekit.errors import DataError, OutputInUse, UsageError
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.store import canonical_json, write_atomic
@@ -22,7 +22,7 @@ def label_next(
     A line is {"id", "rank", "score", "suggested": the teacher's class name, "strategy"}.
 
     Raises:
-        OutputInUse: `path` exists.
+        OutputInUse: `path` exists. UsageError: its folder does not.
         UnknownName: no such strategy.
         DataError: the pool or the data cannot be read, or `count` is out of range.
         TrainingError: the teacher's training diverged.
@@ -30,6 +30,8 @@ def label_next(
     registry.check("pools", strategy)
     if path.exists():
         raise OutputInUse(f"{path} exists; name another file with --out.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path.absolute().parent} is no folder; --out names the file to write.")
     stages = Stages(reporter or Silent())
     with stages.timed("data", "Data"):
         dataset = data.load_section(recipe.data, recipe.seed)

@@ -67,7 +67,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _control_has_something_to_control(self) -> Recipe:
-        if self.control and self.curation.method in ("none", "random"):
+        by_hand = self.curation.method == "none" and self.curation.apply
+        if self.control and self.curation.method in ("none", "random") and not by_hand:
             raise ValueError(f"control compares a curation with a random one; curation is {self.curation.method!r}")
         return self
 
@@ -101,6 +102,7 @@ def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping
         RecipeError: the file cannot be read, or a key or value is not usable.
     """
     merged: dict[str, Any] = _read(path) if path else {}
+    _anchor(merged, path.parent if path else Path())
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
@@ -114,7 +116,15 @@ def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping
     for key, value in (values or {}).items():
         if value is not None:
             _put(merged, key, value)
+    _anchor(merged, Path())
     return from_mapping(merged)
+
+
+def _anchor(merged: Mapping[str, Any], folder: Path) -> None:
+    """Make the path of the edits by hand absolute: relative to the recipe file, or to the current folder."""
+    curation = merged.get("curation")
+    if isinstance(curation, dict) and isinstance(curation.get("apply"), str):
+        curation["apply"] = str((folder / Path(curation["apply"]).expanduser()).resolve())
 
 
 def from_yaml(text: str) -> Recipe:

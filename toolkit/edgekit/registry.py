@@ -17,9 +17,10 @@ from edgekit.errors import MissingExtra, UnknownName
 class Entry(NamedTuple):
     """A name's line in its table.
 
-    path: "module:function". summary: one line. extra: the extra it needs, if any. The rest is for curation methods: needs: the
-    signals it reads; variants: its forms, the default first; budget: "needed", "optional" or "none"; member: it may vote in a
-    consensus; on_validation: it trusts the validation labels.
+    path: "module:function". summary: one line. extra: the extra it needs, if any. The rest is for curation methods.
+    needs: the signals it reads. variants: its forms, the default first. budget: "needed", "optional" or "none".
+    subset: it chooses a set and not a ranking. member: it may vote in a consensus.
+    on_validation: it trusts the validation labels.
     """
 
     path: str
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
     needs: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     budget: str = "optional"
+    subset: bool = False
     member: bool = False
     on_validation: bool = False
 
@@ -93,7 +95,7 @@ CURATIONS: Mapping[str, Entry] = {
     ),
     "influence": Entry(
         f"{_METHODS}.tracin:decide", "head TracIn on validation: minimum over classes, or mean under --max-edit",
-        needs=("folds",), variants=("auto",), member=True, on_validation=True,
+        needs=("folds",), variants=("auto",), on_validation=True,
     ),
     "tracin": Entry(
         f"{_METHODS}.tracin:decide", "head TracIn: on validation by class, its mean, or on the sample itself",
@@ -118,13 +120,16 @@ CURATIONS: Mapping[str, Entry] = {
     "ccs": Entry(
         f"{_METHODS}.ccs:decide", "coverage-centric subset: leave out the hardest, cover the rest evenly",
         needs=("folds",), variants=("el2n", "aum"), budget="needed",
+        subset=True,
     ),
     "glister": Entry(
         f"{_METHODS}.glister:decide", "greedy subset that lowers the validation loss of a head most",
         needs=("folds",), on_validation=True,
     ),
     "duplicates": Entry(
-        f"{_METHODS}.duplicates:decide", "keep one of each group of exact or near duplicates", needs=("folds", "digests")
+        f"{_METHODS}.duplicates:decide", "keep one of each group of exact or near duplicates", needs=("folds", "digests"),
+        budget="none",
+        subset=True
     ),
     "consensus": Entry(
         f"{_METHODS}.consensus:decide", "mean rank of several methods (--members)", needs=("folds",)

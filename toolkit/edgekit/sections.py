@@ -6,11 +6,14 @@ Changing `quantization` never retrains.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
 
 from edgekit import registry
+
+# A larger picture is no input of an edge classifier, and would take gigabytes to decode.
+Side = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Section(BaseModel):
@@ -33,7 +36,7 @@ class DataSection(Section):
     spec: str = "fashion-mnist-mini"
     val_fraction: float = Field(0.1, gt=0, lt=0.9)
     test_fraction: float = Field(0.2, gt=0, lt=0.9)
-    image_size: tuple[PositiveInt, PositiveInt] | None = None
+    image_size: tuple[Side, Side] | None = None
     skip_bad: bool = False
     leave_out: str | None = None
     split_by: Literal["class", "group"] = "class"
@@ -121,6 +124,7 @@ class CurationSection(Section):
     probability of the new label is under relabel_confidence. upweight: share in [-0.5, 0.25] of each weight that grows with
     the sample's difficulty (negative: with its ease). folds: networks for out-of-fold probabilities.
     iqr: factor of the fences, per_class, log_loss, and basis. ccs: beta, the share of hardest samples to leave out.
+    duplicates: epsilon, how far below 1 the cosine of near duplicates may be; 0 = exact ones only.
     members: of a consensus. trusted_val: the validation labels are cleaner than the training labels.
     apply: a file of edits by hand that override the method's. repeats: trainings for the stability report (0 = none).
     """
@@ -139,6 +143,7 @@ class CurationSection(Section):
     per_class: bool = False
     log_loss: bool = False
     beta: float | None = Field(None, ge=0, lt=1)
+    epsilon: float | None = Field(None, ge=0, lt=1)
     members: tuple[str, ...] = ()
     trusted_val: bool = False
     apply: str | None = None
@@ -166,9 +171,31 @@ class CurationSection(Section):
             raise ValueError(f"{self.method!r} needs budget (--budget): how many samples to drop, a count or a share")
         if self.method == "none" and self.budget is not None:
             raise ValueError("'none' keeps every sample and takes no budget")
+        if self.budget is not None and entry.budget == "none":
+            raise ValueError(f"{self.method!r} finds its own samples and takes no budget")
+        if entry.subset and (self.balance or self.max_edit is not None):
+            raise ValueError(f"{self.method!r} chooses a whole subset; balance and max_edit would undo its choice")
+        if self.upweight and self.max_edit is not None:
+            raise ValueError("upweight changes the weight of every sample; it does not go with max_edit")
+        if self.repeats and self.method in ("none", "random"):
+            raise ValueError(f"{self.method!r} has nothing to repeat for a stability report")
+        if len(self.members) == 1:
+            raise ValueError(f"a consensus needs at least 2 members, found only {self.members[0]!r}")
+        if self.beta is not None and self.budget is not None and self.beta > self.budget and self.budget < 1:
+            raise ValueError(
+                f"beta {self.beta:g} leaves out more of the hardest samples than the budget {self.budget:g}"
+            )
+        for name in unread(self):
+            raise ValueError(f"{name} is not read by {self.method!r}; leave it out")
         if self.members and self.method != "consensus":
             raise ValueError(f"members (--members) are those of 'consensus'; the method is {self.method!r}")
         return self
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the method is called with: every value, and the variant by its name."""
+        variants = registry.CURATIONS[self.method].variants
+        return self.model_dump() | {"variant": self.variant or (variants[0] if variants else "")}
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -182,6 +209,26 @@ class CurationSection(Section):
         if self.edit == "relabel" or self.upweight or self.edit == "weight":
             needed.append("folds")
         return tuple(dict.fromkeys(needed))
+
+
+def unread(section: CurationSection) -> list[str]:
+    """The keys of `section` that were set, yet its method does not read."""
+    own = {
+        "factor": "iqr",
+        "basis": "iqr",
+        "per_class": "iqr",
+        "log_loss": "iqr",
+        "beta": "ccs",
+        "epsilon": "duplicates",
+    }
+    plain = {name: field.default for name, field in CurationSection.model_fields.items()}
+    found = [name for name, of in own.items() if section.method != of and getattr(section, name) != plain[name]]
+    reads_validation = section.method in ("consensus", "auto") or registry.CURATIONS[section.method].on_validation
+    if section.trusted_val and not reads_validation:
+        found.append("trusted_val")
+    if section.folds != plain["folds"] and "folds" not in section.needs:
+        found.append("folds")
+    return found
 
 
 class StudentSection(Section):

@@ -215,18 +215,101 @@ def test_a_class_that_would_vanish_is_an_error(signals):
         ({"ids": np.array(["train/0"] * N)}, "occurs 200 times"),
         ({"labels": np.zeros(N, np.int64)}, "All 200 samples have label 0"),
         ({"labels": np.arange(N) % 5}, "expected 0 to 3"),
-        ({"labels": np.zeros(3, np.int64)}, "200 ids but 3 labels"),
+        ({"labels": np.zeros(3, np.int64)}, r"200 ids but labels of shape \(3,\)"),
         ({"labels": np.arange(N) % 4 / 2}, "must be integers"),
         ({"oof_probs": np.full((N, 4), np.nan, np.float32)}, "800 NaN or infinite"),
         ({"oof_probs": np.ones((N, 4), np.float32)}, "sum to 1"),
         ({"oof_probs": np.ones((N, 3), np.float32)}, r"must have shape \(200, 4\)"),
         ({"embeddings": np.ones((3, 5), np.float32)}, "must have shape"),
         ({"margins": np.ones((5, 3), np.float32)}, "must have shape"),
+        ({"val_labels": np.array([0, -1])}, "'val_labels' must hold whole numbers from 0 to 3"),
+        ({"val_labels": np.array([], np.int64)}, "at least one"),
+        ({"folds": np.zeros(N)}, "'folds' must hold whole numbers"),
     ],
 )
 def test_signals_that_cannot_be_are_refused(signals, change, message):
     with pytest.raises(DataError, match=message):
         check(dataclasses.replace(signals, **change))
+
+
+def test_none_edits_nothing_even_where_auto_was_given_a_budget(signals):
+    from edgekit import chooser
+
+    clean = dataclasses.replace(
+        signals,
+        labels=np.repeat([0, 1, 2, 3], [100, 50, 30, 20]),
+        embeddings=signals.oof_probs,
+        val_embeddings=signals.oof_probs[None, ::5],
+        val_labels=np.repeat([0, 1, 2, 3], [100, 50, 30, 20])[::5],
+    )
+    section, facts = chooser.choose(clean, section_of({"method": "auto", "budget": 20}), seed=0)
+    assert facts["chosen"] == "none"
+    assert not select(clean, section, seed=0)[0].edits
+
+
+def test_methods_that_choose_a_subset_keep_their_choice():
+    for options in ({"method": "ccs", "budget": 5, "balance": True}, {"method": "duplicates", "max_edit": 0.1}):
+        with pytest.raises(RecipeError, match="subset"):
+            section_of(options)
+    with pytest.raises(RecipeError, match="takes no budget"):
+        section_of({"method": "duplicates", "budget": 5})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "margin", "max_edit": 0.1, "upweight": 0.1}, "does not go with max_edit"),
+        ({"method": "margin", "per_class": True}, "per_class is not read by 'margin'"),
+        ({"method": "margin", "beta": 0.2}, "beta is not read"),
+        ({"method": "margin", "trusted_val": True}, "trusted_val is not read"),
+        ({"method": "iqr", "folds": 3}, "folds is not read"),
+        ({"method": "random", "budget": 3, "repeats": 2}, "nothing to repeat"),
+        ({"method": "consensus", "members": ["margin"]}, "at least 2 members"),
+        ({"method": "consensus", "members": ["margin", "influence"]}, "cannot be a member"),
+        ({"method": "ccs", "budget": 0.2, "beta": 0.3}, "more of the hardest"),
+    ],
+)
+def test_values_that_would_be_ignored_or_contradict_are_refused(options, message):
+    with pytest.raises(RecipeError, match=message):
+        section_of(options)
+
+
+def test_a_share_of_edits_below_one_sample_is_refused(signals):
+    with pytest.raises(DataError, match="less than one"):
+        chosen(signals, budget=20, max_edit=0.001)
+
+
+def test_edits_that_are_no_numbers_are_refused(signals, tmp_path):
+    path = tmp_path / "edits.jsonl"
+    for number in ("NaN", "Infinity", "1e999"):
+        for action in ("relabel", "weight"):
+            path.write_text(f'{{"id": "train/1", "action": "{action}", "new": {number}}}')
+            with pytest.raises(DataError, match="a label's number, or a weight"):
+                read(path)
+    nothing = [Instruction(id=str(name), action="weight", new=0.0) for name in signals.ids]
+    with pytest.raises(DataError, match="weight 0"):
+        chosen(signals, "none", by_hand=nothing)
+
+
+def test_influence_goes_by_its_own_name_and_by_the_mean_under_max_edit():
+    rng = np.random.default_rng(0)
+    y, val_y = rng.integers(0, 3, 300), rng.integers(0, 3, 60)
+    centers = rng.normal(size=(3, 4)) * 2
+    known = Signals(
+        ids=np.arange(300).astype(str),
+        labels=y,
+        classes=3,
+        embeddings=(centers[y] + rng.normal(size=(300, 4))).astype(np.float32),
+        val_embeddings=(centers[val_y] + rng.normal(size=(60, 4))).astype(np.float32)[None],
+        val_labels=val_y,
+    )
+    plain, decision = chosen(known, "influence", budget=20)
+    assert plain.facts["variant"] == "min"
+    assert decision.scores.method == "influence"
+    few, decision = chosen(known, "influence", budget=20, max_edit=0.01)
+    assert few.facts["variant"] == "mean"
+    assert len(few.edits) == 3
+    assert np.array_equal(decision.scores.values, chosen(known, "tracin", variant="mean", budget=3)[1].scores.values)
 
 
 def test_clean_data_and_a_hardness_cut_is_a_warning():
@@ -266,3 +349,14 @@ def test_the_public_function_takes_arrays(signals):
         edgekit.curate(signals, "margin", buget=3)
     with pytest.raises(RecipeError, match="auto"):
         edgekit.curate(signals, "auto")
+    with pytest.raises(RecipeError, match="for builds"):
+        edgekit.curate(signals, "margin", apply="edits.jsonl")
+
+
+def test_the_public_function_takes_lists_and_checks_them(signals):
+    plain = edgekit.Signals(
+        ids=signals.ids.tolist(), labels=signals.labels.tolist(), classes=4, oof_probs=signals.oof_probs.tolist()
+    )
+    assert edgekit.curate(plain, "margin", budget=20).sha256 == edgekit.curate(signals, "margin", budget=20).sha256
+    with pytest.raises(DataError, match="shape"):
+        edgekit.curate(dataclasses.replace(signals, labels=signals.labels[:, None]), "margin", budget=20)

@@ -46,7 +46,9 @@ def curate(
         str | None, typer.Option(help="Unlabeled images (folder, .npz or CSV): rank what to label next.")
     ] = None,
     label_budget: Annotated[int | None, typer.Option(help="With --pool: how many samples you can label.")] = None,
-    strategy: Annotated[str, typer.Option(help=f"With --pool: {', '.join(registry.POOLS)}.")] = "margin",
+    strategy: Annotated[
+        str | None, typer.Option(help=f"With --pool: {', '.join(registry.POOLS)}; default margin.")
+    ] = None,
     teacher: o.TeacherName = None,
     backend: o.Backend = None,
     seed: o.Seed = None,
@@ -68,8 +70,12 @@ def curate(
     if (pool is None) != (label_budget is None):
         raise UsageError("--pool DIR and --label-budget N go together: what to choose from, and how many to choose.")
     if pool is not None and label_budget is not None:
-        _rank_pool(recipe, set_ or [], values, pool, label_budget, strategy, out, as_json=as_json)
+        if force or resume:
+            raise UsageError("--pool writes one new file; --force and --resume are for runs.")
+        _rank_pool(recipe, set_ or [], values, pool, label_budget, strategy or "margin", out, as_json=as_json)
         return
+    if strategy is not None:
+        raise UsageError("--strategy ranks a pool; give --pool DIR and --label-budget N with it.")
     build.run("curate", recipe, set_, values, out, force=force, resume=resume, as_json=as_json)
 
 
@@ -104,9 +110,10 @@ def _rank_pool(
 
     if other := [key for key, value in values.items() if value is not None and key not in _POOL]:
         raise UsageError(f"--pool ranks unlabeled samples; it does not go with {', '.join(other)}.")
-    asked = recipes.load(
-        recipe_file, settings, {"teacher.name": "microresnet", **{k: v for k, v in values.items() if v is not None}}
-    )
+    if ignored := [setting for setting in settings if setting.startswith("curation.")]:
+        raise UsageError(f"--pool ranks unlabeled samples; it does not read {ignored[0]}.")
+    # As for the methods that train several networks: the fast teacher, unless another is asked for.
+    asked = recipes.load(recipe_file, settings, {**values, "curation.method": "self-confidence"})
     path = out or Path("label-next.jsonl")
     with Console() as reporter:
         rows = labeling.label_next(asked, pool, count, strategy, path, reporter=reporter)

@@ -53,7 +53,7 @@ def check(
     from edgekit.data.load import load
 
     with Console() as reporter:
-        dataset = load(spec, image_size=_size(image_size), skip_bad=True)
+        dataset = load(spec, image_size=_size(image_size), skip_bad=True, split=False)
         findings = look(dataset, near=near, reporter=reporter)
     if html is not None:
         _write(html, findings, dataset)

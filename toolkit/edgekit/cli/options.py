@@ -31,7 +31,7 @@ Curate = Annotated[str | None, typer.Option(help=f"Curation method: {_names('cur
 Budget = Annotated[
     float | None,
     typer.Option(
-        help="Samples to edit: a count, or a share below 1; default: the method's own cut or the noise estimate."
+        help="Samples to edit: a count (1 or more), or a share below 1; default: the method's own cut or the noise estimate."
     ),
 ]
 Folds = Annotated[int | None, typer.Option(help="Networks for out-of-fold probabilities; default 5.")]
@@ -54,7 +54,7 @@ Apply = Annotated[
 Variant = Annotated[str | None, typer.Option(help="A method's variant, e.g. min, mean or self of tracin.")]
 StudentName = Annotated[str | None, typer.Option("--student", help=f"The network that ships: {_names('students')}.")]
 TeacherName = Annotated[
-    str | None, typer.Option("--teacher", help=f"The network whose loss curates: {_names('teachers')}.")
+    str | None, typer.Option("--teacher", help=f"The network whose view of each sample curates: {_names('teachers')}.")
 ]
 Backend = Annotated[str | None, typer.Option(help=f"Training backend: {_names('backends')}.")]
 Seed = Annotated[int | None, typer.Option(help="RNG seed of splits, training and draws; default 42.")]

@@ -60,19 +60,21 @@ def print_worst(run: Path, worst: int, by: str | None, as_json: bool) -> None:
     """The `worst` samples of each class by a score column of the run's scores.parquet, with what was done to them."""
     import pyarrow.parquet as pq
 
-    from edgekit.errors import UsageError
+    from edgekit.errors import IntegrityError, UsageError
 
     folder = run / "curation"
     if not (folder / "scores.parquet").is_file():
         raise UsageError(f"{run} holds no curation; `edgekit curate --out DIR` makes one.")
-    table = pq.read_table(folder / "scores.parquet")
+    try:
+        table = pq.read_table(folder / "scores.parquet")
+        names = list(json.loads((folder / "summary.json").read_text())["per_class"])
+        edits = {row["id"]: row for row in map(json.loads, (folder / "selection.jsonl").read_text().splitlines())}
+    except (OSError, ValueError, KeyError) as error:  # ArrowInvalid is a ValueError
+        raise IntegrityError(f"The curation in {run} is damaged ({error}); run it again.") from None
     columns = [name for name in table.column_names if name not in ("id", "label")]
     by = by or columns[0]
     if by not in columns:
         raise UsageError(f"{run} has no score {by!r}; it has {', '.join(columns)}.")
-    lines = (folder / "selection.jsonl").read_text().splitlines()
-    edits = {row["id"]: row for row in map(json.loads, lines)}
-    names = list(json.loads((folder / "summary.json").read_text())["per_class"])
     ids, labels, scores = table["id"].to_pylist(), table["label"].to_pylist(), table[by].to_pylist()
     rows = []
     for k, name in enumerate(names):

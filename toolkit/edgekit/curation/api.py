@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
+
+import numpy as np
 
 from edgekit.curation.select import select
 from edgekit.errors import RecipeError
@@ -33,8 +36,24 @@ def curate(signals: Signals, method: str = "consensus", *, seed: int = 42, **opt
     """
     if method == "auto":
         raise RecipeError("'auto' compares methods in a build; with arrays, name a method (`edgekit list curations`).")
-    if options.pop("trusted_val", False):
-        import dataclasses
+    if outside := sorted({"apply", "repeats", "folds"} & set(options)):
+        raise RecipeError(f"{outside[0]} is for builds, which train networks and read files; leave it out.")
+    if seed < 0:
+        raise RecipeError(f"seed must not be negative, found {seed}.")
+    section = section_of({"method": method, **options})
+    return select(_plain(signals, trusted=section.trusted_val), section, seed=seed)[0]
 
-        signals = dataclasses.replace(signals, val_trusted=True)
-    return select(signals, section_of({"method": method, **options}), seed=seed)[0]
+
+def _plain(signals: Signals, *, trusted: bool) -> Signals:
+    """The same with NumPy arrays, whatever arrays or lists came in; probabilities and the like as float32."""
+    changed: dict[str, Any] = {"val_trusted": signals.val_trusted or trusted}
+    for name in ("ids", "digests", "groups"):
+        value = getattr(signals, name)
+        changed[name] = None if value is None else np.asarray(value).astype(str)
+    for name in ("labels", "folds", "val_labels", "threshold_samples"):
+        value = getattr(signals, name)
+        changed[name] = None if value is None else np.array(value)
+    for name in ("pred_probs", "oof_probs", "margins", "errors", "embeddings", "val_embeddings", "threshold_areas"):
+        value = getattr(signals, name)
+        changed[name] = None if value is None else np.array(value, np.float32)
+    return dataclasses.replace(signals, **changed)

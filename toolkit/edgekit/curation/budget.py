@@ -23,10 +23,17 @@ def count_of(budget: float | None, samples: int) -> int | None:
     count = round(budget * samples) if budget < 1 else round(budget)
     if count < 1 or count >= samples:
         raise DataError(
-            f"A budget of {budget:g} would edit {count:,} of {samples:,} training samples; give 1 to {samples - 1:,}, "
-            "or a share between 0 and 1."
+            f"A budget of {budget:g} would edit {count:,} of {samples:,} training samples; at least 1 and at most "
+            f"{samples - 1:,} can be edited."
         )
     return count
+
+
+def most_edits(share: float, samples: int) -> int:
+    """The most edits that `max_edit` allows. Raises DataError if it allows none."""
+    if (most := int(share * samples)) < 1:
+        raise DataError(f"At most {share:.3g} of {samples:,} training samples is less than one; raise max_edit.")
+    return most
 
 
 def lowest(values: NDArray[Any], count: int) -> NDArray[np.int64]:

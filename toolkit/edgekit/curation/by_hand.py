@@ -7,6 +7,7 @@ are ignored, so that lines of a selection.jsonl can be edited and given back.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,7 @@ def _parse(line: str, where: str) -> Instruction:
     if (
         isinstance(new, bool)
         or not isinstance(new, (int, float))
+        or not math.isfinite(new)
         or (action == "relabel" and new != int(new))
         or new < 0
     ):

@@ -32,7 +32,7 @@ def warnings(
             )
         elif noise < CLEAN and dropped > 2 * noise:
             told.append(
-                f"the labels look clean (confident learning, {basis}: {noise:.1%} wrong), yet {dropped:.1%} would go: "
+                f"the labels look clean (about {noise:.1%} wrong, estimated {basis}), yet {dropped:.1%} would go: "
                 "a cut of hard samples that likely hurts; compare with --control or --curate none, or let --curate auto decide"
             )
     reads_validation = registry.CURATIONS[method].on_validation and decision.facts.get("variant") != "self"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit import registry
 from edgekit.curation import gate
-from edgekit.curation.budget import count_of, lowest, lowest_balanced
+from edgekit.curation.budget import count_of, lowest, lowest_balanced, most_edits
 from edgekit.curation.by_hand import Instruction, override
 from edgekit.curation.edits import drops, relabels, soft_weights, upweighted
 from edgekit.curation.manifest import selection_lines, selection_sha256
@@ -46,7 +46,9 @@ def select(
     check(signals)
     count = count_of(section.budget, len(signals.ids))
     decide = registry.load("curations", section.method)
-    decision: Decision = decide(signals, budget=count, seed=seed, params=section.model_dump())
+    decision: Decision = decide(signals, budget=count, seed=seed, params=section.parameters)
+    # Two names may share a module ("influence" is a form of TracIn): the scores carry the name that was asked for.
+    decision = dataclasses.replace(decision, scores=dataclasses.replace(decision.scores, method=section.method))
     if not np.isfinite(decision.scores.values).all():
         raise DataError(f"{section.method!r} gave scores that are not finite; are the signals on a sensible scale?")
     noise, basis = gate.noise(signals)
@@ -57,7 +59,7 @@ def select(
     facts = {**decision.facts, "estimated_noise": noise, "noise_basis": basis, "cut": cut}
     dropped = len(selection.dropped) / len(signals.ids)
     told = (*decision.warnings, *gate.warnings(section.method, noise, basis, dropped, signals, decision))
-    return _with(selection, facts=facts, warnings=told), decision
+    return dataclasses.replace(selection, facts=facts, warnings=told), decision
 
 
 def _choose(
@@ -66,7 +68,7 @@ def _choose(
     """The samples to edit, lowest score first; reasons the method gave; and what decided their number."""
     values, own = decision.scores.values, decision.drop
     reasons: Mapping[int, str] = own or {}
-    if own is not None and (count is None or len(own) == count):
+    if own is not None and (section.method == "none" or count is None or len(own) == count):
         number, cut = len(own), "the method's own"
         chosen = np.array(sorted(own, key=lambda i: (values[i], i)), dtype=np.int64)
     else:
@@ -76,7 +78,7 @@ def _choose(
             )
         number, cut = (count, "budget") if count is not None else (round((noise or 0) * len(values)), "noise estimate")
         chosen = lowest(values, number)
-    if section.max_edit is not None and number > (most := int(section.max_edit * len(values))):
+    if section.max_edit is not None and number > (most := most_edits(section.max_edit, len(values))):
         number, cut = most, "max_edit"
         chosen = chosen[:most]
     if section.balance:
@@ -129,6 +131,8 @@ def _selection(
             f"{section.method!r} would leave no sample of class {lost[0]}; nothing can learn it. Use a smaller budget."
         )
     kept = np.bincount(signals.labels[keep], minlength=signals.classes)
+    if not weights[keep].any():
+        raise DataError("Every sample that is left has weight 0; there is nothing to learn from.")
     weighted = any(edit.action == "weight" for edit in edits.values())
     lines = selection_lines(signals.ids, edits, digest)
     return Selection(
@@ -144,9 +148,3 @@ def _selection(
         warnings=decision.warnings,
         sha256=selection_sha256(lines),
     )
-
-
-def _with(selection: Selection, **changes: Any) -> Selection:
-    import dataclasses
-
-    return dataclasses.replace(selection, **changes)

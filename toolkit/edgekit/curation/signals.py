@@ -18,8 +18,8 @@ def check(signals: Signals) -> None:
     count, classes = len(signals.ids), signals.classes
     if not count:
         raise DataError("There are no training samples to curate.")
-    if len(signals.labels) != count:
-        raise DataError(f"There are {count} ids but {len(signals.labels)} labels; they must match.")
+    if signals.labels.shape != (count,):
+        raise DataError(f"There are {count} ids but labels of shape {signals.labels.shape}; they must match.")
     if len(np.unique(signals.ids)) < count:
         names, counts = np.unique(signals.ids, return_counts=True)
         raise DataError(f"The id {str(names[counts.argmax()])!r} occurs {counts.max()} times; ids must be unique.")
@@ -43,6 +43,12 @@ def check(signals: Signals) -> None:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = int((~np.isfinite(array)).sum())
             raise DataError(f"Signal {name!r} holds {bad} NaN or infinite values of {array.size}; compute it again.")
+    for name, low, high in (("val_labels", 0, classes), ("folds", 0, count)):
+        array = getattr(signals, name)
+        if array is None:
+            continue
+        if not np.issubdtype(array.dtype, np.integer) or not array.size or array.min() < low or array.max() >= high:
+            raise DataError(f"Signal {name!r} must hold whole numbers from {low} to {high - 1}, and at least one.")
     for name in ("pred_probs", "oof_probs"):
         p = getattr(signals, name)
         if p is not None and (p.min() < 0 or abs(p.sum(axis=1) - 1).max() > 1e-3):
@@ -60,6 +66,7 @@ def _shapes(signals: Signals) -> dict[str, tuple[int | None, ...]]:
         "errors": (None, count),
         "threshold_areas": (2, count),
         "threshold_samples": (2, count),
+        "val_labels": (None,),
         "embeddings": (count, None),
         "folds": (count,),
         "val_embeddings": (None, validation, width),

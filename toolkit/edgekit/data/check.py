@@ -68,7 +68,7 @@ def check(dataset: Dataset, *, near: float | None = None, reporter: Reporter | N
             (part, k, count)
             for part in PARTS
             for k, count in enumerate(counts[part])
-            if count < (2 if part == "train" else 1)
+            if len(splits[part]) and count < (2 if part == "train" else 1)  # a part the source lacks is no finding
         ),
         labels=tuple(label_problems(dataset.classes)),
         near=None if found.near is None else round(found.near, 4),

@@ -11,7 +11,7 @@ import numpy as np
 from edgekit import registry
 from edgekit.data.decode import resize
 from edgekit.data.fingerprint import fingerprint
-from edgekit.data.images import LazyImages
+from edgekit.data.images import LazyImages, skipped_told
 from edgekit.data.splits import frozen, groups_of, hold_out, hold_out_groups, joined, take
 from edgekit.errors import DataError, UnknownName
 from edgekit.recipe import DataSection
@@ -39,6 +39,7 @@ def load(
     skip_bad: bool = False,
     leave_out: str | None = None,
     split_by: Literal["class", "group"] = "class",
+    split: bool = True,
 ) -> Dataset:
     """Load a labeled image data set.
 
@@ -51,6 +52,7 @@ def load(
         skip_bad: leave unreadable files out (`Dataset.skipped`), instead of an error that lists them.
         leave_out: the group that becomes test; all other samples of train and test are trained on.
         split_by: "class" keeps the class shares in the parts cut from train; "group" keeps each group on one side.
+        split: False leaves the parts as they are stored; those that the source lacks are then empty.
 
     Returns:
         A Dataset whose arrays are read-only; x is (N, H, W, C) uint8 or float32 in [0, 1].
@@ -63,7 +65,12 @@ def load(
     raw = _read(spec, ReadOptions(image_size=image_size, skip_bad=skip_bad))
     if image_size:
         raw = _resized(raw, image_size)
-    _check(raw)
+    try:
+        _check(raw)
+    except DataError as error:
+        raise DataError(f"{error} {skipped_told(raw.skipped)}" if raw.skipped else str(error)) from None
+    if not split:
+        return _uncut(raw)
     notes = list(raw.notes)
     cut = hold_out_groups if split_by == "group" else hold_out
     if leave_out is not None:
@@ -113,6 +120,27 @@ def load(
         own_val=raw.val is not None,
         skipped=raw.skipped,
         notes=tuple(notes),
+    )
+
+
+def _uncut(raw: RawData) -> Dataset:
+    """The parts as they are stored, which is what a check looks at; a set too small to be split can be checked too."""
+    nothing = take(raw.train, np.zeros(0, np.int64))
+    val, cal, test = (part if part is not None else nothing for part in (raw.val, raw.cal, raw.test))
+    _, height, width, channels = raw.train.x.shape
+    return Dataset(
+        name=raw.name,
+        source=raw.source,
+        classes=raw.classes,
+        input=InputSpec(shape=(height, width, channels), mirrored=raw.mirrored),
+        train=raw.train,
+        val=val,
+        cal=cal,
+        test=test,
+        fingerprint=fingerprint(raw.classes, raw.train, val, cal, test),
+        own_val=raw.val is not None,
+        skipped=raw.skipped,
+        notes=raw.notes,
     )
 
 

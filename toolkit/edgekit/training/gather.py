@@ -35,20 +35,19 @@ class Gathered:
     train_flops: int
 
 
-def gather(
-    needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stages, *, seed: int | None = None
-) -> Gathered:
+def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stages, *, repeat: int = 0) -> Gathered:
     """Train what `needs` asks for (recipe.CurationSection.needs) and put the signals together.
 
     Args:
-        seed: of the networks and the folds; None = the recipe's. The stability report asks for others.
+        repeat: of the stability report: other RNG seeds of networks and folds; 0 = the recipe's own.
 
     Raises:
         DataError: a fold would lack a class, or there are fewer groups than folds.
         TrainingError: a training diverged.
     """
     train = dataset.train
-    seed = recipe.seed if seed is None else seed
+    seed = seed_of(recipe, repeat)
+    named = f"repeat_{repeat}_" if repeat else ""
     found: dict[str, Any] = {
         "ids": train.ids,
         "labels": train.y,
@@ -60,16 +59,16 @@ def gather(
     teacher: Path | None = None
     made: list[Path] = []
     if "teacher" in needs or "dynamics" in needs:
-        teacher = _teacher(recipe, dataset, stages, seed, per_epoch="dynamics" in needs)
+        teacher = _teacher(recipe, dataset, stages, seed, named, per_epoch="dynamics" in needs)
         made.append(teacher)
         seen = signals.read(teacher / "signals.npz")
         found |= {name: seen[name] for name in ("pred_probs", "margins", "errors") if name in seen}
         if "folds" not in needs:
             found |= {"embeddings": seen["embeddings"], "val_embeddings": seen["val_embeddings"][None]}
     if "folds" in needs:
-        found |= _folds(recipe, dataset, stages, seed, made)
+        found |= _folds(recipe, dataset, stages, seed, named, made)
     if "threshold" in needs:
-        found |= _threshold(recipe, dataset, stages, seed, made)
+        found |= _threshold(recipe, dataset, stages, seed, named, made)
     if "digests" in needs:
         found["digests"] = np.array(
             [sample_digest(x) for start in range(0, len(train), 512) for x in train.x[start : start + 512]]
@@ -82,18 +81,25 @@ def _title(recipe: Recipe, what: str) -> str:
     return f"{what} {recipe.teacher.name}, {recipe.teacher.epochs} epochs"
 
 
-def _teacher(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, *, per_epoch: bool) -> Path:
+def seed_of(recipe: Recipe, repeat: int) -> int:
+    """The RNG seed of a repeat; far apart, since a fold's network adds its number."""
+    return (recipe.seed + 1000 * repeat) % 2**31
+
+
+def _teacher(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, named: str, *, per_epoch: bool) -> Path:
     train = dataset.train
     job = stage.Job(ids=train.ids, labels=train.y, watch=train.ids, per_epoch=per_epoch, seed=seed)
     return stages.cached(
-        "teacher",
+        f"{named}teacher",
         _title(recipe, "Teacher"),
         stage.key(recipe, dataset, job, recipe.teacher),
         lambda folder: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),
     )
 
 
-def _folds(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, folders: list[Path]) -> dict[str, Any]:
+def _folds(
+    recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, named: str, folders: list[Path]
+) -> dict[str, Any]:
     train, count = dataset.train, recipe.curation.folds
     fold_of = fold_numbers(train, count, seed)
     parts = []
@@ -101,7 +107,7 @@ def _folds(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, folders:
         inside = fold_of != number
         job = stage.Job(ids=train.ids[inside], labels=train.y[inside], watch=train.ids[~inside], seed=seed + number)
         made = stages.cached(
-            f"fold_{number + 1}",
+            f"{named}fold_{number + 1}",
             _title(recipe, f"Fold {number + 1} of {count}:"),
             stage.key(recipe, dataset, job, recipe.teacher),
             lambda folder, job=job: stage.run("fold", recipe, dataset, job, folder, stages.reporter),  # type: ignore[misc]
@@ -131,12 +137,12 @@ def fold_numbers(train: Split, count: int, seed: int) -> NDArray[np.int64]:
     sizes = np.bincount(train.y)
     present = np.flatnonzero(sizes)
     rarest = int(present[sizes[present].argmin()])
+    if sizes[rarest] < count:
+        raise DataError(
+            f"{count} folds need {count} samples of each class; label {rarest} has {sizes[rarest]}. "
+            "Add samples or use fewer folds (--folds)."
+        )
     if train.group is None:
-        if sizes[rarest] < count:
-            raise DataError(
-                f"{count} folds need {count} samples of each class; label {rarest} has {sizes[rarest]}. "
-                "Add samples or use fewer folds (--folds)."
-            )
         splits = StratifiedKFold(count, shuffle=True, random_state=seed).split(train.y, train.y)
     else:
         groups = len(np.unique(train.group))
@@ -154,7 +160,9 @@ def fold_numbers(train: Split, count: int, seed: int) -> NDArray[np.int64]:
     return fold_of
 
 
-def _threshold(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, folders: list[Path]) -> dict[str, Any]:
+def _threshold(
+    recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, named: str, folders: list[Path]
+) -> dict[str, Any]:
     train, classes = dataset.train, len(dataset.classes)
     order = np.random.default_rng(seed).permutation(len(train))
     number = max(1, len(train) // (classes + 1))
@@ -171,7 +179,7 @@ def _threshold(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, fold
             classes=classes + 1,
         )
         made = stages.cached(
-            f"threshold_{run + 1}",
+            f"{named}threshold_{run + 1}",
             _title(recipe, f"Threshold run {run + 1} of 2:"),
             stage.key(recipe, dataset, job, recipe.teacher),
             lambda folder, job=job: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),  # type: ignore[misc]

@@ -40,7 +40,8 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
         )
     columns, ranks = {}, np.zeros(len(signals.ids))
     for name in members:
-        own = {**params, "variant": "", "members": ()}
+        variants = registry.CURATIONS[name].variants
+        own = {**params, "variant": variants[0] if variants else "", "members": ()}
         columns[name] = registry.load("curations", name)(signals, budget=None, seed=seed, params=own).scores.values
         ranks += (rankdata(columns[name]) - 1) / max(1, len(ranks) - 1)
     warnings: tuple[str, ...] = ()

@@ -50,8 +50,10 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             return {key: file[key] for key in file.files}
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is not a readable .npz file: {error}.") from None
-    except ValueError as error:
-        raise DataError(f"{path} holds Python objects or a damaged array, which are not read: {error}.") from None
+    except ValueError:
+        raise DataError(
+            f"{path} is no .npz file, or holds Python objects or a damaged array; save plain arrays."
+        ) from None
 
 
 def _labels(y: NDArray[Any], where: str) -> NDArray[np.int64]:
