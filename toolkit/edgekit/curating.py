@@ -15,7 +15,7 @@ from edgekit import chooser, registry
 from edgekit.curation import by_hand, manifest, select
 from edgekit.curation.budget import count_of, most_edits
 from edgekit.curation.edits import suggested
-from edgekit.curation.stability import stability
+from edgekit.curation.stability import stability, variations
 from edgekit.data.fingerprint import sample_digest
 from edgekit.data.splits import take
 from edgekit.errors import IntegrityError, RecipeError
@@ -212,9 +212,11 @@ def _stability(
 ) -> tuple[dict[str, Any], int]:
     """Repeat the curation with other RNG seeds (networks, folds and draws): agreement of scores and edits, and its FLOPs.
 
-    Edits by hand are left out: they are the same in every repeat.
+    Beside it, at no training: other views of the same signals, where the method reads them. Edits by hand are left out: they
+    are the same in every repeat.
     """
-    values, sets, flops = [decision.scores.values], [set(select(known, section, seed=recipe.seed)[0].edits)], 0
+    base = decision.scores.values
+    values, sets, flops = [base], [set(select(known, section, seed=recipe.seed)[0].edits)], 0
     for repeat in range(1, section.repeats + 1):
         again = gather(section.needs, recipe, dataset, stages, repeat=repeat)
         other, scored = select(again.signals, section, seed=seed_of(recipe, repeat))
@@ -223,6 +225,10 @@ def _stability(
         flops += again.train_flops
     share = min(0.5, max(1, len(sets[0])) / len(dataset.train))
     found = dataclasses.asdict(stability(values, share))
+    for name, views in variations(known, recipe.seed):
+        seen = [select(view, section, seed=recipe.seed)[1].scores.values for view in views]
+        if not all(np.array_equal(other, base) for other in seen):
+            found[name] = dataclasses.asdict(stability([base, *seen], share))
     overlaps = [len(a & b) / max(1, len(a | b)) for i, a in enumerate(sets) for b in sets[i + 1 :]]
     return found | {"varied": "RNG seed of networks, folds and draws", "edits_jaccard": overlaps}, flops
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from edgekit.curation.stability import stability
+from edgekit.curation.stability import stability, variations
 from edgekit.errors import DataError
+from edgekit.types import Signals
 
 
 def test_by_hand():
@@ -43,3 +44,26 @@ def test_equal_scores_have_no_rank_correlation():
 def test_what_cannot_be_compared_is_refused(runs, share):
     with pytest.raises(DataError):
         stability(runs, share)
+
+
+def test_variations_change_what_they_name_and_nothing_else():
+    rng = np.random.default_rng(0)
+    signals = Signals(
+        ids=np.arange(20).astype(str),
+        labels=np.arange(20) % 2,
+        classes=2,
+        margins=np.arange(80.0).reshape(4, 20).astype(np.float32),
+        errors=np.zeros((4, 20), np.float32),
+        embeddings=rng.normal(size=(20, 6)).astype(np.float32),
+        val_embeddings=rng.normal(size=(1, 5, 6)).astype(np.float32),
+        val_labels=np.arange(5) % 2,
+    )
+    found = dict(variations(signals, 0))
+    assert list(found) == ["random projections", "checkpoints"]
+    for view in found["random projections"]:
+        assert view.embeddings.shape == (20, 3)
+        assert view.val_embeddings.shape == (1, 5, 3)
+        assert view.margins is signals.margins
+    first, second = found["checkpoints"]
+    assert np.array_equal(np.concatenate([first.margins, second.margins]), signals.margins)
+    assert list(variations(Signals(ids=signals.ids, labels=signals.labels, classes=2), 0)) == []

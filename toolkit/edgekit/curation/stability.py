@@ -6,8 +6,8 @@ Two random sets of a share q of the samples have a Jaccard of about q / (2 - q):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from edgekit.errors import DataError
+from edgekit.types import Signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +67,31 @@ def stability(runs: Sequence[NDArray[Any]], share: float) -> Stability:
         spearman_mean=float(np.mean(spearman)) if spearman else None,
         spearman_min=min(spearman) if spearman else None,
     )
+
+
+def variations(signals: Signals, seed: int) -> Iterator[tuple[str, list[Signals]]]:
+    """The same signals seen a little differently, at no training: what a score should hardly depend on.
+
+    Yields:
+        "random projections": embeddings on three random subspaces of half the width (Johnson & Lindenstrauss 1984).
+        "checkpoints": the first and the second half of the epochs alone. Each only where there are such signals.
+    """
+    if signals.embeddings is not None:
+        width = signals.embeddings.shape[1]
+        narrow = max(1, width // 2)
+        projected = []
+        for repeat in range(3):
+            draws = np.random.default_rng([seed, repeat]).normal(size=(width, narrow)) / np.sqrt(narrow)
+            matrix = draws.astype(np.float32)
+            val = None if signals.val_embeddings is None else signals.val_embeddings @ matrix
+            projected.append(replace(signals, embeddings=signals.embeddings @ matrix, val_embeddings=val))
+        yield "random projections", projected
+    if signals.margins is not None and signals.errors is not None and len(signals.margins) > 1:
+        half = len(signals.margins) // 2
+        yield (
+            "checkpoints",
+            [
+                replace(signals, margins=signals.margins[epochs], errors=signals.errors[epochs])
+                for epochs in (slice(None, half), slice(half, None))
+            ],
+        )

@@ -45,9 +45,10 @@ def render(document: Mapping[str, Any]) -> str:
         f"{data['source']}. Fingerprint `{data['fingerprint'][:16]}`. "
         + (
             "Every training sample was used."
-            if not curation["n_dropped"]
+            if not (curation["n_dropped"] or curation.get("n_relabeled") or curation.get("n_weighted"))
             else f"`{curation['method']}` dropped {curation['n_dropped']:,} of {curation['n_before']:,} training samples "
-            f"(removed_low {curation['removed_low']:,}, removed_high {curation['removed_high']:,}); "
+            f"(removed_low {curation['removed_low']:,}, removed_high {curation['removed_high']:,}), "
+            f"relabeled {curation.get('n_relabeled', 0):,}, reweighted {curation.get('n_weighted', 0):,}; "
             f"selection `{curation['selection_sha256'][:16]}`."
         ),
         "",
