@@ -52,8 +52,8 @@ def _plain(signals: Signals, *, trusted: bool) -> Signals:
         changed[name] = None if value is None else np.asarray(value).astype(str)
     for name in ("labels", "folds", "val_labels", "threshold_samples"):
         value = getattr(signals, name)
-        changed[name] = None if value is None else np.array(value)
+        changed[name] = None if value is None else np.asarray(value)
     for name in ("pred_probs", "oof_probs", "margins", "errors", "embeddings", "val_embeddings", "threshold_areas"):
         value = getattr(signals, name)
-        changed[name] = None if value is None else np.array(value, np.float32)
+        changed[name] = None if value is None else np.asarray(value, np.float32)
     return dataclasses.replace(signals, **changed)
