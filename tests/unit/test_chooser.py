@@ -1,9 +1,12 @@
 """--curate auto: nothing on clean labels, a curation on noisy ones, and never a candidate that evidence speaks against."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from edgekit import chooser
+from edgekit.curation import select
 from edgekit.errors import RecipeError
 from edgekit.recipe import section_of
 from edgekit.types import Signals
@@ -61,3 +64,14 @@ def test_signals_without_validation_are_refused():
             section_of({"method": "auto"}),
             seed=0,
         )
+
+
+def test_networks_that_learned_nothing_choose_nothing():
+    signals = signals_of(0.1)
+    rng = np.random.default_rng(1)
+    weak = dataclasses.replace(signals, oof_probs=rng.dirichlet(np.ones(4), 4000).astype(np.float32))
+    section, facts = chooser.choose(weak, section_of({"method": "auto"}), seed=0)
+    assert section.method == "none"
+    assert "too weak" in facts["why"]
+    selection, _ = select(weak, section_of({"method": "confident-learning"}), seed=0)
+    assert any("too weak" in warning for warning in selection.warnings)

@@ -48,13 +48,13 @@ def choose(signals: Signals, section: CurationSection, *, seed: int) -> tuple[Cu
         raise RecipeError("'auto' needs out-of-fold probabilities and embeddings of the validation samples.")
     noise, _ = gate.noise(signals)
     assert noise is not None
+    none = section.model_copy(update={"method": "none", "budget": None, "upweight": 0.0})
+    if (agreed := gate.agreement(signals)) is not None and agreed < gate.WEAK:
+        why = f"the networks agree with only {agreed:.0%} of the labels: too weak to judge them (raise teacher.epochs)"
+        return none, {"chosen": "none", "why": why, "evidence": []}
     if noise < gate.CLEAN:
         why = f"about {noise:.1%} of the labels look wrong, under {gate.CLEAN:.0%}: on such data every cut measured here hurt"
-        return section.model_copy(update={"method": "none", "budget": None, "upweight": 0.0}), {
-            "chosen": "none",
-            "why": why,
-            "evidence": [],
-        }
+        return none, {"chosen": "none", "why": why, "evidence": []}
     base = _wrong(signals, None, seed)
     rows, best = (
         [{"candidate": "none", "validation_error": float(base.mean()), "difference": 0.0, "interval": [0.0, 0.0]}],
@@ -81,11 +81,7 @@ def choose(signals: Signals, section: CurationSection, *, seed: int) -> tuple[Cu
             best = (mean, number, low, high)
     if best is None:
         why = f"about {noise:.1%} of the labels look wrong, but every candidate made more validation errors than no curation"
-        return section.model_copy(update={"method": "none", "budget": None, "upweight": 0.0}), {
-            "chosen": "none",
-            "why": why,
-            "evidence": rows,
-        }
+        return none, {"chosen": "none", "why": why, "evidence": rows}
     mean, number, low, high = best
     chosen = section.model_copy(update=dict(_CANDIDATES[number]))
     why = (

@@ -8,6 +8,7 @@ from edgekit.types import Decision, Signals
 
 BREAKDOWN = 0.25  # with more noise, Q3 itself lies among the noisy samples and the fence is out of reach
 CLEAN = 0.03  # the estimate is within 3 points on the sets of benchmarks/noise_detection.py
+WEAK = 0.5  # networks that agree with fewer of the labels cannot tell wrong labels from what they have not learned
 _HARDNESS_CUTS = ("iqr", "quantile", "el2n", "forgetting")
 
 
@@ -20,11 +21,23 @@ def noise(signals: Signals) -> tuple[float | None, str | None]:
     return None, None
 
 
+def agreement(signals: Signals) -> float | None:
+    """The share of labels that the networks' most probable class equals, out-of-fold if possible; None without probabilities."""
+    p = signals.oof_probs if signals.oof_probs is not None else signals.pred_probs
+    return None if p is None else float((p.argmax(axis=1) == signals.labels).mean())
+
+
 def warnings(
     method: str, noise: float | None, basis: str | None, dropped: float, signals: Signals, decision: Decision
 ) -> list[str]:
     """What to know before trusting this selection. noise: estimate in [0, 1]; dropped: share of samples dropped."""
     told = []
+    agreed = agreement(signals)
+    if method != "none" and agreed is not None and agreed < WEAK:
+        told.append(
+            f"the networks agree with only {agreed:.0%} of the labels, so they are too weak to judge them, or most labels are "
+            "wrong: train them longer (--set teacher.epochs=...) before trusting this selection"
+        )
     if noise is not None and method in _HARDNESS_CUTS:
         if noise >= BREAKDOWN and method == "iqr":
             told.append(
