@@ -7,6 +7,7 @@ samples it has not seen. threshold: two networks that must learn a class that do
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.training import signals, stage
 from edgekit.types import Dataset, Signals, Split
+
+_FEW_STEPS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,6 +59,8 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
         "val_labels": dataset.val.y,
         "val_trusted": recipe.curation.trusted_val or dataset.own_val,
     }
+    if set(needs) - {"digests"} and not repeat:
+        _warn_of_few_steps(recipe, dataset, stages)
     teacher: Path | None = None
     made: list[Path] = []
     if "teacher" in needs or "dynamics" in needs:
@@ -79,6 +84,17 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
 
 def _title(recipe: Recipe, what: str) -> str:
     return f"{what} {recipe.teacher.name}, {recipe.teacher.epochs} epochs"
+
+
+def _warn_of_few_steps(recipe: Recipe, dataset: Dataset, stages: Stages) -> None:
+    """On a small set the default epochs are a handful of steps, and what such networks say means nothing."""
+    per_epoch = math.ceil(len(dataset.train) / recipe.teacher.batch_size)
+    steps = per_epoch * recipe.teacher.epochs
+    if steps < _FEW_STEPS:
+        stages.reporter.warn(
+            f"{recipe.teacher.epochs} epochs on {len(dataset.train):,} samples are only {steps} training steps; for scores that "
+            f"mean something, --set teacher.epochs={math.ceil(_FEW_STEPS / per_epoch)} or more"
+        )
 
 
 def seed_of(recipe: Recipe, repeat: int) -> int:
