@@ -53,7 +53,7 @@ def choose(signals: Signals, section: CurationSection, *, seed: int) -> tuple[Cu
         why = f"the networks agree with only {agreed:.0%} of the labels: too weak to judge them (raise teacher.epochs)"
         return none, {"chosen": "none", "why": why, "evidence": []}
     if noise < gate.CLEAN:
-        why = f"about {noise:.1%} of the labels look wrong, under {gate.CLEAN:.0%}: on such data every cut measured here hurt"
+        why = f"about {noise:.1%} of the labels look wrong, under {gate.CLEAN:.0%}: too few to tell from none"
         return none, {"chosen": "none", "why": why, "evidence": []}
     base = _wrong(signals, None, seed)
     rows, best = (

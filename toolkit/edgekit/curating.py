@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,9 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
         if section.method == "auto":
             section, chosen = chooser.choose(known, section, seed=recipe.seed)
             stages.reporter.note(f"auto chose {chosen['chosen']!r}: {chosen['why']}")
-        selection, decision = select(
-            known, section, seed=recipe.seed, digest=lambda i: sample_digest(train.x[i]), by_hand=instructions
-        )
+        # Kept: a sample may have to be decoded for its digest, which names the selection and goes to its file.
+        digest = functools.cache(lambda i: sample_digest(train.x[i]))
+        selection, decision = select(known, section, seed=recipe.seed, digest=digest, by_hand=instructions)
         rows = np.flatnonzero(np.isin(train.ids, selection.kept))
         curated = dataclasses.replace(take(train, rows), y=selection.labels)
         summary = dict(manifest.summary(selection, dataset.classes, dataset.fingerprint))
@@ -103,7 +104,7 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
     if section.repeats and section.method != "none":
         summary["stability"], flops = _stability(recipe, section, dataset, stages, known, decision)
         summary["stability_flops"] = flops
-    _write(folder, dataset, known, selection, decision, summary)
+    _write(folder, dataset, known, selection, decision, summary, digest)
     _tell(stages, selection, summary)
     return Curated(train=curated, selection=selection, summary=summary, teacher=teacher)
 
@@ -123,12 +124,13 @@ def _write(
     selection: Selection,
     decision: Decision,
     summary: Mapping[str, Any],
+    digest: Callable[[int], str],
 ) -> None:
     train = dataset.train
     index = {str(name): i for i, name in enumerate(train.ids)} if selection.edits else {}
     edits = {index[name]: edit for name, edit in selection.edits.items()}
     folder.write("curation/scores.parquet", manifest.scores_parquet(decision, train.y))
-    lines = manifest.selection_lines(train.ids, edits, lambda i: sample_digest(train.x[i]))
+    lines = manifest.selection_lines(train.ids, edits, digest)
     folder.write("curation/selection.jsonl", lines)
     folder.write_json("curation/summary.json", summary)
     folder.write("curation/gallery.npz", collect(dataset, selection))

@@ -111,7 +111,7 @@ def whitened(embeddings: NDArray[np.float32], *others: NDArray[np.float32]) -> t
     """Rotate and scale to equal variance in every direction, damped by 1 % of the mean variance; the same for `others`.
 
     A linear head can express the same functions, but plain SGD learns all directions equally fast: without it, validation
-    influence is the few strongest directions' (measured: benchmarks/noise_detection.py).
+    influence is the few strongest directions'.
     """
     center = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
     shifted = embeddings - center

@@ -59,10 +59,10 @@ _SHARES = (0.2, 0.3, 0.4, 0.5, 0.6)
 def estimated_noise(pred_probs: NDArray[Any], labels: NDArray[np.int64]) -> float:
     """The share of wrong labels in [0, 1]: the joint's off-diagonal mass in the limit of full confidence.
 
-    The plain joint counts what a network gets wrong as wrong labels: on clean Fashion-MNIST it says 5 %. Where the network is
-    surest, what disagrees is the label (anchor points: Liu & Tao 2016, arXiv 1411.7718; Patrini et al. 2017, arXiv 1609.03683).
-    So the threshold of each predicted class rises until only a share of its samples is left, and a line through the
-    disagreement at shares 60 % to 20 % is read off at 0 %.
+    The plain joint counts what a network gets wrong as wrong labels. Where the network is surest, what disagrees is the
+    label (anchor points: Liu & Tao 2016, arXiv 1411.7718; Patrini et al. 2017, arXiv 1609.03683). So the threshold of
+    each predicted class rises until only a share of its samples is left, and a line through the disagreement at shares 60
+    % to 20 % is read off at 0 %.
     """
     votes, confidence = pred_probs.argmax(axis=1), pred_probs.max(axis=1)
     wrong = np.zeros(len(_SHARES))

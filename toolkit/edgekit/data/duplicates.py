@@ -13,15 +13,7 @@ every candidate, and N x N is never held. Time grows with N squared. Not found: 
 
 How alike different pictures are depends on the set, so `near` comes from the set unless it is given: 1 - 0.14 (1 - q), q = the
 90 % quantile over 500 pictures of cos(g', h') to the fifth nearest one, which is no copy as long as copies come in fives at
-most. Measured, train and test together (another order of the pictures draws other 500, and moves `near` by some .003):
-
-    set             near   pairs   what the eye says of them                        copies found: JPEG 90 / 75, 20 % brighter
-    Fashion-MNIST   .945   96      about 90 one product, some in another print;     100 % / 90 %, 97 %
-                                   the rest trousers that cannot be told apart
-    MNIST           .937   1       two straight ones: a false alarm                 100 % / 100 %, 100 %
-    CIFAR-10 (JPEG) .903   43      all real                                         100 % / 100 %, 100 %
-
-So one in twenty pairs of plain, centered shapes may be a false alarm, and JPEG at quality 75 on 28 x 28 loses one copy in ten.
+most. Plain, centered shapes of one class can be that alike without being copies: look at the pairs before removing any.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ _PER_CLASS = 8
 def collect(dataset: Dataset, selection: Selection) -> bytes:
     """The bytes of curation/gallery.npz: per class the removed samples with the lowest scores, at most eight."""
     train = dataset.train
-    rows = np.flatnonzero(np.isin(train.ids, list(selection.dropped))).tolist()
-    rows.sort(key=lambda i: selection.dropped[str(train.ids[i])].score)
+    dropped = selection.dropped
+    rows = np.flatnonzero(np.isin(train.ids, list(dropped))).tolist()
+    rows.sort(key=lambda i: dropped[str(train.ids[i])].score)
     chosen = [i for k in range(len(dataset.classes)) for i in [r for r in rows if train.y[r] == k][:_PER_CLASS]]
     buffer = io.BytesIO()
     x = train.x[chosen]
@@ -27,8 +28,8 @@ def collect(dataset: Dataset, selection: Selection) -> bytes:
         x=x if x.dtype == np.uint8 else np.round(x * 255).astype(np.uint8),
         ids=train.ids[chosen].astype(str),
         labels=train.y[chosen],
-        scores=np.array([selection.dropped[str(train.ids[i])].score for i in chosen], np.float32),
-        reasons=np.array([selection.dropped[str(train.ids[i])].reason for i in chosen], str),
+        scores=np.array([dropped[str(train.ids[i])].score for i in chosen], np.float32),
+        reasons=np.array([dropped[str(train.ids[i])].reason for i in chosen], str),
     )
     return buffer.getvalue()
 

@@ -21,6 +21,7 @@ from edgekit.errors import DataError
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.training import signals, stage
+from edgekit.training.fit import steps_per_epoch
 from edgekit.types import Dataset, Signals, Split
 
 _FEW_STEPS = 300
@@ -88,7 +89,7 @@ def _title(recipe: Recipe, what: str) -> str:
 
 def _warn_of_few_steps(recipe: Recipe, dataset: Dataset, stages: Stages) -> None:
     """On a small set the default epochs are a handful of steps, and what such networks say means nothing."""
-    per_epoch = math.ceil(len(dataset.train) / recipe.teacher.batch_size)
+    per_epoch = steps_per_epoch(recipe.teacher, len(dataset.train), len(dataset.train))
     steps = per_epoch * recipe.teacher.epochs
     if steps < _FEW_STEPS:
         stages.reporter.warn(

@@ -105,6 +105,7 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
         rows = np.flatnonzero(np.isin(dataset.train.ids, job.watch))
         given = dataclasses.replace(take(dataset.train, rows), y=_labels_of(job, dataset.train.ids[rows]))
         watched = signals.Watcher(keras, model, given, dataset.val, per_epoch=job.per_epoch)
+    full = len(dataset.train) if role == "student" else len(job.ids)
     start = time.perf_counter()
     history = fit(
         keras,
@@ -112,7 +113,7 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
         dataclasses.replace(chosen, y=job.labels),
         dataset.val,
         section,
-        full=len(dataset.train) if role == "student" else len(job.ids),
+        full=full,
         seed=job.seed,
         augment=resolve(section.augment, mirrored=dataset.input.mirrored),
         reporter=reporter,
@@ -121,9 +122,7 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
     )
     seconds = time.perf_counter() - start
     model.save(folder / FILES[role])
-    steps = sum(1 for _ in history["loss"]) * steps_per_epoch(
-        section, len(job.ids), len(dataset.train) if role == "student" else len(job.ids)
-    )
+    steps = len(history["loss"]) * steps_per_epoch(section, len(job.ids), full)
     facts = {
         "architecture": name,
         "framework": f"keras {keras.__version__} on {keras.backend.backend()}",

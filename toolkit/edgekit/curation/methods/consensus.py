@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from edgekit import registry
+from edgekit.curation.picks import shares_of_ranks
 from edgekit.errors import RecipeError
 from edgekit.types import Decision, Scores, Signals
 
@@ -43,7 +43,7 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
         variants = registry.CURATIONS[name].variants
         own = {**params, "variant": variants[0] if variants else "", "members": ()}
         columns[name] = registry.load("curations", name)(signals, budget=None, seed=seed, params=own).scores.values
-        ranks += (rankdata(columns[name]) - 1) / max(1, len(ranks) - 1)
+        ranks += shares_of_ranks(columns[name])
     warnings: tuple[str, ...] = ()
     if left_out:
         warnings = (
