@@ -22,7 +22,7 @@ from edgekit.curation.pool import label_next
 from edgekit.data.pixels import to_float
 from edgekit.data.splits import take
 from edgekit.stages import Stages
-from edgekit.training.augment import augmentation
+from edgekit.training.augment import Augmentation
 from edgekit.types import Silent
 
 START, STEPS, BATCH = 200, 300, 64
@@ -56,10 +56,12 @@ class Trainer:
         for variable, zero in zip(self.optimizer.variables, self.blank, strict=True):
             if variable is not rate:
                 variable.assign(zero)
-        move = augmentation("shift-flip")
+        move = Augmentation(name="shift-flip")
         for _ in range(STEPS):
             index = rng.integers(0, len(train), BATCH)
-            self.model.train_on_batch(to_float(move(train.x[index], rng)), train.y[index])
+            x = train.x[index]
+            moved = move.apply(x, move.draw(len(x), x.shape[1:], rng))
+            self.model.train_on_batch(to_float(moved), train.y[index])
         logits = self.model.predict_on_batch(to_float(test.x))
         return float((np.asarray(logits).argmax(axis=1) == test.y).mean())
 

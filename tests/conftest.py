@@ -62,10 +62,10 @@ def trained(shipped: Dataset):
 def files(trained, shipped: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """`trained` as float32, float16, dynamic and int8 .tflite, and as .onnx."""
     from edgekit.data.pixels import to_float
-    from edgekit.export import onnx, tflite
+    from edgekit.export import calibration, onnx, tflite
 
     folder = tmp_path_factory.mktemp("files")
-    index = tflite.calibration_index(shipped.train.y, 100, 0)
+    index = calibration.calibration_index(shipped.train.y, 100, 0)
     made = {}
     for precision in ("float32", "float16", "dynamic", "int8"):
         made[precision] = folder / f"model_{precision}.tflite"

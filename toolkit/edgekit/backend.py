@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import repeat
 from typing import Any
 
 from edgekit.errors import TrainingError
@@ -50,8 +52,8 @@ def seed(keras: Any, value: int, *, deterministic: bool) -> None:
         tensorflow.config.experimental.enable_op_determinism()
 
 
-def stream(keras: Any, batches: Iterator[tuple[Any, ...]], example: tuple[Any, ...]) -> Any:
-    """What `fit` takes for an endless iterator of (x, y) or (x, y, weight) batches like `example`.
+def stream(keras: Any, batches: Iterator[tuple[Any, ...]], example: tuple[Any, ...], batch_size: int) -> Any:
+    """What `fit` takes for an endless iterator of (x, y) or (x, y, weight) batches of `batch_size` like `example`.
 
     On TensorFlow this is a tf.data pipeline without autotuning: Keras would make one with it, and destroying that waits, at
     random, for the autotuner's next period (docs/decisions/0002).
@@ -61,9 +63,15 @@ def stream(keras: Any, batches: Iterator[tuple[Any, ...]], example: tuple[Any, .
     import tensorflow
 
     signature = tuple(tensorflow.TensorSpec((None, *array.shape[1:]), array.dtype) for array in example)
-    return _without_autotuning(
-        tensorflow.data.Dataset.from_generator(lambda: batches, output_signature=signature).prefetch(2)
-    )
+    begun = iter([batches])
+    if mirrored(keras):
+        # Keras looks at a batch and begins anew, which would lose what was read ahead: it may look at copies of the example.
+        begun = iter([repeat(tuple(array.repeat(batch_size, axis=0) for array in example)), batches])
+    dataset = tensorflow.data.Dataset.from_generator(lambda: next(begun), output_signature=signature)
+    if mirrored(keras):
+        # Only batches that tf.data has made itself are split among devices; others go whole to each.
+        dataset = dataset.unbatch().batch(batch_size)
+    return _without_autotuning(dataset.prefetch(2))
 
 
 def in_batches(keras: Any, x: Any, y: Any, batch_size: int) -> Any:
@@ -105,6 +113,106 @@ def _without_autotuning(dataset: Any) -> Any:
     options = tensorflow.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
+
+
+def compiles(keras: Any, xla: str) -> bool:
+    """Whether training goes through XLA: "on", "off", or "auto" = wherever but on TensorFlow's CPU.
+
+    There XLA compiles for long and is no faster for our networks (benchmarks/training_throughput.py).
+    """
+    if keras.backend.backend() != "tensorflow":
+        return xla != "off"
+    return xla == "on" or (xla == "auto" and _sees_gpu(keras))
+
+
+def precision(keras: Any, asked: str, macs: int) -> str:
+    """The number format to compute in, as asked; for "auto" the faster one for a network of `macs` per sample.
+
+    bfloat16 is faster where a CPU has matrix units for it and the network is large enough to fill them
+    (benchmarks/training_precision.py); a GPU has TF32 or its own choice, and was not measured.
+    """
+    if asked != "auto":
+        return asked
+    fits = keras.backend.backend() == "tensorflow" and not _sees_gpu(keras) and macs >= _BFLOAT16_MACS
+    return "bfloat16" if fits and "amx_bf16" in _cpu_flags() else "float32"
+
+
+@contextmanager
+def computing(keras: Any, precision: str) -> Iterator[None]:
+    """Networks that are built and trained inside compute in `precision`; their variables stay float32.
+
+    On TensorFlow's CPU a graph rewrite does it and the network does not know; elsewhere it is built with Keras' mixed policy.
+    """
+    if precision == "float32":
+        yield
+    elif keras.backend.backend() == "tensorflow" and not _sees_gpu(keras):
+        import tensorflow
+
+        name = "auto_mixed_precision_onednn_bfloat16"
+        tensorflow.config.optimizer.set_experimental_options({name: True})
+        try:
+            yield
+        finally:
+            tensorflow.config.optimizer.set_experimental_options({name: False})
+    else:
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        try:
+            yield
+        finally:
+            keras.config.set_dtype_policy(before)
+
+
+_BFLOAT16_MACS = 6_000_000
+
+
+def _cpu_flags() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return ""
+
+
+def _sees_gpu(keras: Any) -> bool:
+    return device(keras).startswith("GPU")
+
+
+@contextmanager
+def distributed(keras: Any) -> Iterator[int]:
+    """Networks that are built and trained inside share each batch among all GPUs (or virtual devices) of the machine.
+
+    Yields how many there are. TensorFlow mirrors the network (MirroredStrategy), JAX splits the batch (keras.distribution).
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        found = tensorflow.config.list_logical_devices("GPU") or tensorflow.config.list_logical_devices("CPU")
+        if len(found) < 2:
+            yield 1
+            return
+        with tensorflow.distribute.MirroredStrategy([each.name for each in found]).scope():
+            yield len(found)
+        return
+    names = keras.distribution.list_devices()
+    if len(names) < 2:
+        yield 1
+        return
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=names))
+    try:
+        yield len(names)
+    finally:
+        keras.distribution.set_distribution(before)
+
+
+def mirrored(keras: Any) -> bool:
+    """Whether this is inside `distributed` with several TensorFlow devices, where several steps in one call fail."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow
+
+    return bool(tensorflow.distribute.has_strategy())
 
 
 def device(keras: Any) -> str:

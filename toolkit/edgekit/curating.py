@@ -34,12 +34,16 @@ _SHOWN, _SHOWN_UNTOUCHED, _MOST_PER_CLASS, _SIDE = 1200, 400, 40, 64
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Curated:
-    """What curation leaves: the training set to train on (with new labels), the selection, and its summary."""
+    """What curation leaves: the training set to train on (with new labels), the selection, and its summary.
+
+    teacher_folder: the stage cache's, with teacher.keras, when curation trained one on all samples.
+    """
 
     train: Split
     selection: Selection
     summary: Mapping[str, Any]
     teacher: TrainedModel | None
+    teacher_folder: Path | None
 
 
 def check(recipe: Recipe, dataset: Dataset) -> Sequence[by_hand.Instruction]:
@@ -106,7 +110,7 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
         summary["stability_flops"] = flops
     _write(folder, dataset, known, selection, decision, summary, digest)
     _tell(stages, selection, summary)
-    return Curated(train=curated, selection=selection, summary=summary, teacher=teacher)
+    return Curated(train=curated, selection=selection, summary=summary, teacher=teacher, teacher_folder=gathered.teacher)
 
 
 def _keep_edits(folder: RunFolder, content: bytes) -> None:

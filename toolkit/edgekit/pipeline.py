@@ -1,7 +1,7 @@
 """build(recipe) -> Report: the only file that knows the order of the stages.
 
-data -> teacher -> curate -> train -> prune -> export + parity -> evaluate -> bench -> control -> report. Each costly stage is
-cached under everything that it depends on, so a change elsewhere, or a kill, costs only what really has to be done again.
+data -> teacher -> curate -> train -> prune, QAT -> export + parity -> evaluate -> bench -> control -> report. Each costly stage
+is cached under everything that it depends on, so a change elsewhere, or a kill, costs only what really has to be done again.
 """
 
 from __future__ import annotations
@@ -9,25 +9,23 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekit import curating, data, report
+from edgekit import curating, data, modeling, packaging, report
 from edgekit.bench.evaluate import evaluate, load_predictions
 from edgekit.bench.measure import measure, slug
-from edgekit.curating import Curated, curate
+from edgekit.curating import curate
 from edgekit.data.pixels import to_float
 from edgekit.environment import environment
 from edgekit.errors import GateNotMet, IntegrityError
 from edgekit.evidence import gates, verdict
 from edgekit.evidence.comparisons import compare
 from edgekit.export import stage as exporting
-from edgekit.export.metadata import labels_txt, metadata
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
-from edgekit.training import stage
+from edgekit.students.choose import choose
 from edgekit.types import (
     Artifact,
     Dataset,
@@ -37,7 +35,6 @@ from edgekit.types import (
     Reporter,
     Selection,
     Silent,
-    TrainedModel,
 )
 
 Until = Literal["curate", "train", "report"]
@@ -79,42 +76,73 @@ def build(
         if dataset.skipped:
             stages.reporter.warn(data.skipped_told(dataset.skipped))
         curating.check(recipe, dataset)
+        chosen = _with_student(recipe, dataset, stages.reporter)
+        if recipe.quantization.precision == "auto":
+            from edgekit import ladder
+
+            ladder.check(recipe, dataset, force=force)
     facts = {"status": "running", "recipe": recipe.to_yaml(), **environment()}
     folder = RunFolder.open(out, resume=resume, force=force, **facts)
     try:
         known = folder.manifest.setdefault("dataset_fingerprint", dataset.fingerprint)
         if known != dataset.fingerprint:
             raise IntegrityError(f"The data of {recipe.data.spec} is not what {out} was begun with; start a new run.")
-        folder.write("recipe.yaml", recipe.to_yaml())
+        folder.write("recipe.yaml", chosen.to_yaml())
         folder.save_manifest(seeds=[recipe.seed])
-        return _Build(recipe, dataset, folder, stages).run(until)
+        return _Build(chosen, dataset, folder, stages, force=force).run(until)
     finally:
         folder.close()
+
+
+def _with_student(recipe: Recipe, dataset: Dataset, reporter: Reporter) -> Recipe:
+    """The recipe with its student; "auto" becomes the one for these images."""
+    section = recipe.student
+    if section.name != "auto":
+        return recipe
+    name, width, reason = choose(dataset.input.shape, len(dataset.classes), section.max_size)
+    reporter.note(f"student {name} {width}: {reason}")
+    return recipe.model_copy(update={"student": section.model_copy(update={"name": name, "width": width})})
+
+
+def _demands(recipe: Recipe) -> tuple[str, ...]:
+    size = recipe.student.max_size
+    return recipe.gates if size is None else (*recipe.gates, f"size_bytes<={size}")
+
+
+def _max_drop(recipe: Recipe) -> float | None:
+    if recipe.quantization.precision != "auto":
+        return recipe.max_drop
+    from edgekit.ladder import demand_of
+
+    return demand_of(recipe)
 
 
 class _Build:
     """One build: its recipe, its folder, and the stages as they are timed and cached."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) -> None:
+    def __init__(self, recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages, *, force: bool) -> None:
         self.recipe, self.dataset, self.folder = recipe, dataset, folder
-        self.stages, self.reporter = stages, stages.reporter
+        self.stages, self.reporter, self.force = stages, stages.reporter, force
 
     def run(self, until: Until) -> Report | None:
         recipe, dataset, folder = self.recipe, self.dataset, self.folder
         curated = curate(recipe, dataset, folder, self.stages)
-        selection, teacher = curated.selection, curated.teacher
+        selection = curated.selection
         if until == "curate":
             self._stop(until)
             return None
-        student, model_path = self._student(dataset, curated)
+        made = modeling.train(recipe, dataset, curated, folder, self.stages)
         if until == "train":
             self._stop(until)
             return None
-        artifacts, parity = self._export(dataset, curated.train, selection, student, model_path)
+        modeling.compress(recipe, dataset, curated, made, folder, self.stages)
+        artifacts, told = packaging.export(recipe, dataset, curated, made, folder, self.stages, force=self.force)
         evaluations = self._evaluate(dataset, artifacts)
         measurements = self._bench(dataset, artifacts)
         comparisons = self._compare(artifacts, self._control(selection) if recipe.control and selection.edits else None)
-        demanded = gates.check(recipe.gates, recipe.max_drop, exporting.shipped(artifacts), evaluations, measurements)
+        demanded = gates.check(
+            _demands(recipe), _max_drop(recipe), exporting.shipped(artifacts), evaluations, measurements
+        )
 
         with self.stages.timed("report", "Report"):
             document = report.assemble(
@@ -122,81 +150,30 @@ class _Build:
                 recipe=recipe,
                 dataset=dataset,
                 curation=curated.summary,
-                models={"teacher": teacher, "student": student},
+                models={"teacher": made.teacher, "student": made.student},
+                compression={**made.facts, **{name: told[name] for name in told if name != "parity"}},
                 artifacts=artifacts,
                 evaluations=evaluations,
                 measurements=measurements,
                 comparisons=comparisons,
                 gates=demanded,
                 verdict=verdict.on_method(selection.method, seeds=1),
-                parity=parity,
+                parity=told["parity"],
                 timings=self.stages.timings,
                 reused=self.stages.reused,
             )
             written = report.write(folder, document)
         folder.save_manifest(status="complete")
         if missed := [gate for gate in demanded if not gate.met]:
-            told = "; ".join(
+            named = "; ".join(
                 f"{gate.demand} (found {gate.found if gate.found is None else round(gate.found, 6)} on {gate.where})"
                 for gate in missed
             )
-            raise GateNotMet(f"Gate not met: {told}. The report is in {folder.path}.", written)
+            raise GateNotMet(f"Gate not met: {named}. The report is in {folder.path}.", written)
         return written
 
     def _stop(self, until: Until) -> None:
         self.folder.save_manifest(status=_STATUS[until], timings=self.stages.timings)
-
-    def _student(self, dataset: Dataset, curated: Curated) -> tuple[TrainedModel, Path]:
-        recipe, selection = self.recipe, curated.selection
-        job = stage.Job(ids=selection.kept, labels=selection.labels, weights=selection.weights, seed=recipe.seed)
-        made = self.stages.cached(
-            "training",
-            f"Student {recipe.student.name}, {recipe.training.epochs} epochs",
-            stage.key(recipe, dataset, job, recipe.training, recipe.student),
-            lambda folder: stage.run("student", recipe, dataset, job, folder, self.reporter),
-        )
-        path = self.folder.adopt(made / "student_float.keras", "models/student_float.keras")
-        student = stage.trained(made, path, selection.sha256)
-        self.model_key = made.name
-        self.reporter.note(f"val accuracy {student.history['val_accuracy'][-1]:.4f}, trained on {student.device}")
-        if not recipe.pruning.sparsity:
-            return student, path
-        from edgekit.compression import stage as compression
-
-        made = self.stages.cached(
-            "pruning",
-            f"Pruning to {recipe.pruning.sparsity:.0%} zeros",
-            compression.key(recipe, self.model_key),
-            lambda folder: compression.run(recipe, curated.train, selection.weights, path, folder, self.reporter),
-        )
-        self.model_key = made.name
-        pruned = self.folder.adopt(made / "student_pruned.keras", "models/student_pruned.keras")
-        facts = json.loads((made / "pruning.json").read_text())
-        return dataclasses.replace(student, path=pruned, sparsity=facts["sparsity"]), pruned
-
-    def _export(
-        self, dataset: Dataset, kept: Any, selection: Selection, student: TrainedModel, model_path: Path
-    ) -> tuple[list[Artifact], dict[str, Any]]:
-        recipe = self.recipe
-        artifacts: list[Artifact] = []
-        parity: dict[str, Any] = {}
-        for precision in dict.fromkeys(("float32", recipe.quantization.precision)):
-            made = self.stages.cached(
-                f"export_{precision}",
-                f"Export {precision}",
-                exporting.key(recipe, precision, self.model_key, selection),
-                partial(exporting.run, recipe, precision, dataset, kept, model_path),
-            )
-            facts = json.loads((made / "export.json").read_text())
-            parity |= facts["parity"]
-            for name in facts["files"]:
-                path = self.folder.adopt(made / name, f"artifacts/{name}")
-                artifacts.append(exporting.artifact(path, precision, student, facts.get("calibration", {})))
-        self.folder.write("artifacts/labels.txt", labels_txt(dataset))
-        self.folder.write_json("artifacts/metadata.json", metadata(dataset, artifacts))
-        for artifact in artifacts:
-            self.reporter.note(f"{artifact.name}: {artifact.size_bytes:,} bytes ({artifact.gzip_bytes:,} after gzip)")
-        return artifacts, parity
 
     def _evaluate(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> list[Evaluation]:
         evaluations = []

@@ -19,6 +19,7 @@ from edgekit.sections import (
     BenchSection,
     CurationSection,
     DataSection,
+    DistillationSection,
     PruningSection,
     QuantizationSection,
     Section,
@@ -41,6 +42,7 @@ class Recipe(Section):
     curation: CurationSection = CurationSection()
     student: StudentSection = StudentSection()
     training: TrainingSection = TrainingSection()
+    distillation: DistillationSection = DistillationSection()
     pruning: PruningSection = PruningSection()
     quantization: QuantizationSection = QuantizationSection()
     bench: BenchSection = BenchSection()
@@ -121,10 +123,11 @@ def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping
 
 
 def _anchor(merged: Mapping[str, Any], folder: Path) -> None:
-    """Make the path of the edits by hand absolute: relative to the recipe file, or to the current folder."""
-    curation = merged.get("curation")
-    if isinstance(curation, dict) and isinstance(curation.get("apply"), str):
-        curation["apply"] = str((folder / Path(curation["apply"]).expanduser()).resolve())
+    """Make the paths of files that a recipe names absolute: relative to the recipe file, or to the current folder."""
+    for section, key in (("curation", "apply"), ("student", "weights")):
+        values = merged.get(section)
+        if isinstance(values, dict) and isinstance(values.get(key), str):
+            values[key] = str((folder / Path(values[key]).expanduser()).resolve())
 
 
 def from_yaml(text: str) -> Recipe:
@@ -189,10 +192,12 @@ __all__ = [
     "BenchSection",
     "CurationSection",
     "DataSection",
+    "DistillationSection",
     "PruningSection",
     "QuantizationSection",
     "Recipe",
     "RecipeError",
+    "StudentSection",
     "TeacherSection",
     "TrainingSection",
     "UnknownName",

@@ -20,7 +20,7 @@ class Entry(NamedTuple):
     path: "module:function". summary: one line. extra: the extra it needs, if any. The rest is for curation methods.
     needs: the signals it reads. variants: its forms, the default first. budget: "needed", "optional" or "none".
     subset: it chooses a set and not a ranking. member: it may vote in a consensus.
-    on_validation: it trusts the validation labels.
+    on_validation: it trusts the validation labels. widths: of a network, the default first.
     """
 
     path: str
@@ -32,16 +32,35 @@ class Entry(NamedTuple):
     subset: bool = False
     member: bool = False
     on_validation: bool = False
+    widths: tuple[str, ...] = ()
 
 
 STUDENTS: Mapping[str, Entry] = {
     "microresnet": Entry(
         "edgekit.students.architectures.microresnet:build",
-        "batch-normalized residual network, the default: under 40 KB as int8",
+        "residual network for 28x28 to 96x96, the default: about 16, 40, 100 or 300 KB as int8",
+        widths=("s", "xs", "m", "l", "fast"),
     ),
     "conv8": Entry(
         "edgekit.students.architectures.conv8:build",
         "the IQR study's student: one 8-filter convolution, 21,898 parameters at 28x28x1",
+    ),
+    "rescnn": Entry(
+        "edgekit.students.architectures.rescnn:build",
+        "the light-CNN study's size: 6.6 M parameters, 25 MB as float32, for MNIST-like images",
+    ),
+    "resnet8": Entry(
+        "edgekit.students.architectures.resnet8:build",
+        "MLPerf Tiny's image network, for 32x32x3: to compare with published figures",
+    ),
+    "ds_cnn": Entry(
+        "edgekit.students.architectures.ds_cnn:build",
+        "MLPerf Tiny's keyword network of depthwise convolutions, for 49x10 spectrograms and small images",
+    ),
+    "mobilenetv2": Entry(
+        "edgekit.students.architectures.mobilenetv2:build",
+        "inverted residuals for 96x96 to 224x224",
+        widths=("035", "025", "050"),
     ),
 }
 
@@ -53,6 +72,7 @@ TEACHERS: Mapping[str, Entry] = {
     "microresnet": Entry(
         "edgekit.students.architectures.microresnet:build",
         "the default student's network: trains fast, for methods that need several networks",
+        widths=("fast", "xs", "s", "m", "l"),
     ),
 }
 
@@ -154,6 +174,10 @@ SOURCES: Mapping[str, Entry] = {
     ),
     "fashion-mnist": Entry("edgekit.data.sources.fashion_mnist:read", "60,000 + 10,000 images, fetched when missing"),
     "mnist": Entry("edgekit.data.sources.mnist:read", "60,000 + 10,000 handwritten digits, fetched when missing"),
+    "cifar10-jpeg": Entry(
+        "edgekit.data.sources.cifar10_jpeg:read",
+        "50,000 + 10,000 color images re-encoded as JPEG, from cifar10-jpg.tar in $EDGEKIT_DATA",
+    ),
     "idx": Entry("edgekit.data.sources.idx:read", "a folder with MNIST-style IDX files, gzip or not"),
     "npz": Entry("edgekit.data.sources.npz:read", "a .npz file with x_train, y_train, x_test, y_test"),
     "folder": Entry(
@@ -175,6 +199,9 @@ PRECISIONS: Mapping[str, Entry] = {
     "float16": Entry("edgekit.export.tflite:convert", "float16 weights, float32 arithmetic on most CPUs"),
     "dynamic": Entry("edgekit.export.tflite:convert", "int8 weights, float32 activations quantized on the fly"),
     "int8": Entry("edgekit.export.tflite:convert", "full integer, per-channel weights, int8 input and output"),
+    "int8-qat": Entry("edgekit.compression.qat:run", "int8 after quantization-aware fine-tuning"),
+    "int16x8": Entry("edgekit.export.tflite:convert", "int8 weights, int16 activations, float32 input and output"),
+    "auto": Entry("edgekit.ladder:climb", "int8, climbing to costlier ways until --max-drop holds on validation"),
 }
 
 FORMATS: Mapping[str, Entry] = {

@@ -30,7 +30,8 @@ class DataSection(Section):
 
     test_fraction: what becomes test where the source has no test part. image_size: N or HxW, to resize all images to.
     skip_bad: leave unreadable files out. leave_out: the group that becomes the test part, all others are trained on.
-    split_by: parts keep the shares of the classes ("class"), or every group on one side ("group").
+    split_by: parts keep the shares of the classes ("class"), or every group on one side ("group"). seed: of the splits, if not
+    the recipe's, so that students of several RNG seeds have the same validation samples.
     """
 
     spec: str = "fashion-mnist-mini"
@@ -40,6 +41,7 @@ class DataSection(Section):
     skip_bad: bool = False
     leave_out: str | None = None
     split_by: Literal["class", "group"] = "class"
+    seed: int | None = Field(None, ge=0, lt=2**31)
 
     @field_validator("image_size", mode="before")
     @classmethod
@@ -54,20 +56,63 @@ class DataSection(Section):
         return value
 
 
+Augmentation = Literal["auto", "none", "shift", "shift-flip", "affine", "photo"]
+
+
 class TrainingSection(Section):
-    """One training run. `match` says what equals the uncurated run's: optimizer steps (default) or epochs."""
+    """One training run. `match` says what equals the uncurated run's: optimizer steps (default) or epochs.
+
+    optimizer: sgd is Nesterov's, with `momentum`. schedule: step multiplies the rate by `gamma` at each of `milestones`
+    (shares of the run). warmup: share of the run. ema: decay of a moving average of the weights, which is then the result.
+    swa: share of the epochs, at the end, whose weights are averaged at a constant rate of `swa_learning_rate`, the statistics
+    of batch normalization renewed after it. augment, cutout (share of a side) and mixup (alpha of its beta distribution).
+    class_weights: balanced weighs each class by the inverse of its count. precision: auto takes bfloat16 where the machine
+    computes it faster. checkpoint: epochs between checkpoints that a killed training resumes from, 0 = none.
+    """
 
     epochs: int = Field(24, ge=1)
     batch_size: int = Field(128, ge=1)
-    optimizer: Literal["adamw", "adam"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = Field(8e-3, gt=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    momentum: float = Field(0.9, ge=0, lt=1)
+    schedule: Literal["cosine", "constant", "step"] = "cosine"
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
+    gamma: float = Field(0.1, gt=0, le=1)
     warmup: float = Field(0.1, ge=0, lt=1)
     weight_decay: float = Field(0.02, ge=0)
     clip_norm: float | None = Field(1.0, gt=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    augment: Literal["auto", "none", "shift", "shift-flip"] = "auto"
+    ema: float = Field(0.0, ge=0, lt=1)
+    swa: float = Field(0.0, ge=0, lt=1)
+    swa_learning_rate: float | None = Field(None, gt=0)
+    augment: Augmentation = "auto"
+    cutout: float = Field(0.0, ge=0, le=0.5)
+    mixup: float = Field(0.0, ge=0)
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    xla: Literal["auto", "on", "off"] = "auto"
+    checkpoint: int = Field(5, ge=0)
     match: Literal["steps", "epochs"] = "steps"
+
+    @model_validator(mode="after")
+    def _one_average(self) -> TrainingSection:
+        if self.ema and self.swa:
+            raise ValueError("ema and swa are two averages of the weights; choose one")
+        if self.swa_learning_rate is not None and not self.swa:
+            raise ValueError("swa_learning_rate is read only with swa")
+        return self
+
+
+class DistillationSection(Section):
+    """Learning from the teacher's softened outputs as well (Hinton et al. 2015, arXiv 1503.02531).
+
+    alpha: the share of the teacher in the loss, 0 = no distillation. views: how many augmented views of each image the teacher
+    is asked about, once; the epochs take turns at them. 0 = one for each epoch.
+    """
+
+    alpha: float = Field(0.0, ge=0, le=1)
+    temperature: float = Field(4.0, gt=0)
+    views: int = Field(0, ge=0)
 
 
 # A network's own training, where it differs from the section's defaults: choosing a teacher chooses how it is trained.
@@ -91,18 +136,21 @@ class TeacherSection(TrainingSection):
     """The network whose view of each sample curates; by default the IQR study's, plain Adam, no augmentation.
 
     Values that are not given are those of `name`: "microresnet" trains fast, for methods that need several networks.
+    width: of the network, where it has widths. seed: its own RNG seed, so that students of several seeds share a teacher.
     """
 
     name: str = "cnn32-64"
+    width: str = ""
+    seed: int | None = Field(None, ge=0, lt=2**31)
     epochs: int = Field(10, ge=1)
     batch_size: int = Field(32, ge=1)
-    optimizer: Literal["adamw", "adam"] = "adam"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
-    schedule: Literal["cosine", "constant"] = "constant"
+    schedule: Literal["cosine", "constant", "step"] = "constant"
     warmup: float = Field(0.0, ge=0, lt=1)
     weight_decay: float = Field(0.0, ge=0)
     clip_norm: float | None = Field(None, gt=0)
-    augment: Literal["auto", "none", "shift", "shift-flip"] = "none"
+    augment: Augmentation = "none"
     match: Literal["steps", "epochs"] = "epochs"
 
     _check_name = field_validator("name")(lambda name: known("teachers", name))
@@ -231,34 +279,104 @@ def unread(section: CurationSection) -> list[str]:
     return found
 
 
+Bytes = Annotated[int, Field(ge=1024)]
+_UNITS = {"kb": 1024, "mb": 1024**2, "b": 1}
+
+
 class StudentSection(Section):
-    """The network that ships."""
+    """The network that ships.
+
+    name: of registry.STUDENTS, or auto: the most accurate that fits `max_size` at the images' size. width: of a network that
+    has widths, "" = its first. max_size: bytes of the int8 file, a number or "40KB". weights: a local .keras, .h5 or .weights.h5
+    file to start from.
+    """
 
     name: str = "microresnet"
+    width: str = ""
+    max_size: Bytes | None = None
+    weights: str | None = None
 
-    _check_name = field_validator("name")(lambda name: known("students", name))
+    @field_validator("max_size", mode="before")
+    @classmethod
+    def _bytes(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = value.strip().lower()
+        unit = next((unit for unit in _UNITS if text.endswith(unit)), "")
+        try:
+            return round(float(text.removesuffix(unit)) * _UNITS.get(unit, 1))
+        except (ValueError, OverflowError):
+            raise ValueError(f"expected bytes, KB or MB, such as 40KB; found {value!r}") from None
+
+    @model_validator(mode="after")
+    def _known(self) -> StudentSection:
+        if self.name == "auto":
+            if self.width:
+                raise ValueError("student auto chooses the width too; leave width out, or name a student")
+            return self
+        known("students", self.name)
+        widths = registry.STUDENTS[self.name].widths
+        if self.width and self.width not in widths:
+            told = f"known: {', '.join(widths)}" if widths else "it has none"
+            raise ValueError(f"{self.name!r} has no width {self.width!r} ({told})")
+        return self
 
 
 class PruningSection(Section):
-    """Magnitude pruning: final sparsity of the kernels, reached over `epochs` of fine-tuning at `learning_rate`."""
+    """Magnitude pruning to `sparsity` zeros, and the physical removal of a share of the `channels`; 0 = neither.
+
+    Both fine-tune for `epochs` at `learning_rate`. schedule: polynomial (Zhu & Gupta) or constant. pattern: "" for single
+    weights, "RxC" for whole blocks such as 1x4, or 2:4 for two zeros in each group of four. layers: another sparsity for single
+    layers, by name, 0 = leave alone. residual: `channels` also counts those of residual streams, which all blocks share.
+    """
 
     sparsity: float = Field(0.0, ge=0, lt=1)
+    channels: float = Field(0.0, ge=0, lt=1)
+    residual: bool = False
     epochs: int = Field(4, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["polynomial", "constant"] = "polynomial"
+    pattern: str = Field("", pattern=r"^(|2:4|[1-9]\d?x[1-9]\d?)$")
+    layers: Mapping[str, Annotated[float, Field(ge=0, lt=1)]] = {}
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> PruningSection:
+        if self.pattern == "2:4" and self.sparsity not in (0.0, 0.5):
+            raise ValueError(f"pattern 2:4 means a sparsity of 0.5, found {self.sparsity:g}")
+        if (self.pattern or self.layers) and not self.sparsity:
+            raise ValueError("pattern and layers are read only with a sparsity above 0")
+        return self
+
+
+_INTEGER = ("int8", "int8-qat", "auto")
 
 
 class QuantizationSection(Section):
-    """The precision of the shipped file. float32 is always exported beside it."""
+    """The precision of the shipped file. float32 is always exported beside it.
+
+    io: input and output type of an int8 file. calibration_samples: how many; calibration: a data spec to take them from,
+    labels not needed ("" = the curated training set). ranges: of activations, from the smallest to the largest value seen, or
+    percentiles of them. per_channel: a scale for each output channel of a kernel, or one for the whole. qat_epochs and
+    qat_learning_rate: of the fine-tuning of "int8-qat", which keeps the zeros of a pruned network. onnx: also an int8 ONNX file.
+    shrink: leave out of the file what no runtime reads.
+    """
 
     precision: str = "int8"
     io: Literal["int8", "uint8", "float32"] = "int8"
     calibration_samples: int = Field(300, ge=1)
+    calibration: str = ""
+    ranges: Literal["minmax", "percentile"] = "minmax"
+    per_channel: bool = True
+    qat_epochs: int = Field(4, ge=1)
+    qat_learning_rate: float = Field(2e-4, gt=0)
+    onnx: bool = True
+    shrink: bool = True
 
     _check_precision = field_validator("precision")(lambda name: known("precisions", name))
 
     @model_validator(mode="after")
     def _io_of_int8(self) -> QuantizationSection:
-        if self.precision != "int8" and self.io != "int8":
+        if self.precision not in _INTEGER and self.io != "int8":
             raise ValueError(f"io (--io) is for int8 files; a {self.precision} file has float32 input and output")
         return self
 

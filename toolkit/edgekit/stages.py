@@ -29,6 +29,10 @@ class Stages:
         yield
         self.timings[name] = round(time.perf_counter() - start, 3)
 
+    def progress(self, name: str, key: Mapping[str, Any]) -> Path:
+        """Where stage `name` may leave checkpoints for a build that goes on after a kill."""
+        return self.cache.progress(name, key)
+
     def cached(self, name: str, title: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> Path:
         """The folder with the stage's result under `key`; `work(folder)` runs only if it must. Its name is the key's digest."""
         with self.timed(name, title):

@@ -257,7 +257,13 @@ class StageCache:
             except BaseException:
                 shutil.rmtree(private, ignore_errors=True)
                 raise
+            shutil.rmtree(self.progress(stage, key), ignore_errors=True)
         return folder
+
+    def progress(self, stage: str, key: Mapping[str, Any]) -> Path:
+        """Where the stage may leave what an interrupted run of it goes on from; removed when the result is there."""
+        folder = self.folder(stage, key)
+        return folder.with_name(f"{_PARTIAL}{folder.name}")
 
     def size_bytes(self) -> int:
         """Bytes that the cached results take."""

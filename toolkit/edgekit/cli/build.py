@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgekit import registry
 from edgekit.cli import options as o
 from edgekit.cli.console import Console
 from edgekit.errors import GateNotMet, RecipeError, UsageError
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
 
 Prune = Annotated[float | None, typer.Option(help="Share of zero weights after magnitude pruning, e.g. 0.5.")]
 Target = Annotated[list[str] | None, typer.Option(help="Where latency is measured; may be repeated. Default: host.")]
+PruneChannels = Annotated[
+    float | None, typer.Option(help="Share of channels to remove physically, e.g. 0.5: a smaller, faster network.")
+]
 Quantize = Annotated[
-    str | None, typer.Option(help="Precision of the shipped file: float32, float16, dynamic or int8 (default).")
+    str | None, typer.Option(help=f"Precision of the shipped file: {', '.join(registry.PRECISIONS)}; default: int8.")
+]
+Calibration = Annotated[
+    str | None,
+    typer.Option(metavar="SPEC", help="Data to calibrate int8 on, without labels; default: the curated training set."),
 ]
 Io = Annotated[
     str | None, typer.Option(help="Input and output type of an int8 file: int8 (default), uint8 or float32.")
@@ -56,12 +64,18 @@ def build(
     trusted_val: o.TrustedVal = False,
     apply: o.Apply = None,
     student: o.StudentName = None,
+    width: o.Width = None,
+    max_size: o.MaxSize = None,
+    weights: o.Weights = None,
+    distill: o.Distill = None,
     teacher: o.TeacherName = None,
     prune: Prune = None,
+    prune_channels: PruneChannels = None,
     backend: o.Backend = None,
     target: Target = None,
     quantize: Quantize = None,
     io: Io = None,
+    calibration: Calibration = None,
     control: Control = False,
     gate: GateOption = None,
     max_drop: MaxDrop = None,
@@ -77,8 +91,10 @@ def build(
     values = curation(
         data, curate, teacher, seed, variant=variant, budget=budget, balance=balance, max_edit=max_edit, edit=edit,
         folds=folds, members=members, trusted_val=trusted_val, apply=apply,
-    ) | _training(student, backend, deterministic) | reading(image_size, skip_bad) | {
+    ) | _training(student, width, max_size, weights, distill, backend, deterministic) | reading(image_size, skip_bad) | {
         "pruning.sparsity": prune,
+        "pruning.channels": prune_channels,
+        "quantization.calibration": calibration,
         "bench.targets": target or None,
         "quantization.precision": quantize,
         "quantization.io": io,
@@ -106,6 +122,10 @@ def train(
     trusted_val: o.TrustedVal = False,
     apply: o.Apply = None,
     student: o.StudentName = None,
+    width: o.Width = None,
+    max_size: o.MaxSize = None,
+    weights: o.Weights = None,
+    distill: o.Distill = None,
     teacher: o.TeacherName = None,
     backend: o.Backend = None,
     seed: o.Seed = None,
@@ -132,7 +152,7 @@ def train(
             trusted_val=trusted_val,
             apply=apply,
         )
-        | _training(student, backend, deterministic)
+        | _training(student, width, max_size, weights, distill, backend, deterministic)
         | reading(image_size, skip_bad)
     )
     run("train", recipe, set_, values, out, force=force, resume=resume, as_json=as_json)
@@ -190,8 +210,24 @@ def reading(image_size: str | None, skip_bad: bool) -> dict[str, Any]:
     return {"data.image_size": image_size, "data.skip_bad": skip_bad or None}
 
 
-def _training(student: str | None, backend: str | None, deterministic: bool) -> dict[str, Any]:
-    return {"student.name": student, "backend": backend, "deterministic": deterministic or None}
+def _training(
+    student: str | None,
+    width: str | None,
+    max_size: str | None,
+    weights: Path | None,
+    distill: float | None,
+    backend: str | None,
+    deterministic: bool,
+) -> dict[str, Any]:
+    return {
+        "student.name": student,
+        "student.width": width,
+        "student.max_size": max_size,
+        "student.weights": None if weights is None else str(weights.expanduser().resolve()),
+        "distillation.alpha": distill,
+        "backend": backend,
+        "deterministic": deterministic or None,
+    }
 
 
 def run(

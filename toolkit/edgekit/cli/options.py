@@ -52,7 +52,25 @@ Apply = Annotated[
     Path | None, typer.Option("--apply", metavar="EDITS.JSONL", help="Edits by hand that override the method's.")
 ]
 Variant = Annotated[str | None, typer.Option(help="A method's variant, e.g. min, mean or self of tracin.")]
-StudentName = Annotated[str | None, typer.Option("--student", help=f"The network that ships: {_names('students')}.")]
+StudentName = Annotated[
+    str | None,
+    typer.Option(
+        "--student", help=f"The network that ships: {_names('students')}; or auto, by image size and --max-size."
+    ),
+]
+Width = Annotated[
+    str | None, typer.Option(metavar="W", help="Width of a student that has widths, such as xs, s, m or l.")
+]
+MaxSize = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="Most bytes of the int8 file, for --student auto; such as 40KB.")
+]
+Weights = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Start the student from the weights of a .keras or .h5 file.")
+]
+Distill = Annotated[
+    float | None,
+    typer.Option(metavar="ALPHA", help="Learn from the teacher's outputs as well: its share of the loss, such as 0.7."),
+]
 TeacherName = Annotated[
     str | None, typer.Option("--teacher", help=f"The network whose view of each sample curates: {_names('teachers')}.")
 ]

@@ -1,1 +1,1 @@
-"""TrainedModel -> TrainedModel: pruning on the tf_keras twin of a Keras 3 model."""
+"""TrainedModel -> TrainedModel on the tf_keras twin: pruning, quantization-aware training; and the removal of channels."""

@@ -26,7 +26,8 @@ _EXPECTED = "a folder of images by class, a folder with IDX files or train.csv, 
 def load_section(section: DataSection, seed: int) -> Dataset:
     """`load` with the values of a recipe's data section."""
     values = {name: getattr(section, name) for name in DataSection.model_fields}
-    return load(values.pop("spec"), seed=seed, **values)
+    own = values.pop("seed")
+    return load(values.pop("spec"), seed=seed if own is None else own, **values)
 
 
 def load(

@@ -1,36 +1,146 @@
-"""Float .tflite -> ONNX (opset 18) with tf2onnx, always loaded once in ONNX Runtime: a bad graph shows only there.
+""".tflite -> ONNX (opset 18) with tf2onnx, always loaded once in ONNX Runtime: a bad graph shows only there.
 
-Going by way of the .tflite gives ONNX the very graph that ships, and works where the Keras exporters do not.
+Going by way of the .tflite gives ONNX the very graph that ships, and works where the Keras exporters do not. An int8 .tflite
+becomes QDQ operators with its own scales: the same calibration, the same answers, whether it came from calibration or from
+quantization-aware training. ONNX Runtime's static quantization reads ranges of its own from the same samples and quantizes other
+operators, so its answers differ from the .tflite's; it is the second way, for graphs that tf2onnx cannot translate.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgekit import tf
+from edgekit.bench import litert
 from edgekit.errors import ExportError
 from edgekit.quiet import quiet_stderr
+from edgekit.types import TensorSpec
 
 OPSET = 18
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write the ONNX form of the float32 file `source` to `target`.
+    """Write the ONNX form of the .tflite `source` to `target`, with float32 input and output whatever those of `source` are.
 
     Raises:
         ExportError: tf2onnx has no equivalent of an operator, or ONNX Runtime refuses the graph.
     """
     tf.tensorflow()
-    import onnxruntime
     import tf2onnx
 
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    with _failing_as_export(source), _quiet(), _lines_held("tf2onnx"):
+        tf2onnx.convert.from_tflite(str(source), opset=OPSET, output_path=str(target))
+        (given, *_), (result, *_) = litert.describe(source)
+        _real_input_and_output(target, given, result)
+        _load(target)
+
+
+def quantize(source: Path, target: Path, samples: NDArray[np.float32], *, per_channel: bool = True) -> None:
+    """Quantize the float .onnx `source` with ONNX Runtime: static, QDQ, uint8 activations, int8 weights.
+
+    Args:
+        samples: (M, H, W, C) float32 in [0, 1], the calibration samples of the .tflite.
+
+    Raises:
+        ExportError: ONNX Runtime could not quantize the graph.
+    """
+    from onnxruntime import quantization
+    from onnxruntime.quantization.preprocess import quant_pre_process
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+        def __init__(self, name: str) -> None:
+            self._rows = iter([{name: samples[i : i + 1]} for i in range(len(samples))])
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            return next(self._rows, None)
+
+    with _failing_as_export(source), _quiet(), _lines_held(None), tempfile.TemporaryDirectory() as folder:
+        ready = Path(folder) / "ready.onnx"
+        # Symbolic shapes would need sympy; the folding of constants is what the quantizer profits from.
+        quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
+        quantization.quantize_static(
+            str(ready),
+            str(target),
+            Reader(_load(ready).get_inputs()[0].name),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=per_channel,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
+        _load(target)
+
+
+def _load(path: Path) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def _real_input_and_output(path: Path, given: TensorSpec, result: TensorSpec) -> None:
+    """Put QuantizeLinear behind an integer input and DequantizeLinear before an integer output, under the old names."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    if not given.scale and not result.scale:
+        return
+    model = onnx.load(str(path))
+    graph = model.graph
+    ends = [(graph.input[0], given, "QuantizeLinear"), (graph.output[0], result, "DequantizeLinear")]
+    for value, spec, operator in ends:
+        if not spec.scale:
+            continue
+        outer, inner = value.name, f"{value.name}_quantized"
+        for node in graph.node:
+            for names in (node.input, node.output):
+                names[:] = [inner if name == outer else name for name in names]
+        constants = [np.float32(spec.scale), np.array(spec.zero_point, spec.dtype)]
+        names = [f"{inner}_scale", f"{inner}_zero_point"]
+        graph.initializer.extend(
+            numpy_helper.from_array(np.asarray(c), n) for c, n in zip(constants, names, strict=True)
+        )
+        entering = operator == "QuantizeLinear"
+        ports = ([outer, *names], [inner]) if entering else ([inner, *names], [outer])
+        node = helper.make_node(operator, *ports, name=f"{inner}_{operator}")
+        # Nodes must stand in the order they run.
+        graph.node.insert(0 if entering else len(graph.node), node)
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    onnx.save(model, str(path))
+
+
+@contextlib.contextmanager
+def _failing_as_export(source: Path) -> Iterator[None]:
     try:
-        with quiet_stderr(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tf2onnx reads the file with the deprecated tf.lite.Interpreter
-            tf2onnx.convert.from_tflite(str(source), opset=OPSET, output_path=str(target))
-            onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+        yield
+    except OSError:
+        raise
     except Exception as error:  # tf2onnx and ONNX Runtime raise types of their own without a common base
-        raise ExportError(f"{source.name} could not be written as ONNX: {str(error).splitlines()[0]}") from error
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ExportError(f"{source.name} could not be written as ONNX: {line}") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with quiet_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tf2onnx reads the file with the deprecated tf.lite.Interpreter
+        yield
+
+
+@contextlib.contextmanager
+def _lines_held(logger: str | None) -> Iterator[None]:
+    """Errors only from `logger`; None = the root logger, which onnxruntime.quantization advises on."""
+    held = logging.getLogger(logger)
+    before = held.level
+    held.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        held.setLevel(before)

@@ -17,6 +17,8 @@ from edgekit.bench import litert, onnxrt
 from edgekit.errors import GateNotMet
 
 LOGIT_TOLERANCE = 1e-4
+INT8_AGREEMENT = 0.995
+QAT_AGREEMENT = 0.99
 _UNDERFLOW = 1e-30
 
 
@@ -78,3 +80,53 @@ def batch_parity(tflite: Path, x: NDArray[Any], batch: int = 64) -> Mapping[str,
         rows = int((together != single).any(axis=1).sum())
         raise GateNotMet(f"{tflite.name}: {rows} of {len(x)} outputs differ between batch {batch} and batch 1.")
     return {"samples": len(x), "batch": batch, "bit_exact": equal}
+
+
+def agreement(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """The share of rows of two (N, K) arrays that have the same argmax."""
+    return float((one.argmax(axis=1) == other.argmax(axis=1)).mean())
+
+
+def onnx_int8_parity(onnx: Path, tflite: Path, float_file: Path | None, x: NDArray[Any]) -> Mapping[str, Any]:
+    """Compare an int8 .onnx with the int8 .tflite, and with the float .tflite if there is one, on the same images.
+
+    Only the first is demanded: what int8 changes against float is quantization's, and the drop of accuracy judges that.
+
+    Raises:
+        GateNotMet: less than 99.5 % of the argmax agree with the int8 .tflite.
+    """
+    found, lite = onnxrt.probabilities(onnx, x), litert.probabilities(tflite, x)
+    agreed = agreement(found, lite)
+    if agreed < INT8_AGREEMENT:
+        raise GateNotMet(
+            f"{onnx.name} and {tflite.name} agree on {agreed:.2%} of {len(x)} images (demanded {INT8_AGREEMENT:.1%})."
+        )
+    return {
+        "samples": len(x),
+        "agreement_with_tflite": agreed,
+        "max_difference_from_tflite": float(np.abs(found - lite).max()),
+        "agreement_with_float": agreement(found, litert.probabilities(float_file, x)) if float_file else None,
+    }
+
+
+def fake_quantization_parity(
+    model_probabilities: NDArray[np.float32], tflite: Path, x: NDArray[Any]
+) -> Mapping[str, Any]:
+    """Compare an int8 .tflite with the quantization-aware model it was made of.
+
+    Raises:
+        GateNotMet: less than 99 % of the argmax agree: the converter did not take over the trained ranges.
+    """
+    agreed = agreement(model_probabilities, litert.probabilities(tflite, x))
+    if agreed < QAT_AGREEMENT:
+        raise GateNotMet(
+            f"{tflite.name} and the quantization-aware model agree on {agreed:.2%} of {len(x)} images"
+            f" (demanded {QAT_AGREEMENT:.0%})."
+        )
+    return {"samples": len(x), "agreement": agreed}
+
+
+def bit_parity(one: Path, other: Path, x: NDArray[Any]) -> bool:
+    """Whether two .tflite files give the same outputs bit for bit."""
+    first, second = litert.run(one, x), litert.run(other, x)
+    return first.dtype == second.dtype and bool(np.array_equal(first.view(np.uint8), second.view(np.uint8)))

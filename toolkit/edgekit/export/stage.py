@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,58 +17,122 @@ from edgekit.bench import litert, onnxrt
 from edgekit.bench.standalone import artifact_of
 from edgekit.data.pixels import to_float
 from edgekit.environment import versions
-from edgekit.export import onnx, parity, tflite
-from edgekit.recipe import Recipe
+from edgekit.errors import UsageError
+from edgekit.export import calibration, tflite
+from edgekit.export.write import stem, write
+from edgekit.recipe import QuantizationSection, Recipe
 from edgekit.store import code_digest
 from edgekit.training.signals import probabilities
-from edgekit.types import Artifact, Dataset, Selection, Split, TrainedModel
+from edgekit.types import Artifact, Dataset, Reporter, Selection, Silent, Split, TrainedModel
 
 _PARITY_SAMPLES = 512
+_CALIBRATED = ("int8", "int16x8")
+_ONLY_TRAINING = {"precision", "qat_epochs", "qat_learning_rate"}
 
 
 def key(recipe: Recipe, precision: str, model_key: str, selection: Selection) -> dict[str, Any]:
     """Everything that decides what an export comes to, for the stage cache. `model_key` names the stage that made the model."""
+    section = recipe.quantization
     common: dict[str, Any] = {
         "model": model_key,
         "precision": precision,
+        "shrink": section.shrink,
         "versions": versions("tensorflow", "keras", "tf2onnx", "ai-edge-litert", "onnx", "onnxruntime", "numpy"),
         "code": code_digest("export", "bench/litert.py", "bench/onnxrt.py", "tf.py"),
     }
-    if precision != "int8":
+    if precision not in (*_CALIBRATED, "int8-qat"):
         return common
-    section = recipe.quantization.model_dump(mode="json")
-    return common | {"section": section, "seed": recipe.seed, "selection": selection.sha256}
+    return common | {
+        "section": section.model_dump(mode="json", exclude=_ONLY_TRAINING),
+        "calibration": calibration.source_digest(section.calibration),
+        "seed": recipe.seed,
+        "selection": selection.sha256,
+    }
 
 
-def run(recipe: Recipe, precision: str, dataset: Dataset, kept: Split, model_path: Path, folder: Path) -> None:
-    """Convert the model at `model_path` (Keras 3) to `precision`; float32 also to ONNX. Leaves the files and export.json.
+def run(
+    recipe: Recipe,
+    precision: str,
+    dataset: Dataset,
+    kept: Split,
+    model_path: Path,
+    folder: Path,
+    *,
+    reporter: Reporter | None = None,
+    load: Callable[[Path], Any] | None = None,
+    with_ranges: Callable[[Any, NDArray[np.float32]], Any] | None = None,
+) -> None:
+    """Convert the model at `model_path` to `precision`; float32 and int8 also to ONNX. Leaves the files and export.json.
+
+    Args:
+        precision: "float32", "float16", "dynamic", "int8", "int16x8", or "int8-qat" for a quantization-aware model.
+        load: reads `model_path`, if it is not a Keras 3 file (a quantization-aware model is tf_keras).
+        with_ranges: (model, calibration samples) -> the fake-quantized model, for quantization.ranges "percentile".
 
     Raises:
+        DataError: the calibration samples are of no use.
+        UsageError: ranges "percentile" for a precision other than int8.
         ExportError: a conversion failed.
         GateNotMet: a file does not compute what the model does.
     """
-    keras = backend.load("tensorflow")
-    model = keras.models.load_model(model_path, compile=False)
-    path = folder / f"model_{precision}.tflite"
-    facts: dict[str, Any] = {"files": [path.name], "parity": {}}
-    samples = None
-    if precision == "int8":
-        index = tflite.calibration_index(kept.y, recipe.quantization.calibration_samples, recipe.seed)
-        samples = to_float(kept.x[index])
-        facts["calibration"] = {
-            "samples": len(index),
-            "ids_sha256": hashlib.sha256("\n".join(kept.ids[index].tolist()).encode()).hexdigest(),
-            "per_class": np.bincount(kept.y[index], minlength=len(dataset.classes)).tolist(),
-        }
-    path.write_bytes(tflite.convert(model, precision, io=recipe.quantization.io, calibration=samples))
-    x = parity_samples(dataset)
-    facts["parity"][path.name] = {"batch": parity.batch_parity(path, x)}
-    if precision == "float32":
-        other = folder / "model_float32.onnx"
-        onnx.convert(path, other)
-        facts["files"].append(other.name)
-        facts["parity"][path.name] |= {"keras": parity.float_parity(probabilities(model, x), path, other, x)}
+    section, x = recipe.quantization, parity_samples(dataset)
+    model = (load or keras_model)(model_path)
+    if precision == "int8-qat":
+        content = tflite.convert(model, "int8", io=section.io, per_channel=section.per_channel)
+        facts = write(content, "int8", folder, section=section, x=x, reporter=reporter or Silent(),
+                      expected=fake_quantized_probabilities(model, x))  # fmt: skip
+        (folder / "export.json").write_text(json.dumps(facts))
+        return
+    chosen = calibration.choose(section, dataset, kept, recipe.seed) if precision in _CALIBRATED else None
+    expected, source = None, model
+    if section.ranges == "percentile" and chosen is not None:
+        if precision != "int8" or with_ranges is None:
+            raise UsageError(f"quantization.ranges=percentile is for int8 files; the precision is {precision}.")
+        source = with_ranges(model, chosen.samples)
+        expected = fake_quantized_probabilities(source, x)
+    elif precision == "float32":
+        expected = probabilities(model, x)
+    content = converted(source, precision, section, chosen)
+    with tempfile.TemporaryDirectory() as temporary:
+        float_file = float_form(model, Path(temporary)) if chosen is not None else None
+        facts = write(content, precision, folder, section=section, x=x, reporter=reporter or Silent(),
+                      expected=expected, float_file=float_file, calibration=chosen)  # fmt: skip
     (folder / "export.json").write_text(json.dumps(facts))
+
+
+def converted(
+    model: Any,
+    precision: str,
+    section: QuantizationSection,
+    chosen: calibration.Calibration | None,
+    denylist: Sequence[str] = (),
+) -> bytes:
+    """`tflite.convert` with the values of a recipe's section."""
+    return tflite.convert(
+        model,
+        precision,
+        io=section.io,
+        calibration=None if chosen is None else chosen.samples,
+        per_channel=section.per_channel,
+        denylist=denylist,
+    )
+
+
+def keras_model(path: Path) -> Any:
+    """The Keras 3 model of a .keras file, on TensorFlow."""
+    return backend.load("tensorflow").models.load_model(path, compile=False)
+
+
+def float_form(model: Any, folder: Path) -> Path:
+    """The float32 .tflite of `model` in `folder`, tensor names and all."""
+    path = folder / "float.tflite"
+    path.write_bytes(tflite.convert(model, "float32"))
+    return path
+
+
+def fake_quantized_probabilities(model: Any, x: NDArray[Any]) -> NDArray[np.float32]:
+    """(N, K) probabilities of a tf_keras model on (N, H, W, C) pixels."""
+    return np.asarray(model.predict(to_float(x), batch_size=64, verbose=0), np.float32)
 
 
 def parity_samples(dataset: Dataset) -> NDArray[Any]:
@@ -79,8 +143,13 @@ def parity_samples(dataset: Dataset) -> NDArray[Any]:
 
 
 def artifact(path: Path, precision: str, model: TrainedModel, facts: Mapping[str, Any]) -> Artifact:
-    """Describe a file that was made from `model`; sparsity and tensors are read from the file."""
+    """Describe a file that was made from `model`; sparsity and tensors are read from the file.
+
+    precision: what the export stage was asked for, or the "precision" of its export.json.
+    """
     runtime = onnxrt if path.suffix == ".onnx" else litert
+    if precision == "int8-qat" or path.suffix == ".onnx":
+        precision = stem(precision).removeprefix("model_")
     return dataclasses.replace(
         artifact_of(path),
         precision=precision,

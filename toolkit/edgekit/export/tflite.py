@@ -1,4 +1,4 @@
-"""Keras 3 model -> .tflite in one precision, by the TFLite converter.
+"""Keras model -> .tflite in one precision, by the TFLite converter.
 
 The batch dimension stays dynamic in every file: batched evaluation, on the host and on devices, rests on it.
 """
@@ -6,6 +6,8 @@ The batch dimension stays dynamic in every file: batched evaluation, on the host
 from __future__ import annotations
 
 import tempfile
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,43 +17,59 @@ from edgekit import tf
 from edgekit.errors import ExportError
 from edgekit.quiet import quiet_stderr
 
+PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
+_CALIBRATED = ("int8", "int16x8")
 
-def convert(model: Any, precision: str, *, io: str = "int8", calibration: NDArray[np.float32] | None = None) -> bytes:
+
+def convert(
+    model: Any,
+    precision: str,
+    *,
+    io: str = "int8",
+    calibration: NDArray[np.float32] | None = None,
+    per_channel: bool = True,
+    denylist: Sequence[str] = (),
+) -> bytes:
     """Convert a model to a flatbuffer.
 
     Args:
-        model: Keras 3 functional model on the TensorFlow backend.
-        precision: "float32", "float16", "dynamic" or "int8" (full integer, per-channel weights).
-        io: input and output type of an int8 file: "int8", "uint8" or "float32". Other precisions have float32.
-        calibration: (M, H, W, C) float32 in [0, 1], for int8.
+        model: Keras 3 functional model on the TensorFlow backend, or a tf_keras model; a quantization-aware one brings its
+            ranges with it and is for int8 only.
+        precision: "float32", "float16", "dynamic", "int8" (full integer) or "int16x8" (int16 activations, int8 weights).
+        io: input and output type of an int8 file: "int8", "uint8" or "float32". Other precisions have float32, and so has an
+            int8 file with a denylist.
+        calibration: (M, H, W, C) float32 in [0, 1], for int8 and int16x8.
+        per_channel: a scale for each output channel of a kernel, or one for the whole kernel.
+        denylist: names of tensors, as in the float file, whose operators stay in float (int8 only).
 
     Returns:
         The file's bytes.
 
     Raises:
-        ExportError: the converter failed, or int8 is asked for without calibration samples.
+        ExportError: the converter failed, or calibration samples are missing.
     """
-    tensorflow = tf.tensorflow()
-    lite = tensorflow.lite
-    with quiet_stderr(), tempfile.TemporaryDirectory() as folder:
+    ready_made = is_quantization_aware(model)
+    if precision not in PRECISIONS or (ready_made and precision != "int8"):
+        known = "int8" if ready_made else ", ".join(PRECISIONS)
+        raise ExportError(f"This model cannot be written as {precision!r}; expected one of: {known}.")
+    if precision in _CALIBRATED and not ready_made and (calibration is None or not len(calibration)):
+        raise ExportError(f"{precision} needs calibration samples; none were given.")
+    if denylist and (precision != "int8" or ready_made):
+        raise ExportError("Layers can be left in float only in an int8 file of a model without fake quantization.")
+    lite = tf.tensorflow().lite
+    with quiet_stderr(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # the debugger uses the deprecated tf.lite.Interpreter
         try:
-            # Not from_keras_model: it prints the whole signature to stdout, and this is what it does inside.
-            model.export(folder, verbose=False)
+            _save(model, folder)
             converter = lite.TFLiteConverter.from_saved_model(folder)
-            if precision in ("float16", "dynamic", "int8"):
-                converter.optimizations = [lite.Optimize.DEFAULT]
-            if precision == "float16":
-                converter.target_spec.supported_types = [tensorflow.float16]
-            if precision == "int8":
-                if calibration is None or not len(calibration):
-                    raise ExportError("int8 needs calibration samples; none were given.")
-                samples = calibration
-                converter.representative_dataset = lambda: ([samples[i : i + 1]] for i in range(len(samples)))
-                converter.target_spec.supported_ops = [lite.OpsSet.TFLITE_BUILTINS_INT8]
-                kind = {"int8": tensorflow.int8, "uint8": tensorflow.uint8, "float32": tensorflow.float32}[io]
-                converter.inference_input_type = converter.inference_output_type = kind
-            content: bytes = converter.convert()
-        except (ExportError, OSError):
+            _settings(converter, precision, io, None if ready_made else calibration, per_channel)
+            if denylist:
+                options = lite.experimental.QuantizationDebugOptions(denylisted_nodes=list(denylist))
+                debugger = lite.experimental.QuantizationDebugger(converter=converter, debug_options=options)
+                content: bytes = bytes(debugger.get_nondebug_quantized_model())
+            else:
+                content = converter.convert()
+        except OSError:
             raise
         # The converter raises anything from ValueError to a bare Exception with pages of MLIR; the first line says it.
         except Exception as error:
@@ -60,10 +78,39 @@ def convert(model: Any, precision: str, *, io: str = "int8", calibration: NDArra
     return content
 
 
-def calibration_index(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """`count` sample indices (or all, if fewer), as evenly over the classes as they allow, ascending."""
-    rng = np.random.default_rng([seed, 3])
-    count = min(count, len(labels))
-    pools = [rng.permutation(np.flatnonzero(labels == k)) for k in np.unique(labels)]
-    rounds = [pool[depth] for depth in range(max(map(len, pools))) for pool in pools if depth < len(pool)]
-    return np.sort(np.array(rounds[:count], np.int64))
+def is_quantization_aware(model: Any) -> bool:
+    """Whether `model` is a tf_keras model with tfmot's fake quantization in it."""
+    return any(base.__name__.startswith("Quantize") for layer in model.layers for base in type(layer).__mro__)
+
+
+def _save(model: Any, folder: str) -> None:
+    # Not from_keras_model: it prints the whole signature to stdout, and this is what it does inside.
+    if not type(model).__module__.startswith("tf_keras"):
+        model.export(folder, verbose=False)
+        return
+    tensorflow = tf.tensorflow()
+    image = tensorflow.TensorSpec(model.inputs[0].shape, tensorflow.float32, name=model.input_names[0])
+    serve = tensorflow.function(lambda x: {"output_0": model(x, training=False)}, input_signature=[image])
+    tensorflow.saved_model.save(model, folder, signatures=serve)
+
+
+def _settings(
+    converter: Any, precision: str, io: str, calibration: NDArray[np.float32] | None, per_channel: bool
+) -> None:
+    tensorflow = tf.tensorflow()
+    operators = tensorflow.lite.OpsSet
+    if precision != "float32":
+        converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+    converter._experimental_disable_per_channel = not per_channel
+    if calibration is not None and precision in _CALIBRATED:
+        samples = calibration
+        converter.representative_dataset = lambda: ([samples[i : i + 1]] for i in range(len(samples)))
+    if precision == "float16":
+        converter.target_spec.supported_types = [tensorflow.float16]
+    if precision == "int16x8":
+        converter.target_spec.supported_ops = [operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8]
+    if precision == "int8":
+        if calibration is not None:  # demands a representative data set, which a quantization-aware model does not need
+            converter.target_spec.supported_ops = [operators.TFLITE_BUILTINS_INT8]
+        kind = {"int8": tensorflow.int8, "uint8": tensorflow.uint8, "float32": tensorflow.float32}[io]
+        converter.inference_input_type = converter.inference_output_type = kind

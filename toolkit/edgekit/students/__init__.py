@@ -1,30 +1,41 @@
-"""Networks: `build(name, keras, input_shape, classes)`; one file each under architectures/, listed in registry.STUDENTS."""
+"""Networks: `build(table, name, keras, input_shape, classes, width)`; one file each under architectures/, listed in the registry.
+
+`facts` holds what each costs, `choose` picks one for `--student auto`; neither imports a framework.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from edgekit import registry
-from edgekit.errors import DataError
+from edgekit.errors import DataError, RecipeError
 
 
-def build(table: str, name: str, keras: Any, input_shape: tuple[int, int, int], classes: int) -> Any:
+def build(table: str, name: str, keras: Any, input_shape: tuple[int, int, int], classes: int, width: str = "") -> Any:
     """Build the network `name` of registry table "students" or "teachers".
 
     Args:
         keras: the Keras 3 module of the chosen backend.
         input_shape: (H, W, C).
         classes: K.
+        width: one of the network's widths, "" = its first; "" only, where it has none.
 
     Returns:
         An untrained functional model, (N, H, W, C) float32 in [0, 1] -> (N, K) probabilities (a Softmax layer is last).
 
     Raises:
         DataError: the images are too small for the network.
+        RecipeError: the network has no such width.
     """
     builder = registry.load(table, name)
+    widths = registry.TABLES[table][1][name].widths
+    if width and width not in widths:
+        known = f"known: {', '.join(widths)}" if widths else "it has none"
+        raise RecipeError(f"{name!r} has no width {width!r} ({known})")
     try:
+        if widths:
+            return builder(keras, input_shape, classes, width=width or widths[0])
         return builder(keras, input_shape, classes)
     except ValueError as error:
-        height, width, _ = input_shape
-        raise DataError(f"Images of {height}x{width} do not fit {name!r}: {str(error).splitlines()[0]}") from None
+        height, across, _ = input_shape
+        raise DataError(f"Images of {height}x{across} do not fit {name!r}: {str(error).splitlines()[0]}") from None

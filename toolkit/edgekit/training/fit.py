@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,23 +19,21 @@ from edgekit.data.images import LazyImages
 from edgekit.data.pixels import to_float
 from edgekit.errors import DataError, TrainingError
 from edgekit.recipe import TrainingSection
-from edgekit.training.augment import Augment, augmentation
+from edgekit.training import optimize
+from edgekit.training.augment import Augmentation
+from edgekit.training.averaging import Mean, refresh_batch_norm
+from edgekit.training.batches import Opinion, Views, augmented, batch_indices, target_rows
+from edgekit.training.checkpoint import Checkpoint
 from edgekit.types import Reporter, Split
 
 _MOST_STEPS_AT_ONCE = 16
+# Enough for stable statistics; their error falls with the root of the number of samples.
+_REFRESH_SAMPLES = 10_000
 
 
 def steps_per_epoch(section: TrainingSection, kept: int, full: int) -> int:
     """Steps of one epoch for `kept` of `full` samples: the full set's under match "steps", the kept set's under "epochs"."""
     return math.ceil((full if section.match == "steps" else kept) / section.batch_size)
-
-
-def batch_indices(samples: int, batch_size: int, batches: int, seed: int) -> NDArray[np.int64]:
-    """(batches, batch_size) sample indices: permutation after permutation, so that each sample is equally often seen."""
-    rng = np.random.default_rng(seed)
-    rounds = math.ceil(batches * batch_size / samples)
-    order = np.concatenate([rng.permutation(samples) for _ in range(rounds)])
-    return order[: batches * batch_size].reshape(batches, batch_size)
 
 
 def fit(
@@ -51,89 +49,111 @@ def fit(
     reporter: Reporter,
     weights: NDArray[np.float32] | None = None,
     after_epoch: Callable[[int], None] | None = None,
+    opinion: Opinion | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Mapping[str, list[float]]:
     """Train `model` in place and return its history, one value per epoch.
 
     Args:
         model: ends in a layer "logits" and a Softmax; the loss is taken from the logits.
         train: the samples to train on, of the `full` before curation.
-        augment: a concrete name of `augment.augmentation`.
+        augment: a concrete name of `augment.Augmentation`.
         weights: (n,) weight of each training sample's loss, mean 1; None = all equal.
         after_epoch: called with the epoch's number (from 0) when it is over; `model` then holds its weights.
+        opinion: what a teacher says about views of `train`, to learn from as well.
+        checkpoint: where to go on from and to leave checkpoints every `section.checkpoint` epochs; not with `after_epoch`.
 
     Returns:
-        loss, accuracy, val_loss, val_accuracy, learning_rate, seconds (training and validation of the epoch).
+        loss, accuracy, val_loss, val_accuracy, learning_rate, seconds (training and validation of the epoch). With an average
+        of the weights (ema, swa) the last val_loss and val_accuracy are the average's, which `model` then holds.
 
     Raises:
         TrainingError: the loss is not finite.
     """
     per_epoch = steps_per_epoch(section, len(train), full)
     total = per_epoch * section.epochs
+    classes = model.output.shape[-1]
+    rows = section.label_smoothing > 0 or section.mixup > 0 or opinion is not None
+    soft = None if opinion is None else (opinion.alpha, opinion.temperature)
+    rate = optimize.schedule(keras, section, total)
     logits = keras.Model(model.input, model.get_layer("logits").output)
-    schedule = _schedule(keras, section, total)
     logits.compile(
-        optimizer=_optimizer(keras, section, schedule),
-        loss=_loss(keras, section.label_smoothing),
-        metrics=["accuracy"],
-        steps_per_execution=_divisor(per_epoch, _MOST_STEPS_AT_ONCE),
-        # XLA compiles for long and is hardly faster for the student on CPU (benchmarks/training_throughput.py).
-        jit_compile=keras.backend.backend() != "tensorflow",
+        optimizer=optimize.optimizer(keras, section, rate),
+        loss=optimize.loss(keras, section, rows=rows, soft=soft),
+        metrics=[optimize.accuracy(keras, rows=rows)],
+        steps_per_execution=1 if backend.mirrored(keras) else _divisor(per_epoch, _MOST_STEPS_AT_ONCE),
+        jit_compile=backend.compiles(keras, section.xla),
     )
-    classes = logits.output.shape[-1]
-    smooth = section.label_smoothing > 0
-    watch = _watch(keras, reporter, per_epoch, section.epochs, schedule)
-    callbacks = [watch]
-    if after_epoch is not None:
-        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: after_epoch(epoch)))
+    logits.optimizer.build(logits.trainable_variables)
+    begun, known, mean = checkpoint.load(logits) if checkpoint else (0, {}, Mean())
+    watch = _watch(keras, reporter, per_epoch, section.epochs, rate, known)
+    averaged_from = section.epochs - math.ceil(section.swa * section.epochs)
+
+    def over(epoch: int, logs: Any) -> None:
+        if section.swa and epoch >= averaged_from:
+            mean.add(logits)
+        if after_epoch is not None:
+            after_epoch(epoch)
+        if checkpoint and section.checkpoint and (epoch + 1) % section.checkpoint == 0 and epoch + 1 < section.epochs:
+            checkpoint.save(logits, epoch + 1, watch.history, mean)
+
+    callbacks = [watch, keras.callbacks.LambdaCallback(on_epoch_end=over)]
+    targets = target_rows(train.y, classes, rows=rows, soft=soft is not None)
     indices = batch_indices(len(train), section.batch_size, total, seed)
-    example: tuple[NDArray[Any], ...] = (to_float(train.x[:1]), _targets(train.y[:1], classes, smooth))
+    first = begun * per_epoch
+    example: tuple[NDArray[Any], ...] = (to_float(train.x[:1]), targets[:1])
     if weights is not None:
         example = (*example, weights[:1])
+    views = Views(Augmentation(name=augment, cutout=section.cutout), len(train), train.x.shape[1:], seed, opinion)
+    val_targets = target_rows(val.y, classes, rows=rows, soft=soft is not None)
     val_batch = min(500, len(val))
-    with Ahead(train.x, indices) as images:
-        batches = _batches(images, train.y, indices, augmentation(augment), seed, classes, smooth, weights)
-        history = logits.fit(
-            backend.stream(keras, batches, example),
+    with Ahead(train.x, indices[first:]) as images:
+        batches = augmented(
+            images, targets, indices, views, samples=len(train), first=first, opinion=opinion, mixup=section.mixup,
+            seed=seed, weights=weights,
+        )  # fmt: skip
+        validation = _validation(keras, val, val_targets, val_batch, images)
+        size = None if _in_its_own_batches(keras, val) else val_batch
+        logits.fit(
+            backend.stream(keras, batches, example, section.batch_size),
+            initial_epoch=begun,
             epochs=section.epochs,
             steps_per_epoch=per_epoch,
-            validation_data=_validation(keras, val, classes, smooth, val_batch, images),
-            validation_batch_size=None if _in_its_own_batches(keras, val) else val_batch,
+            validation_data=validation,
+            validation_batch_size=size,
             callbacks=callbacks,
             shuffle=False,
             verbose=0,
-        ).history
-    return {**{key: [float(v) for v in values] for key, values in history.items()}, **watch.extra}
+        )
+        history: dict[str, list[float]] = watch.history
+        if section.ema or section.swa:
+            if section.swa:
+                mean.assign(logits)
+            else:
+                logits.optimizer.finalize_variable_values(logits.trainable_variables)
+            refresh_batch_norm(keras, logits, _plain_batches(train, indices))
+            found = logits.evaluate(*_arguments(validation), batch_size=size, verbose=0, return_dict=True)
+            for name in ("loss", "accuracy"):
+                history[f"val_{name}"][-1] = float(found[name])
+    return history
 
 
-def _targets(labels: NDArray[np.int64], classes: int, one_hot: bool) -> NDArray[Any]:
-    """(N,) labels, or (N, K) one-hot rows, which label smoothing needs."""
-    return np.eye(classes, dtype=np.float32)[labels] if one_hot else labels
+def _plain_batches(train: Split, indices: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+    """The last batches of training again, as they are, without augmentation."""
+    count = math.ceil(min(len(train), _REFRESH_SAMPLES) / indices.shape[1])
+    for index in indices[-count:]:
+        yield to_float(train.x[index])
 
 
-def _batches(
-    images: Iterable[NDArray[Any]],
-    y: NDArray[np.int64],
-    indices: NDArray[np.int64],
-    augment: Augment,
-    seed: int,
-    classes: int,
-    smooth: bool,
-    weights: NDArray[np.float32] | None,
-) -> Iterator[tuple[NDArray[Any], ...]]:
-    labels = _targets(y, classes, smooth)
-    rng = np.random.default_rng([seed, 1])
-    # The images end early when training was broken off and they are closed.
-    for x, index in zip(images, indices, strict=False):
-        batch = to_float(augment(x, rng)), labels[index]
-        yield batch if weights is None else (*batch, weights[index])
+def _arguments(validation: Any) -> tuple[Any, ...]:
+    return validation if isinstance(validation, tuple) else (validation,)
 
 
 def _in_its_own_batches(keras: Any, val: Split) -> bool:
     return keras.backend.backend() == "tensorflow" or isinstance(val.x, LazyImages)
 
 
-def _validation(keras: Any, val: Split, classes: int, smooth: bool, size: int, images: Ahead) -> Any:
-    targets = _targets(val.y, classes, smooth)
+def _validation(keras: Any, val: Split, targets: NDArray[Any], size: int, images: Ahead) -> Any:
     if not isinstance(val.x, LazyImages):
         return backend.in_batches(keras, to_float(val.x[:]), targets, size)
 
@@ -148,44 +168,20 @@ def _validation(keras: Any, val: Split, classes: int, smooth: bool, size: int, i
     return backend.batches_of(keras, read, math.ceil(len(val) / size))
 
 
-def _loss(keras: Any, label_smoothing: float) -> Any:
-    if label_smoothing > 0:
-        return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-
-def _schedule(keras: Any, section: TrainingSection, total: int) -> Any:
-    if section.schedule == "constant":
-        return section.learning_rate
-    warmup = round(section.warmup * total)
-    if not warmup:
-        return keras.optimizers.schedules.CosineDecay(section.learning_rate, total)
-    return keras.optimizers.schedules.CosineDecay(
-        section.learning_rate / 20, max(1, total - warmup), warmup_target=section.learning_rate, warmup_steps=warmup
-    )
-
-
-def _optimizer(keras: Any, section: TrainingSection, schedule: Any) -> Any:
-    if section.optimizer == "adam":
-        return keras.optimizers.Adam(schedule, clipnorm=section.clip_norm)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=section.weight_decay, clipnorm=section.clip_norm)
-    # Decay shrinks kernels only: biases and normalization scales carry no capacity (Loshchilov & Hutter, arXiv 1711.05101).
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
-
-
 def _divisor(number: int, most: int) -> int:
     return next(d for d in range(most, 0, -1) if number % d == 0)
 
 
-def _watch(keras: Any, reporter: Reporter, per_epoch: int, epochs: int, schedule: Any) -> Any:
+def _watch(
+    keras: Any, reporter: Reporter, per_epoch: int, epochs: int, schedule: Any, known: dict[str, list[float]]
+) -> Any:
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # the base class is known at run time only
-        """Tells the reporter how far training is, and stops it when the loss is lost."""
+        """Tells the reporter how far training is, keeps the history, and stops training when the loss is lost."""
 
         def __init__(self) -> None:
             super().__init__()
             self.epoch, self.text = 0, ""
-            self.extra: dict[str, list[float]] = {"learning_rate": [], "seconds": []}
+            self.history: dict[str, list[float]] = {name: list(values) for name, values in known.items()}
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.epoch, self.began = epoch, time.perf_counter()
@@ -200,8 +196,9 @@ def _watch(keras: Any, reporter: Reporter, per_epoch: int, epochs: int, schedule
                     "or check the data (`--dry-run` shows both)."
                 )
             rate = schedule if isinstance(schedule, float) else float(schedule((epoch + 1) * per_epoch))
-            self.extra["learning_rate"].append(rate)
-            self.extra["seconds"].append(time.perf_counter() - self.began)
+            told = {**logs, "learning_rate": rate, "seconds": time.perf_counter() - self.began}
+            for name, value in told.items():
+                self.history.setdefault(name, []).append(float(value))
             self.text = f"loss {logs['loss']:.3f}  val accuracy {logs['val_accuracy']:.4f}"
             reporter.progress((epoch + 1) * per_epoch, per_epoch * epochs, self.text)
 

@@ -1,32 +1,206 @@
 """The FLOP ledger: multiply-accumulates (MAC) of a Keras model, counted layer by layer (METHODS.md section 7).
 
-FLOP = 2 * MAC; training = 3 * forward, less the gradient with respect to the images, which nothing needs.
+FLOP = 2 * MAC. Training costs a product its forward pass, the gradient of its weights unless they are frozen, and the gradient of
+its input unless nothing before it is trained: 3 * forward, less the first layer's input gradient.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+from edgekit.errors import DataError
+
+Shape = tuple[int | None, ...]
 
 
-def layer_macs(layer: Any) -> int:
-    """MAC of one layer for one sample; 0 for layers without a matrix product."""
-    kind = type(layer).__name__
-    if kind == "Dense":
-        return int(layer.kernel.shape[0] * layer.kernel.shape[1])
-    if kind in ("Conv2D", "DepthwiseConv2D"):
-        _, height, width, _ = layer.output.shape
-        kernel = layer.kernel.shape
-        # A depthwise kernel is (h, w, C, multiplier): the same product as a convolution with one input channel each.
-        return int(height * width * kernel[0] * kernel[1] * kernel[2] * kernel[3])
-    return 0
+class Row(NamedTuple):
+    """One use of a layer: its name ("outer/inner" within a nested model), class, MAC for one sample and parameters."""
+
+    name: str
+    kind: str
+    macs: int
+    params: int
+
+
+class _Use(NamedTuple):
+    row: Row
+    backward: int  # products of the forward pass's size that training adds: of the weights' gradient and of the inputs'
+    counted: bool
+
+
+def ledger(model: Any) -> list[Row]:
+    """Every layer of a built Keras 3 model in the order of computation; layers without a product have 0 MAC.
+
+    A layer that is used twice has two rows, the parameters in the first.
+
+    Raises:
+        DataError: the model has an input whose size is open, or is neither functional nor sequential.
+    """
+    return [use.row for use in _uses(model)]
 
 
 def macs(model: Any) -> int:
     """MAC of one forward pass of one sample."""
-    return sum(layer_macs(layer) for layer in model.layers)
+    return sum(row.macs for row in ledger(model))
 
 
 def train_flops(model: Any, samples: int) -> int:
     """FLOP of training on `samples` samples in total (steps * batch size)."""
-    counted = [count for layer in model.layers if (count := layer_macs(layer))]
-    return 2 * samples * (3 * sum(counted) - (counted[0] if counted else 0))
+    return 2 * samples * sum(use.row.macs * (1 + use.backward) for use in _uses(model))
+
+
+def uncounted(model: Any) -> list[str]:
+    """Names of layers that hold a matrix and that no rule here knows: the ledger counts them as 0."""
+    return [use.row.name for use in _uses(model) if not use.counted]
+
+
+def _uses(model: Any) -> list[_Use]:
+    graph = _graph(model)
+    shapes = [tuple(tensor.shape) for tensor in graph.inputs]
+    for tensor, shape in zip(graph.inputs, shapes, strict=True):
+        if None in shape[1:]:
+            raise DataError(
+                f"Input {tensor.name!r} has the open shape {shape[1:]}; MAC need a model built for one size."
+            )
+    return _walk(graph, shapes, [False] * len(shapes), "", set())[0]
+
+
+def _graph(model: Any) -> Any:
+    graph = getattr(model, "_functional", None) or model
+    if not hasattr(graph, "_nodes_by_depth"):
+        raise DataError(
+            f"Model {model.name!r} is a {type(model).__name__}; MAC are counted in functional and sequential models."
+        )
+    return graph
+
+
+def _walk(
+    graph: Any, shapes: Sequence[Shape], needs: Sequence[bool], prefix: str, seen: set[int]
+) -> tuple[list[_Use], list[Shape], list[bool]]:
+    """The uses in `graph` for inputs of `shapes`, then shapes and flags of its outputs; a flag: a gradient flows there."""
+    known: dict[int, tuple[Shape, bool]] = {
+        id(t): (shape, flag) for t, shape, flag in zip(graph.inputs, shapes, needs, strict=True)
+    }
+    uses: list[_Use] = []
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            if node.is_input:
+                continue
+            layer = node.operation
+            taken = [known[id(t)] for t in node.input_tensors]
+            given, flags = [shape for shape, _ in taken], [flag for _, flag in taken]
+            if hasattr(layer, "_functional") or hasattr(layer, "_nodes_by_depth"):
+                inner, made, passed = _walk(_graph(layer), given, flags, f"{prefix}{layer.name}/", seen)
+                uses.extend(inner)
+                known |= {
+                    id(t): pair for t, pair in zip(node.output_tensors, zip(made, passed, strict=True), strict=True)
+                }
+                continue
+            made = [_closed(node, tensor, given) for tensor in node.output_tensors]
+            count = _count(layer, given, made)
+            trained = bool(getattr(layer, "trainable_variables", ()))
+            kind, variables = type(layer).__name__, getattr(layer, "weights", ())
+            params = 0 if id(layer) in seen else sum(prod(v.shape) for v in variables)
+            seen.add(id(layer))
+            counted = kind in (*_MACS, *_FREE) or all(len(v.shape) < 2 for v in variables)
+            # A product of two computed tensors has a gradient for each of them; one with weights, for its input.
+            backward = sum(flags) if kind in _OF_TWO else trained + any(flags)
+            uses.append(_Use(Row(prefix + layer.name, kind, count, params), int(backward), counted))
+            known |= {id(t): (shape, trained or any(flags)) for t, shape in zip(node.output_tensors, made, strict=True)}
+    found = [known[id(t)] for t in graph.outputs]
+    return uses, [shape for shape, _ in found], [flag for _, flag in found]
+
+
+def _closed(node: Any, tensor: Any, given: Sequence[Shape]) -> Shape:
+    """The shape of an output; worked out anew within a model that was built for images of any size."""
+    shape = tuple(tensor.shape)
+    layer = node.operation
+    if None in shape[1:] and len(node.output_tensors) == 1 and hasattr(layer, "compute_output_shape"):
+        shape = tuple(layer.compute_output_shape(given[0] if len(given) == 1 else list(given)))
+    if None in shape[1:]:
+        raise DataError(f"Layer {layer.name!r} has the open shape {shape[1:]}; MAC need a model built for one size.")
+    return shape
+
+
+def _count(layer: Any, given: Sequence[Shape], made: Sequence[Shape]) -> int:
+    rule = _MACS.get(type(layer).__name__)
+    return int(rule(layer, given, made[0])) if rule else 0
+
+
+def _size(shape: Shape) -> int:
+    """Elements of one sample."""
+    return prod(side or 1 for side in shape[1:])
+
+
+def _elements(variable: Any) -> int:
+    return int(prod(variable.shape))
+
+
+def _positions(layer: Any, shape: Shape) -> int:
+    channels = 1 if layer.data_format == "channels_first" else -1
+    return _size(shape) // (shape[channels] or 1)
+
+
+def _conv(layer: Any, given: Sequence[Shape], made: Shape) -> int:
+    # (*k, in/groups, out); a depthwise kernel, (*k, in, multiplier), is a convolution with one input channel each.
+    return _positions(layer, made) * _elements(layer.kernel)
+
+
+def _transposed(layer: Any, given: Sequence[Shape], made: Shape) -> int:
+    return _positions(layer, given[0]) * _elements(layer.kernel)
+
+
+def _separable(layer: Any, given: Sequence[Shape], made: Shape) -> int:
+    return _positions(layer, made) * (_elements(layer.depthwise_kernel) + _elements(layer.pointwise_kernel))
+
+
+def _dense(layer: Any, given: Sequence[Shape], made: Shape) -> int:
+    return _size(made) * int(layer.kernel.shape[0])
+
+
+def _einsum(layer: Any, given: Sequence[Shape], made: Shape) -> int:
+    sources, _, result = layer.equation.partition("->")
+    summed = [n for label, n in zip(sources.split(",")[1], layer.kernel.shape, strict=True) if label not in result]
+    return _size(made) * int(prod(summed))
+
+
+def _attention(layer: Any, given: Sequence[Shape], made: Shape) -> int:
+    """4 N d^2 + 2 N^2 d where query, key and value are the same N tokens of d = heads * size of a head."""
+    query, value, key = given[0], given[1], given[2] if len(given) > 2 else given[1]
+    tokens, others = (_size(shape) // (shape[-1] or 1) for shape in (query, value))
+    projections = sum(
+        count * _elements(dense.kernel)
+        for count, dense in (
+            (tokens, layer.query_dense),
+            (_size(key) // (key[-1] or 1), layer.key_dense),
+            (others, layer.value_dense),
+            (tokens, layer.output_dense),
+        )
+    )
+    return projections + int(layer.num_heads * (layer.key_dim + layer.value_dim)) * tokens * others
+
+
+def _recurrent(layer: Any, given: Sequence[Shape], made: Shape) -> int:
+    return (given[0][1] or 1) * (_elements(layer.cell.kernel) + _elements(layer.cell.recurrent_kernel))
+
+
+def _product(layer: Any, given: Sequence[Shape], made: Shape) -> int:
+    return _size(made) * (given[0][-1] or 1)
+
+
+_Rule = Callable[[Any, Sequence[Shape], Shape], int]
+_MACS: Mapping[str, _Rule] = {
+    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D"), _conv),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _transposed),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _separable),
+    **dict.fromkeys(("SimpleRNN", "GRU", "LSTM"), _recurrent),
+    "Dense": _dense,
+    "EinsumDense": _einsum,
+    "MultiHeadAttention": _attention,
+    "Matmul": _product,
+}
+_OF_TWO = ("Matmul",)
+# Looked up, not multiplied.
+_FREE = ("Embedding",)

@@ -6,6 +6,7 @@ samples it has not seen. threshold: two networks that must learn a class that do
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Sequence
@@ -83,8 +84,22 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
     return Gathered(signals=Signals(**found), teacher=teacher, train_flops=flops)
 
 
+def plain_teacher(recipe: Recipe, dataset: Dataset, stages: Stages) -> Path:
+    """The cached folder of the teacher on all samples, without signals: for distillation where the curation has none."""
+    train = dataset.train
+    job = stage.Job(ids=train.ids, labels=train.y, seed=stage.teacher_seed(recipe))
+    key = stage.key(recipe, dataset, job, recipe.teacher)
+    job = dataclasses.replace(job, checkpoint=str(stages.progress("teacher", key)))
+    return stages.cached(
+        "teacher",
+        _title(recipe, "Teacher"),
+        key,
+        lambda folder: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),
+    )
+
+
 def _title(recipe: Recipe, what: str) -> str:
-    return f"{what} {recipe.teacher.name}, {recipe.teacher.epochs} epochs"
+    return f"{what} {stage.named(recipe.teacher)}, {recipe.teacher.epochs} epochs"
 
 
 def _warn_of_few_steps(recipe: Recipe, dataset: Dataset, stages: Stages) -> None:
@@ -100,7 +115,7 @@ def _warn_of_few_steps(recipe: Recipe, dataset: Dataset, stages: Stages) -> None
 
 def seed_of(recipe: Recipe, repeat: int) -> int:
     """The RNG seed of a repeat; far apart, since a fold's network adds its number."""
-    return (recipe.seed + 1000 * repeat) % 2**31
+    return (stage.teacher_seed(recipe) + 1000 * repeat) % 2**31
 
 
 def _teacher(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, named: str, *, per_epoch: bool) -> Path:

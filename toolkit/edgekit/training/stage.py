@@ -27,15 +27,22 @@ from edgekit import backend, students
 from edgekit.data.splits import take
 from edgekit.environment import framework_versions
 from edgekit.errors import DataError, EdgekitError, TrainingError
-from edgekit.recipe import Recipe, TeacherSection
-from edgekit.store import code_digest
-from edgekit.training import flops, signals
-from edgekit.training.augment import resolve
+from edgekit.recipe import Recipe, StudentSection, TeacherSection, TrainingSection
+from edgekit.store import code_digest, sha256_file
+from edgekit.training import distill, flops, signals, transfer
+from edgekit.training.augment import Augmentation, resolve
+from edgekit.training.batches import Opinion
+from edgekit.training.checkpoint import Checkpoint
 from edgekit.training.fit import fit, steps_per_epoch
 from edgekit.types import Dataset, Reporter, TrainedModel
 
-Role = Literal["teacher", "fold", "student"]
-FILES: Mapping[Role, str] = {"teacher": "teacher.keras", "fold": "fold.keras", "student": "student_float.keras"}
+Role = Literal["teacher", "fold", "student", "opinion"]
+FILES: Mapping[Role, str] = {
+    "teacher": "teacher.keras",
+    "fold": "fold.keras",
+    "student": "student_float.keras",
+    "opinion": "opinion.npy",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,7 +51,8 @@ class Job:
 
     watch: ids of the training samples that the network then describes in signals.npz (None = no signals are wanted).
     per_epoch: describe them after each epoch too. seed: of initial weights and batches. classes: outputs of the network, if
-    not the data set's.
+    not the data set's. teacher: the network whose opinion is asked (role "opinion"). opinion: the file with it, to learn from.
+    checkpoint: a folder that outlives a kill, for checkpoints.
     """
 
     ids: NDArray[np.str_]
@@ -54,6 +62,9 @@ class Job:
     per_epoch: bool = False
     seed: int = 42
     classes: int | None = None
+    teacher: str | None = None
+    opinion: str | None = None
+    checkpoint: str | None = None
 
 
 def key(recipe: Recipe, dataset: Dataset, job: Job, *sections: BaseModel) -> dict[str, Any]:
@@ -70,7 +81,12 @@ def key(recipe: Recipe, dataset: Dataset, job: Job, *sections: BaseModel) -> dic
                 ("watch", job.watch),
             )
         }
-        | {"per_epoch": job.per_epoch, "seed": job.seed, "classes": job.classes},
+        | {"per_epoch": job.per_epoch, "seed": job.seed, "classes": job.classes}
+        # Files of the stage cache: their folders are named by the digest of what made them.
+        | {
+            name: path and Path(path).parent.name for name, path in (("teacher", job.teacher), ("opinion", job.opinion))
+        },
+        "weights": _weights_digest(recipe) if recipe.student in sections else None,
         "deterministic": recipe.deterministic,
         "backend": framework_versions(recipe.backend),
         "sections": [section.model_dump(mode="json") for section in sections],
@@ -93,12 +109,57 @@ def run(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, re
 def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
     """Do the work of `run` in this process."""
     keras = backend.load(recipe.backend)
-    # A teacher always: what it removes must be the same after a kill, and selections are compared by digest.
-    backend.seed(keras, job.seed, deterministic=recipe.deterministic or role != "student")
+    # A curation's teacher always: what it removes must be the same after a kill, and selections are compared by digest.
+    deterministic = recipe.deterministic or job.watch is not None
+    backend.seed(keras, job.seed, deterministic=deterministic)
+    if role == "opinion":
+        _ask(keras, recipe, dataset, job, folder, reporter)
+        return
     section = recipe.training if role == "student" else recipe.teacher
     name = recipe.teacher.name if isinstance(section, TeacherSection) else recipe.student.name
+    width = recipe.teacher.width if isinstance(section, TeacherSection) else recipe.student.width
     table = "students" if role == "student" else "teachers"
-    model = students.build(table, name, keras, dataset.input.shape, job.classes or len(dataset.classes))
+
+    def built() -> Any:
+        return students.build(table, name, keras, dataset.input.shape, job.classes or len(dataset.classes), width=width)
+
+    macs = flops.macs(built())
+    backend.seed(keras, job.seed, deterministic=deterministic)
+    precision = backend.precision(keras, section.precision, macs)
+    with backend.distributed(keras) as devices, backend.computing(keras, precision):
+        model = built()
+        if role == "student" and recipe.student.weights:
+            _start(keras, model, Path(recipe.student.weights), reporter)
+        facts, watched = _fitted(keras, model, role, recipe, dataset, job, section, reporter)
+    if model.dtype_policy.compute_dtype != "float32":
+        kept = model.get_weights()
+        model = built()
+        model.set_weights(kept)
+    model.save(folder / FILES[role])
+    facts |= {
+        "architecture": named(recipe.student if role == "student" else recipe.teacher),
+        "framework": f"keras {keras.__version__} on {keras.backend.backend()}",
+        "device": backend.device(keras) + (f" x {devices}" if devices > 1 else "") + f", {precision}",
+        "params": int(model.count_params()),
+        "macs": macs,
+        "train_flops": flops.train_flops(model, facts["steps"] * section.batch_size),
+    }
+    (folder / "training.json").write_text(json.dumps(facts))
+    if watched:
+        watched.save(folder / "signals.npz")
+
+
+def _fitted(
+    keras: Any,
+    model: Any,
+    role: Role,
+    recipe: Recipe,
+    dataset: Dataset,
+    job: Job,
+    section: TrainingSection,
+    reporter: Reporter,
+) -> tuple[dict[str, Any], signals.Watcher | None]:
+    """Train `model`; steps, seconds and history, and who watched."""
     chosen = take(dataset.train, np.flatnonzero(np.isin(dataset.train.ids, job.ids)))
     watched = None
     if job.watch is not None:
@@ -106,6 +167,7 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
         given = dataclasses.replace(take(dataset.train, rows), y=_labels_of(job, dataset.train.ids[rows]))
         watched = signals.Watcher(keras, model, given, dataset.val, per_epoch=job.per_epoch)
     full = len(dataset.train) if role == "student" else len(job.ids)
+    per_epoch = job.per_epoch and watched is not None
     start = time.perf_counter()
     history = fit(
         keras,
@@ -117,26 +179,91 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
         seed=job.seed,
         augment=resolve(section.augment, mirrored=dataset.input.mirrored),
         reporter=reporter,
-        weights=job.weights,
-        after_epoch=watched.after_epoch if watched else None,
+        weights=_weights(job, section),
+        after_epoch=watched.after_epoch if watched and per_epoch else None,
+        opinion=_opinion(recipe, dataset, job) if role == "student" else None,
+        checkpoint=Checkpoint(Path(job.checkpoint)) if job.checkpoint and not per_epoch else None,
     )
-    seconds = time.perf_counter() - start
-    model.save(folder / FILES[role])
     steps = len(history["loss"]) * steps_per_epoch(section, len(job.ids), full)
-    facts = {
-        "architecture": name,
-        "framework": f"keras {keras.__version__} on {keras.backend.backend()}",
-        "device": backend.device(keras),
-        "params": int(model.count_params()),
-        "macs": flops.macs(model),
-        "train_flops": flops.train_flops(model, steps * section.batch_size),
-        "steps": steps,
-        "seconds": seconds,
-        "history": history,
-    }
-    (folder / "training.json").write_text(json.dumps(facts))
-    if watched:
-        watched.save(folder / "signals.npz")
+    return {"steps": steps, "seconds": time.perf_counter() - start, "history": dict(history)}, watched
+
+
+def _weights(job: Job, section: TrainingSection) -> NDArray[np.float32] | None:
+    """(n,) mean 1: the curation's weights, times the inverse of the class's count if that is asked for."""
+    if section.class_weights == "none":
+        return job.weights
+    share = (1 / np.maximum(np.bincount(job.labels), 1))[job.labels]
+    weights = share if job.weights is None else share * job.weights
+    balanced: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
+    return balanced
+
+
+def _start(keras: Any, model: Any, path: Path, reporter: Reporter) -> None:
+    taken, left = transfer.start_from(keras, model, path)
+    told = f"; not {', '.join(left)}" if left else ""
+    reporter.note(f"starts from {path.name}: weights of {taken} layers{told}")
+
+
+def _weights_digest(recipe: Recipe) -> str | None:
+    path = recipe.student.weights
+    return sha256_file(Path(path)) if path and Path(path).is_file() else None
+
+
+def named(section: StudentSection | TeacherSection) -> str:
+    """A network's name with its width, as it is told: "microresnet-m"."""
+    return f"{section.name}-{section.width}" if section.width else section.name
+
+
+def views_of(recipe: Recipe) -> int:
+    """How many views of each image the teacher is asked about."""
+    return recipe.distillation.views or recipe.training.epochs
+
+
+def _augmentation(recipe: Recipe, dataset: Dataset) -> Augmentation:
+    name = resolve(recipe.training.augment, mirrored=dataset.input.mirrored)
+    return Augmentation(name=name, cutout=recipe.training.cutout)
+
+
+def opinion_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
+    """Everything that decides a teacher's opinion, for the stage cache."""
+    augmentation = _augmentation(recipe, dataset)
+    views = {"augment": augmentation.name, "cutout": augmentation.cutout, "views": views_of(recipe)}
+    return key(recipe, dataset, job) | {"views": views}
+
+
+def _ask(keras: Any, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
+    assert job.teacher is not None
+    teacher = keras.models.load_model(job.teacher, compile=False)
+    precision = backend.precision(keras, recipe.teacher.precision, flops.macs(teacher))
+    with backend.computing(keras, precision):
+        logits = distill.ask(
+            keras,
+            teacher,
+            dataset.train,
+            _augmentation(recipe, dataset),
+            views=views_of(recipe),
+            seed=job.seed,
+            reporter=reporter,
+        )
+    distill.save(logits, folder / FILES["opinion"])
+
+
+def _opinion(recipe: Recipe, dataset: Dataset, job: Job) -> Opinion | None:
+    if job.opinion is None:
+        return None
+    section = recipe.distillation
+    return Opinion(
+        logits=distill.load(Path(job.opinion)),
+        rows=np.flatnonzero(np.isin(dataset.train.ids, job.ids)),
+        view_seed=teacher_seed(recipe),
+        alpha=section.alpha,
+        temperature=section.temperature,
+    )
+
+
+def teacher_seed(recipe: Recipe) -> int:
+    """The RNG seed of the teacher: its own, or the recipe's."""
+    return recipe.seed if recipe.teacher.seed is None else recipe.teacher.seed
 
 
 def _labels_of(job: Job, ids: NDArray[np.str_]) -> NDArray[np.int64]:

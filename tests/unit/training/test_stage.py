@@ -1,0 +1,176 @@
+"""What the training stage adds to a fit: a teacher's opinion, checkpoints, weights to start from, several devices."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edgekit import backend, data, recipe, students
+from edgekit.data.splits import take
+from edgekit.errors import RecipeError
+from edgekit.training import distill, stage, transfer
+from edgekit.training.augment import Augmentation
+from edgekit.training.batches import draw
+from edgekit.training.checkpoint import Checkpoint
+from edgekit.training.fit import fit
+from edgekit.types import Silent
+
+pytestmark = pytest.mark.tf
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return backend.load("tensorflow")
+
+
+def section(**values):
+    return recipe.from_mapping({"training": values}).training
+
+
+def trained(keras, shipped, values, checkpoint=None, watch=None):
+    backend.seed(keras, 0, deterministic=False)
+    model = students.build("students", "conv8", keras, (28, 28, 1), 10)
+    train = take(shipped.train, np.arange(256))
+    history = fit(
+        keras,
+        model,
+        train,
+        take(shipped.val, np.arange(100)),
+        section(batch_size=64, learning_rate=0.01, **values),
+        full=256,
+        seed=0,
+        augment="shift",
+        reporter=watch or Silent(),
+        checkpoint=checkpoint,
+    )
+    return model, history
+
+
+class Killed(Exception):
+    pass
+
+
+class KilledLater(Silent):
+    """Ends the process's training in the third epoch, as a kill would."""
+
+    def progress(self, done, total, text):
+        if done > total / 2:
+            raise Killed
+
+
+@pytest.mark.parametrize("average", [{"swa": 0.8, "swa_learning_rate": 0.005}, {"ema": 0.9}])
+def test_a_killed_training_goes_on_to_the_same_weights(keras, shipped, tmp_path, average):
+    values = {"epochs": 4, "checkpoint": 1, **average}
+    whole, expected = trained(keras, shipped, values)
+    checkpoint = Checkpoint(tmp_path / "state")
+    with pytest.raises(Killed):
+        trained(keras, shipped, values, checkpoint, KilledLater())
+    assert json.loads((tmp_path / "state/state.json").read_text())["epoch"] == 2
+    resumed, history = trained(keras, shipped, values, checkpoint)
+    assert history["loss"] == pytest.approx(expected["loss"], rel=1e-3)
+    assert history["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-3)
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        assert one == pytest.approx(other, abs=1e-3)
+
+
+def test_the_average_is_what_the_network_holds(keras, shipped):
+    model, history = trained(keras, shipped, {"epochs": 3, "ema": 0.95})
+    val = take(shipped.val, np.arange(100))
+    p = np.asarray(model.predict_on_batch(val.x[:].astype(np.float32) / 255))
+    assert (p.argmax(axis=1) == val.y).mean() == pytest.approx(history["val_accuracy"][-1])
+    plain, _ = trained(keras, shipped, {"epochs": 3})
+    assert not np.allclose(plain.get_weights()[0], model.get_weights()[0], atol=1e-4)
+
+
+def test_a_teacher_is_asked_about_the_views_that_a_student_sees(keras, shipped):
+    teacher = students.build("students", "conv8", keras, (28, 28, 1), 10)
+    train = take(shipped.train, np.arange(40))
+    augmentation = Augmentation(name="shift-flip", cutout=0.2)
+    found = distill.ask(keras, teacher, train, augmentation, views=2, seed=5, reporter=Silent())
+    assert found.shape == (2, 40, 10)
+    seen = augmentation.apply(train.x[:], draw(augmentation, 40, (28, 28, 1), 5, 1)).astype(np.float32) / 255
+    logits = keras.Model(teacher.input, teacher.get_layer("logits").output)
+    assert found[1].astype(np.float32) == pytest.approx(np.asarray(logits(seen)), abs=2e-3)
+
+
+def test_a_student_learns_from_its_teacher_and_starts_from_weights(keras, small_npz, tmp_path):
+    loaded = recipe.load(
+        values={"data.spec": str(small_npz), "student.name": "conv8", "teacher.name": "microresnet",
+                "training.epochs": 2, "teacher.epochs": 2, "distillation.alpha": 0.5, "distillation.views": 2,
+                "training.class_weights": "balanced"}
+    )  # fmt: skip
+    dataset = data.load_section(loaded.data, loaded.seed)
+    ids, labels = dataset.train.ids, dataset.train.y
+    folders = {name: tmp_path / name for name in ("teacher", "opinion", "student", "other")}
+    for folder in folders.values():
+        folder.mkdir()
+    stage.run("teacher", loaded, dataset, stage.Job(ids=ids, labels=labels), folders["teacher"], Silent())
+    asked = stage.Job(ids=ids, labels=labels, teacher=str(folders["teacher"] / "teacher.keras"))
+    stage.run("opinion", loaded, dataset, asked, folders["opinion"], Silent())
+    assert distill.load(folders["opinion"] / "opinion.npy").shape == (2, len(ids), len(dataset.classes))
+    job = stage.Job(ids=ids[::2], labels=labels[::2], opinion=str(folders["opinion"] / "opinion.npy"))
+    stage.run("student", loaded, dataset, job, folders["student"], Silent())
+    facts = json.loads((folders["student"] / "training.json").read_text())
+    assert facts["history"]["loss"][1] < facts["history"]["loss"][0]
+    keys = {json.dumps(stage.key(loaded, dataset, j)) for j in (job, stage.Job(ids=ids[::2], labels=labels[::2]))}
+    assert len(keys) == 2, "with and without the opinion are two trainings"
+
+    weights = folders["student"] / "student_float.keras"
+    model = students.build("students", "conv8", keras, dataset.input.shape, 7)
+    taken, left = transfer.start_from(keras, model, weights)
+    assert (taken, left) == (2, ["logits"]), "another number of classes keeps a fresh head"
+    source = keras.models.load_model(weights, compile=False)
+    assert np.array_equal(model.layers[1].get_weights()[0], source.layers[1].get_weights()[0])
+    other = students.build("students", "microresnet", keras, dataset.input.shape, 7)
+    with pytest.raises(RecipeError, match="No layer of .* fits 'microresnet'"):
+        transfer.start_from(keras, other, weights)
+    (tmp_path / "x.keras").write_text("no zip")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        transfer.start_from(keras, other, tmp_path / "x.keras")
+
+
+_TWO_DEVICES = """
+import sys
+import numpy as np
+name = sys.argv[1]
+from edgekit import backend, recipe, students
+keras = backend.load(name)
+if name == "tensorflow":
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from edgekit.training.fit import fit
+from edgekit.types import Silent, Split
+rng = np.random.default_rng(0)
+y = np.arange(128) % 2
+x = (rng.random((128, 8, 8, 1)) * 50 + 200 * y[:, None, None, None]).astype(np.uint8)
+split = Split(x=x, y=y, ids=np.array([str(i) for i in range(128)]), group=None)
+section = recipe.from_mapping({"training": {"epochs": 12, "batch_size": 32, "learning_rate": 0.02}}).training
+backend.seed(keras, 0, deterministic=False)
+with backend.distributed(keras) as devices:
+    model = students.build("students", "conv8", keras, (8, 8, 1), 2)
+    history = fit(keras, model, split, split, section, full=128, seed=0, augment="none", reporter=Silent())
+print(devices, history["loss"][-1], history["val_accuracy"][-1])
+"""
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "jax"])
+def test_two_devices_share_a_batch_and_learn_what_one_learns(name):
+    found = {}
+    for count in (1, 2):
+        code = _TWO_DEVICES if count == 2 else _TWO_DEVICES.replace("* 2)", "* 1)")
+        flags = f"--xla_force_host_platform_device_count={count}"
+        run = subprocess.run(
+            [sys.executable, "-c", code, name],
+            capture_output=True, text=True, check=False,
+            env={**os.environ, "XLA_FLAGS": flags},
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr[-2000:]
+        devices, loss, accuracy = run.stdout.split()[-3:]
+        assert int(devices) == count
+        found[count] = float(loss), float(accuracy)
+    assert found[2][1] == found[1][1] == 1.0
+    assert found[2][0] == pytest.approx(found[1][0], abs=0.1)

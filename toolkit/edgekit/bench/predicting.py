@@ -1,0 +1,170 @@
+"""Labels for new inputs by a .tflite or .onnx file, as its metadata.json and labels.txt describe it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.bench import inputs
+from edgekit.bench.evaluate import predict
+from edgekit.bench.standalone import artifact_of
+from edgekit.data.images import skipped_told
+from edgekit.errors import DataError, IntegrityError
+from edgekit.store import MANIFEST
+from edgekit.types import Artifact, Reporter
+
+_CONTRACT = "pixel / 255, float in [0, 1]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classifier:
+    """A file and the names of its K classes. logits: of its outputs, None = not known. described: by a metadata.json."""
+
+    artifact: Artifact
+    classes: tuple[str, ...]
+    logits: bool | None
+    described: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """An input and its most probable classes, best first: (label, probability) each."""
+
+    input: str
+    top: tuple[tuple[str, float], ...]
+
+
+def find(path: Path) -> Path:
+    """The model file of `path`: itself, or what a run folder or a product of the zoo ships.
+
+    Raises:
+        DataError: it is a folder of another kind.
+        IntegrityError: the run or product is damaged.
+    """
+    if not path.is_dir():
+        return path
+    try:
+        if (path / "report.json").is_file():
+            return path / "artifacts" / str(json.loads((path / "report.json").read_text())["run"]["shipped"])
+        if (path / MANIFEST).is_file() and "artifact" in (manifest := json.loads((path / MANIFEST).read_text())):
+            return path / str(manifest["artifact"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{path} is a damaged run or product ({type(error).__name__}: {error}).") from None
+    raise DataError(
+        f"{path} is neither a finished run nor a product; expected a .tflite or .onnx file, or such a folder."
+    )
+
+
+def load(path: Path, labels: Path | None = None) -> Classifier:
+    """Describe the classifier at `path` (see `find`), which is what later predictions are made with.
+
+    Args:
+        labels: one class name a line; None = metadata.json or labels.txt beside the file, else "0", "1", ...
+
+    Raises:
+        DataError: no classifier of images, or as many labels as it has no outputs.
+        IntegrityError: metadata.json records another digest for the file.
+    """
+    artifact = artifact_of(find(path))
+    shape = artifact.inputs[0].shape
+    if len(shape) != 4 or min(shape[1:]) < 1 or shape[3] not in (1, 3):
+        raise DataError(f"{artifact.path} takes inputs of shape {shape}; expected images (N, H, W, 1 or 3).")
+    metadata = _metadata(artifact)
+    count = artifact.outputs[0].shape[-1]
+    beside = artifact.path.parent / "labels.txt"
+    names: Sequence[str]
+    if labels is not None or (not metadata and beside.is_file()):
+        source = labels or beside
+        names = _lines(source)
+    elif metadata:
+        source, names = artifact.path.parent / "metadata.json", metadata["classes"]
+    else:
+        source, names = artifact.path, [str(k) for k in range(count)]
+    if len(names) != count:
+        raise DataError(f"{source} names {len(names)} classes, but {artifact.path} has {count} outputs.")
+    kind = metadata.get("output", {}).get("kind")
+    logits = None if kind is None else kind == "logits"
+    return Classifier(artifact=artifact, classes=tuple(names), logits=logits, described=bool(metadata))
+
+
+def run(
+    classifier: Classifier, paths: Sequence[Path], top: int, reporter: Reporter, *, skip_bad: bool = False
+) -> Iterator[Prediction]:
+    """Label the inputs at `paths`, in order; memory does not grow with the number of image files.
+
+    Args:
+        top: how many classes to name for each input, at most K.
+        skip_bad: leave unreadable files out, and say which.
+
+    Raises:
+        DataError: see `inputs.read`.
+    """
+    artifact = classifier.artifact
+    height, width, channels = artifact.inputs[0].shape[1:]
+    resized, logits = 0, classifier.logits
+    if not classifier.described:
+        reporter.note(f"No metadata.json describes {artifact.name}; it is fed as {_CONTRACT}.")
+    for chunk in inputs.read(paths, (height, width, channels), skip_bad=skip_bad):
+        if chunk.skipped:
+            reporter.warn(skipped_told(chunk.skipped))
+        p = _run(artifact, chunk.x)
+        if logits is None and (p.min() < -1e-3 or p.max() > 1 + 1e-3):
+            logits = True
+            reporter.warn(f"{artifact.name} gives values outside [0, 1]; they are taken as logits.")
+        if logits:
+            p = _softmax(p)
+        resized += chunk.resized
+        best = np.argsort(-p, axis=1, kind="stable")[:, :top]
+        for name, row, classes in zip(chunk.names, p, best.tolist(), strict=True):
+            yield Prediction(input=name, top=tuple((classifier.classes[k], float(row[k])) for k in classes))
+    if resized:
+        reporter.warn(f"{resized:,} inputs are not {height}x{width} and were resized.")
+
+
+def _run(artifact: Artifact, x: NDArray[Any]) -> NDArray[np.float32]:
+    """Probabilities; a file of a fixed batch gets its last batch filled up with copies."""
+    missing = -len(x) % max(1, artifact.inputs[0].shape[0])
+    return predict(artifact, np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else x)[: len(x)]
+
+
+def _softmax(z: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(z - z.max(axis=1, keepdims=True))
+    share: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    return share
+
+
+def _metadata(artifact: Artifact) -> Mapping[str, Any]:
+    """metadata.json beside the file if it describes the file, else nothing."""
+    path = artifact.path.parent / "metadata.json"
+    if not path.is_file():
+        return {}
+    try:
+        metadata = json.loads(path.read_text())
+        described = metadata["artifacts"].get(artifact.name)
+        contract = metadata["preprocessing"]["contract"]
+        list(metadata["classes"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{path} is not a metadata file of edgekit ({type(error).__name__}: {error}).") from None
+    if described is None:
+        return {}
+    if described["sha256"] != artifact.sha256:
+        raise IntegrityError(
+            f"{artifact.path} is not the file that {path} describes (its SHA-256 differs); restore it, or move it elsewhere."
+        )
+    if contract != _CONTRACT:
+        raise DataError(f"{path} asks for inputs as {contract!r}; this edgekit feeds {_CONTRACT!r}.")
+    found: Mapping[str, Any] = metadata
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as text: {error}.") from None

@@ -1,0 +1,112 @@
+"""edgekit predict: labels for images, a table of pixels or an array."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from edgekit.cli.console import Console
+from edgekit.cli.options import Json, SkipBad
+from edgekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgekit.bench.predicting import Prediction
+
+Model = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A .tflite or .onnx classifier, a run folder or a product.")
+]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="INPUT...", help="Images, folders of images, a CSV of pixels or paths, a .npz or an IDX file."
+    ),
+]
+Labels = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Class names, one a line; default: those beside the file.")
+]
+Top = Annotated[int, typer.Option(min=1, help="Name so many classes for each input.")]
+Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV instead of printing.")]
+Kaggle = Annotated[
+    bool, typer.Option("--kaggle", help="Of one CSV of pixels: ImageId,Label, the form of a Kaggle submission.")
+]
+
+
+def predict(
+    file: Model,
+    inputs: Inputs,
+    labels: Labels = None,
+    top: Top = 1,
+    out: Out = None,
+    kaggle: Kaggle = False,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+) -> None:
+    """Label images with a file, without TensorFlow: input,label,probability."""
+    from edgekit.bench import inputs as kinds
+    from edgekit.bench import predicting
+
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise UsageError(f"--out {out}: expected a file in a folder that exists.")
+    kinds.check(inputs)
+    if kaggle and (len(inputs) > 1 or not kinds.is_table(inputs[0]) or top > 1 or (as_json and out is None)):
+        raise UsageError("--kaggle is for one CSV of pixels, and names one label a row; leave the other options out.")
+    with Console() as reporter:
+        classifier = predicting.load(file, labels)
+        found = predicting.run(classifier, inputs, min(top, len(classifier.classes)), reporter, skip_bad=skip_bad)
+        told = {"artifact": str(classifier.artifact.path), "sha256": classifier.artifact.sha256}
+        if as_json and out is None:
+            rows = [{"input": each.input, "top": [_pair(pair) for pair in each.top]} for each in found]
+            typer.echo(json.dumps({**told, "predictions": rows}, indent=2))
+            return
+        with _written(out) if out else contextlib.nullcontext(sys.stdout) as stream:
+            count = _write(found, stream, min(top, len(classifier.classes)), kaggle)
+    if out is not None:
+        typer.echo(
+            json.dumps({**told, "n": count, "out": str(out)}, indent=2) if as_json else f"{count:,} predictions: {out}"
+        )
+
+
+def _pair(pair: tuple[str, float]) -> dict[str, str | float]:
+    return {"label": pair[0], "probability": round(pair[1], 6)}
+
+
+def _write(found: Iterable[Prediction], stream: TextIO, top: int, kaggle: bool) -> int:
+    """Write the rows as they come; returns how many."""
+    writer = csv.writer(stream, lineterminator="\n")
+    numbers = [""] + [f"_{place}" for place in range(2, top + 1)]
+    names = [name + number for number in numbers for name in ("label", "probability")]
+    count = 0
+    for count, each in enumerate(found, 1):
+        if count == 1:  # with the first row, so that an error before it leaves nothing behind
+            writer.writerow(["ImageId", "Label"] if kaggle else ["input", *names])
+        if kaggle:
+            writer.writerow([count, each.top[0][0]])
+        else:
+            values = [value for label, p in each.top for value in (label, f"{p:.6f}")]
+            writer.writerow([each.input, *values])
+    return count
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[TextIO]:
+    """A file that takes its name when all of it is written."""
+    from edgekit.store import disk_errors
+
+    handle, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=".edgekit-partial-")
+    try:
+        with disk_errors(path), os.fdopen(handle, "w", newline="", encoding="utf-8") as stream:
+            yield stream
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

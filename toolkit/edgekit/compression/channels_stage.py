@@ -1,0 +1,133 @@
+"""The channel pruning stage as a build runs it: remove channels, then fine-tune what is left.
+
+Fine-tuning learns from the labels and from the unpruned network, which knows more than the labels and is at hand anyway
+(knowledge distillation, Hinton et al. 2015, arXiv 1503.02531).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit import backend
+from edgekit.compression import channels
+from edgekit.environment import versions
+from edgekit.recipe import Recipe, TrainingSection
+from edgekit.store import code_digest
+from edgekit.training import distill, flops
+from edgekit.training.augment import Augmentation, resolve
+from edgekit.training.batches import Opinion
+from edgekit.training.fit import fit
+from edgekit.types import Reporter, Split
+
+_WARMUP = 0.1
+_ALPHA, _TEMPERATURE = 0.5, 4.0
+
+
+def key(recipe: Recipe, model_key: str, *, mirrored: bool) -> dict[str, Any]:
+    """Everything that decides what channel pruning comes to, for the stage cache."""
+    return {
+        "model": model_key,
+        "section": recipe.pruning.model_dump(mode="json", include={"channels", "residual", "epochs", "learning_rate"}),
+        "training": recipe.training.model_dump(mode="json"),
+        "seed": recipe.seed,
+        "mirrored": mirrored,
+        "deterministic": recipe.deterministic,
+        "versions": versions("tensorflow", "keras", "numpy"),
+        "code": code_digest("compression", "training", "tf.py", "backend.py"),
+    }
+
+
+def section(recipe: Recipe) -> TrainingSection:
+    """How the smaller network is fine-tuned: as the student was trained, for `pruning.epochs` at `pruning.learning_rate`."""
+    changed = recipe.training.model_dump() | {
+        "epochs": recipe.pruning.epochs,
+        "learning_rate": recipe.pruning.learning_rate,
+        "warmup": _WARMUP,
+        "schedule": "cosine",
+        "swa": 0.0,
+        "swa_learning_rate": None,
+        "mixup": 0.0,
+        "checkpoint": 0,
+        "match": "epochs",
+    }
+    return TrainingSection.model_validate(changed)
+
+
+def run(
+    recipe: Recipe,
+    train: Split,
+    val: Split,
+    weights: NDArray[np.float32] | None,
+    model_path: Path,
+    folder: Path,
+    reporter: Reporter,
+    *,
+    mirrored: bool = False,
+) -> None:
+    """Remove `pruning.channels` of the channels of the model at `model_path` and fine-tune it on the curated training set.
+
+    Leaves student_pruned.keras and pruning.json (channels kept of each layer, params and MAC before and after, history) in
+    `folder`.
+
+    Args:
+        weights: (n,) weight of each training sample's loss, mean 1; None = all equal.
+        mirrored: labels survive mirroring, which augmentation "auto" reads.
+
+    Raises:
+        ExportError: the model is not functional. TrainingError: fine-tuning diverged.
+    """
+    keras = backend.load("tensorflow")
+    backend.seed(keras, recipe.seed, deterministic=recipe.deterministic)
+    model = keras.models.load_model(model_path, compile=False)
+    kept = channels.keep(model, recipe.pruning.channels, residual=recipe.pruning.residual, data=train, seed=recipe.seed)
+    smaller = channels.without(keras, model, kept)
+    tuning = section(recipe)
+    name = resolve(tuning.augment, mirrored=mirrored)
+    augmentation = Augmentation(name=name, cutout=tuning.cutout)
+    reporter.note(_told(model, smaller))
+    logits = distill.ask(keras, model, train, augmentation, views=tuning.epochs, seed=recipe.seed, reporter=reporter)
+    history = fit(
+        keras,
+        smaller,
+        train,
+        val,
+        tuning,
+        full=len(train),
+        seed=recipe.seed,
+        augment=name,
+        reporter=reporter,
+        weights=weights,
+        opinion=Opinion(
+            logits=logits,
+            rows=np.arange(len(train)),
+            view_seed=recipe.seed,
+            alpha=_ALPHA,
+            temperature=_TEMPERATURE,
+        ),
+    )
+    smaller.save(folder / "student_pruned.keras")
+    (folder / "pruning.json").write_text(json.dumps(facts(model, smaller, kept) | {"history": dict(history)}))
+
+
+def facts(model: Any, smaller: Any, kept: Mapping[str, NDArray[np.int64]]) -> dict[str, Any]:
+    """What pruning.json tells; `sparsity` is 0: no zeros, but channels that are no longer there."""
+    before = {name: int(model.get_layer(name).output.shape[-1]) for name in kept}
+    return {
+        "sparsity": 0.0,
+        "channels": {name: {"before": before[name], "kept": len(index)} for name, index in kept.items()},
+        "params": {"before": int(model.count_params()), "after": int(smaller.count_params())},
+        "macs": {"before": flops.macs(model), "after": flops.macs(smaller)},
+    }
+
+
+def _told(model: Any, smaller: Any) -> str:
+    return (
+        f"{flops.macs(model):,} -> {flops.macs(smaller):,} MAC, "
+        f"{int(model.count_params()):,} -> {int(smaller.count_params()):,} parameters"
+    )

@@ -1,0 +1,154 @@
+"""From a converted flatbuffer to the files that ship: checked against the model, as ONNX too, shrunk, and all of it told.
+
+What needs tensor names (ONNX, the error of each layer) comes before the shrink that leaves them out.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.errors import DataError, ExportError, GateNotMet
+from edgekit.export import layers, onnx, operators, parity, shrink
+from edgekit.export.calibration import Calibration
+from edgekit.recipe import QuantizationSection
+from edgekit.types import Reporter
+
+_LAYER_SAMPLES = 64
+# In the file's name the many ways to int8 are one.
+_NAMES = {"int8-qat": "int8", "int8-mixed": "int8"}
+INTEGER = ("int8", "int8-mixed", "int16x8")
+
+
+def stem(precision: str) -> str:
+    """The name of the file of a precision, without its suffix."""
+    return f"model_{_NAMES.get(precision, precision)}"
+
+
+def write(
+    content: bytes,
+    precision: str,
+    folder: Path,
+    *,
+    section: QuantizationSection,
+    x: NDArray[Any],
+    reporter: Reporter,
+    expected: NDArray[np.float32] | None = None,
+    float_file: Path | None = None,
+    calibration: Calibration | None = None,
+) -> dict[str, Any]:
+    """Write the .tflite (and .onnx) of `content` to `folder`.
+
+    Args:
+        precision: "float32", "float16", "dynamic", "int8", "int8-mixed" or "int16x8".
+        x: (N, H, W, C) real samples that are not test, for all comparisons; 512 or more.
+        expected: (N, K) probabilities of the Keras model on `x`: needed for float32; of the fake-quantized model, if it is one.
+        float_file: the float32 .tflite of the same weights, with tensor names; None for a model with other weights.
+        calibration: where the ranges of activations came from, if they were read from samples.
+
+    Returns:
+        files, precision, parity, calibration, shrink; for integer files also float_operators, layers (or layers_missing)
+        and, for int8, onnx_int8.
+
+    Raises:
+        ExportError, GateNotMet: a file could not be made or does not compute what it should. An int8 .onnx that fails is
+        left out with a warning instead.
+    """
+    path = folder / f"{stem(precision)}.tflite"
+    path.write_bytes(content)
+    checks: dict[str, Any] = {"batch": parity.batch_parity(path, x)}
+    facts: dict[str, Any] = {"files": [path.name], "precision": precision, "parity": {path.name: checks}}
+    if calibration is not None:
+        facts["calibration"] = dict(calibration.facts)
+        for warning in calibration.facts["warnings"]:
+            reporter.warn(warning)
+    if precision == "float32" and expected is not None:
+        other = path.with_suffix(".onnx")
+        onnx.convert(path, other)
+        facts["files"].append(other.name)
+        checks["keras"] = parity.float_parity(expected, path, other, x)
+    if precision in INTEGER:
+        if expected is not None:
+            checks["fake_quantization"] = parity.fake_quantization_parity(expected, path, x)
+        facts["float_operators"] = operators.float_operators(content)
+        if facts["float_operators"] and precision == "int8":
+            told = ", ".join(f"{name} ({count})" for name, count in facts["float_operators"].items())
+            reporter.warn(f"{path.name} computes some operators in floating point: {told}.")
+        facts |= _layers(float_file, path, x)
+        if section.onnx and precision != "int16x8":
+            facts["onnx_int8"] = _int8_onnx(path, float_file, calibration, section, x, reporter)
+            if facts["onnx_int8"]["written"]:
+                facts["files"].append(path.with_suffix(".onnx").name)
+                facts["parity"][path.with_suffix(".onnx").name] = facts["onnx_int8"]["parity"]
+    facts["shrink"] = _shrink(path, x, reporter) if section.shrink else None
+    return facts
+
+
+def _layers(float_file: Path | None, path: Path, x: NDArray[Any]) -> dict[str, Any]:
+    """The rows of "layers"; where there are none, "layers_missing" says why."""
+    if float_file is None:
+        return {"layers": [], "layers_missing": "training changed the weights: there is no float file of the same ones"}
+    try:
+        return {"layers": [row.row() for row in layers.errors_by_layer(float_file, path, x[:_LAYER_SAMPLES])]}
+    except DataError as error:  # a file that comes by way of the twin has other tensor names
+        return {"layers": [], "layers_missing": str(error)}
+
+
+def _int8_onnx(
+    path: Path,
+    float_file: Path | None,
+    calibration: Calibration | None,
+    section: QuantizationSection,
+    x: NDArray[Any],
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Try the .tflite's own scales, then ONNX Runtime's quantizer; neither keeps the .tflite from shipping."""
+    target = path.with_suffix(".onnx")
+
+    def by_onnxruntime() -> None:
+        assert float_file is not None
+        assert calibration is not None
+        with tempfile.TemporaryDirectory() as temporary:
+            exact = Path(temporary) / "float.onnx"
+            onnx.convert(float_file, exact)
+            onnx.quantize(exact, target, calibration.samples, per_channel=section.per_channel)
+
+    ways: dict[str, Callable[[], None]] = {"scales of the .tflite": lambda: onnx.convert(path, target)}
+    if float_file is not None and calibration is not None:
+        ways["onnxruntime.quantization"] = by_onnxruntime
+    failures: list[str] = []
+    for way, make in ways.items():
+        try:
+            make()
+            return {
+                "written": True,
+                "way": way,
+                "failures": failures,
+                "parity": parity.onnx_int8_parity(target, path, float_file, x),
+            }
+        except (ExportError, GateNotMet) as error:
+            failures.append(f"{way}: {error}")
+            target.unlink(missing_ok=True)
+    reporter.warn(f"{target.name} is not written, {path.name} is: " + " ".join(failures))
+    return {"written": False, "failures": failures}
+
+
+def _shrink(path: Path, x: NDArray[Any], reporter: Reporter) -> dict[str, Any]:
+    whole = path.with_name(f"{path.name}.whole")
+    path.rename(whole)
+    try:
+        small = shrink.shrunk(whole.read_bytes())
+        path.write_bytes(small.content)
+        exact = parity.bit_parity(whole, path, x)
+        if not exact:
+            reporter.warn(f"{path.name} is not shrunk: an output of the smaller file differs.")
+            path.write_bytes(whole.read_bytes())
+    finally:
+        whole.unlink()
+    after = path.stat().st_size
+    return {"bytes_before": small.bytes_before, "bytes_after": after, "samples": len(x), "bit_exact": exact}

@@ -1,0 +1,292 @@
+"""`--quantize auto`: the cheapest way to int8 that keeps the accuracy, judged on validation by the file that would ship.
+
+The rungs, in order: calibration (post-training quantization); more calibration samples with ranges from percentiles (through
+the fake-quantized twin); the layers that add most noise left in float, one more at a time (precision "int8-mixed", float32
+input and output); quantization-aware training. The first whose drop of validation accuracy is within the demand ships.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.bench import litert
+from edgekit.compression import qat
+from edgekit.environment import versions
+from edgekit.errors import ExportError, GateNotMet, TrainingError, UsageError
+from edgekit.export import calibration, layers, shrink, stage
+from edgekit.export.write import write
+from edgekit.recipe import Recipe
+from edgekit.store import code_digest
+from edgekit.types import Dataset, Reporter, Selection, Split
+
+DEFAULT_MAX_DROP = 0.3
+# A drop that is fewer samples than this is as likely luck.
+LEAST_SAMPLES = 5
+_MORE = 4
+_PERCENTILES = (99.99, 99.9)
+_MOST_GROWTH = 1.5
+_NAME = "model_int8.tflite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rung:
+    """What a rung made. model: the fake-quantized one, if there is one; detail: its settings, for ladder.json.
+
+    most_bytes: a larger file does not ship, however accurate.
+    """
+
+    content: bytes
+    precision: str = "int8"
+    calibration: calibration.Calibration | None = None
+    float_file: Path | None = None
+    model: Any = None
+    most_bytes: float = float("inf")
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def key(recipe: Recipe, model_key: str, selection: Selection) -> dict[str, Any]:
+    """Everything that decides what the ladder comes to, for the stage cache. `model_key` names the stage that made the model."""
+    return stage.key(recipe, "int8", model_key, selection) | {
+        "ladder": code_digest("ladder.py", "compression"),
+        "section": recipe.quantization.model_dump(mode="json"),
+        "max_drop": demand_of(recipe),
+        "batch_size": recipe.training.batch_size,
+        "tools": versions("tf-keras", "tensorflow-model-optimization"),
+    }
+
+
+def check(recipe: Recipe, dataset: Dataset, *, force: bool = False) -> None:
+    """Refuse a demand that the validation samples cannot judge: less than 5 of them, so 500 / n percentage points.
+
+    Raises:
+        UsageError: unless `force`.
+    """
+    n, demand = len(dataset.val), demand_of(recipe)
+    least = 100 * LEAST_SAMPLES / n
+    if demand < least and not force:
+        raise UsageError(
+            f"--max-drop {demand:g} cannot be judged on {n:,} validation samples: one is {100 / n:.3g} points and fewer than"
+            f" {LEAST_SAMPLES} ({least:.3g} points) are noise. Give --max-drop {least:.3g} or more, a larger data.val_fraction,"
+            " or --force."
+        )
+
+
+def climb(
+    recipe: Recipe,
+    dataset: Dataset,
+    kept: Split,
+    weights: NDArray[np.float32] | None,
+    model_path: Path,
+    float_file: Path,
+    folder: Path,
+    reporter: Reporter,
+    *,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Try the rungs until one holds `recipe.max_drop` (0.3 points, if none is given); leave its files in `folder`.
+
+    Args:
+        kept: the curated training set; weights: (n,) of its samples' loss, for quantization-aware training, or None.
+        model_path: the Keras 3 model. float_file: its float32 .tflite, which the drop is counted from.
+        folder: takes model_int8.tflite (and .onnx), export.json as the export stage leaves it, and ladder.json.
+
+    Returns:
+        The content of ladder.json: n, resolution_points, max_drop, float_accuracy, rungs (name, val_accuracy, drop, bytes,
+        seconds, passed, detail, or why it could not be made), shipped (a rung's name), passed.
+
+    Raises:
+        UsageError: the demand is finer than validation resolves.
+        GateNotMet: no rung holds it; the files of the best one, export.json and ladder.json are in `folder` all the same.
+    """
+    check(recipe, dataset, force=force)
+    with tempfile.TemporaryDirectory(prefix="edgekit-ladder-") as temporary:
+        facts = _Ladder(recipe, dataset, kept, weights, model_path, Path(temporary), reporter).run(float_file, folder)
+    demand(facts)
+    return facts
+
+
+def demand(facts: Mapping[str, Any]) -> None:
+    """Raise GateNotMet if the ladder that `facts` (ladder.json) tells of found nothing that holds."""
+    if not facts["passed"]:
+        best = next(row for row in facts["rungs"] if row["name"] == facts["shipped"])
+        raise GateNotMet(
+            f"No quantization keeps within {facts['max_drop']:g} points of the float file on {facts['n']:,} validation samples;"
+            f" the best, {best['name']}, loses {best['drop']:.2f}. Allow a larger --max-drop or train a wider student."
+        )
+
+
+def demand_of(recipe: Recipe) -> float:
+    return DEFAULT_MAX_DROP if recipe.max_drop is None else recipe.max_drop
+
+
+class _Ladder:
+    """One climb: what every rung needs, and the rows of those tried."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        kept: Split,
+        weights: NDArray[np.float32] | None,
+        model_path: Path,
+        temporary: Path,
+        reporter: Reporter,
+    ) -> None:
+        self.recipe, self.section, self.dataset = recipe, recipe.quantization, dataset
+        self.kept, self.weights, self.reporter = kept, weights, reporter
+        self.model, self.temporary = stage.keras_model(model_path), temporary
+        self.float_form = stage.float_form(self.model, temporary)
+        self.x = stage.parity_samples(dataset)
+        self.rows: list[dict[str, Any]] = []
+
+    def run(self, float_file: Path, folder: Path) -> dict[str, Any]:
+        n, allowed = len(self.dataset.val), demand_of(self.recipe)
+        exact = self._accuracy(float_file)
+        self.reporter.note(
+            f"ladder: float val accuracy {exact:.4f} on {n:,} samples (one is {100 / n:.3g} points), allowed drop {allowed:g}"
+        )
+        best: tuple[float, str, _Rung] | None = None
+        shipped = None
+        for name, make in self._rungs():
+            start, row = time.perf_counter(), {"name": name, "passed": False}
+            self.rows.append(row)
+            try:
+                rung = make()
+                file = self.temporary / _NAME
+                file.write_bytes(shrink.shrink(rung.content) if self.section.shrink else rung.content)
+                accuracy = self._accuracy(file)
+                # Rounded as the gate does, so that exactly half a point is half a point.
+                drop = round(100 * (exact - accuracy), 6)
+                size = file.stat().st_size
+                row |= {
+                    "val_accuracy": accuracy,
+                    "drop": drop,
+                    "bytes": size,
+                    "detail": dict(rung.detail),
+                }
+                if size <= rung.most_bytes and (best is None or drop < best[0]):
+                    best = (drop, name, rung)
+                if drop <= allowed and size <= rung.most_bytes:
+                    self._write(rung, folder)
+                    row["passed"], shipped = True, name
+            except (ExportError, TrainingError, GateNotMet) as error:
+                row |= {"passed": False, "error": str(error)}
+            row["seconds"] = round(time.perf_counter() - start, 2)
+            self.reporter.note(_told(row))
+            if shipped is not None:
+                break
+        if shipped is None:
+            if best is None:
+                raise ExportError("No way to int8 could be tried: " + "; ".join(str(row["error"]) for row in self.rows))
+            shipped = best[1]
+            self._write(best[2], folder)
+        facts = {
+            "n": n,
+            "resolution_points": 100 / n,
+            "max_drop": allowed,
+            "float_accuracy": exact,
+            "rungs": self.rows,
+            "shipped": shipped,
+            "passed": any(row["passed"] for row in self.rows),
+        }
+        (folder / "ladder.json").write_text(json.dumps(facts))
+        return facts
+
+    def _accuracy(self, file: Path) -> float:
+        val = self.dataset.val
+        return float((litert.probabilities(file, val.x).argmax(axis=1) == val.y).mean())
+
+    def _write(self, rung: _Rung, folder: Path) -> None:
+        expected = None if rung.model is None else stage.fake_quantized_probabilities(rung.model, self.x)
+        facts = write(
+            rung.content,
+            rung.precision,
+            folder,
+            section=self.section,
+            x=self.x,
+            reporter=self.reporter,
+            expected=expected,
+            float_file=rung.float_file,
+            calibration=rung.calibration,
+        )
+        (folder / "export.json").write_text(json.dumps(facts))
+
+    def _rungs(self) -> Iterator[tuple[str, Callable[[], _Rung]]]:
+        """(name, how to make it), each taken only when those before did not hold."""
+        chosen = self._chosen(1)
+        plain: list[_Rung] = []
+
+        def calibrated() -> _Rung:
+            content = stage.converted(self.model, "int8", self.section, chosen)
+            plain.append(_Rung(content=content, calibration=chosen, float_file=self.float_form,
+                               detail={"samples": len(chosen.samples)}))  # fmt: skip
+            return plain[0]
+
+        yield "calibration", calibrated
+        more = self._chosen(_MORE)
+        for percentile in _PERCENTILES:
+            yield f"calibration at percentile {percentile:g}", partial(self._with_percentile, more, percentile)
+        if plain:
+            yield from self._in_float(plain[0])
+        yield "quantization-aware training", self._trained
+
+    def _chosen(self, factor: int) -> calibration.Calibration:
+        return calibration.choose(self.section, self.dataset, self.kept, self.recipe.seed, factor=factor)
+
+    def _with_percentile(self, more: calibration.Calibration, percentile: float) -> _Rung:
+        model = qat.calibrated(self.model, more.samples, percentile=percentile, per_channel=self.section.per_channel)
+        content = stage.converted(model, "int8", self.section, None)
+        facts = dict(more.facts) | {"percentile": percentile}
+        return _Rung(content=content, model=model, calibration=dataclasses.replace(more, facts=facts),
+                     detail={"samples": len(more.samples), "percentile": percentile})  # fmt: skip
+
+    def _in_float(self, plain: _Rung) -> Iterator[tuple[str, Callable[[], _Rung]]]:
+        """The worst layer in float, the two worst, ...: until the file has grown by half."""
+        whole = self.temporary / "whole.tflite"
+        whole.write_bytes(plain.content)
+        worst = layers.worst_layers(layers.errors_by_layer(self.float_form, whole, self.x[:64]))
+        limit = _MOST_GROWTH * next(row["bytes"] for row in self.rows if "bytes" in row)
+        for count in range(1, len(worst) + 1):
+            yield f"{count} of {len(worst)} layers in float", partial(self._mixed, plain, worst[:count], limit)
+            if self.rows[-1].get("bytes", 0) > limit:
+                return
+
+    def _mixed(self, plain: _Rung, names: list[str], limit: float) -> _Rung:
+        content = stage.converted(self.model, "int8", self.section, plain.calibration, names)
+        detail = {"float_layers": names, "most_bytes": round(limit)}
+        return dataclasses.replace(plain, content=content, precision="int8-mixed", most_bytes=limit, detail=detail)
+
+    def _trained(self) -> _Rung:
+        recipe = self.recipe
+        model = qat.quantize_aware(
+            self.model,
+            self.kept,
+            self.section,
+            batch_size=recipe.training.batch_size,
+            seed=recipe.seed,
+            reporter=self.reporter,
+            sparse=recipe.pruning.sparsity > 0,
+            weights=self.weights,
+        )
+        return _Rung(content=stage.converted(model, "int8", self.section, None), model=model,
+                     detail={"epochs": self.section.qat_epochs})  # fmt: skip
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    if "error" in row:
+        return f"ladder: {row['name']}: not possible: {row['error']}"
+    return (
+        f"ladder: {row['name']}: val accuracy {row['val_accuracy']:.4f}, drop {row['drop']:.2f} points, {row['bytes']:,} bytes,"
+        f" {row['seconds']:.1f} s: {'holds' if row['passed'] else 'does not hold'}"
+    )

@@ -1,0 +1,150 @@
+"""The student of a build: trained, perhaps with its teacher's opinion, then pruned and made aware of quantization.
+
+Each step is a cached stage; the key of the last one is what the exports depend on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgekit.curating import Curated
+from edgekit.recipe import Recipe
+from edgekit.stages import Stages
+from edgekit.store import RunFolder
+from edgekit.training import stage
+from edgekit.training.gather import plain_teacher
+from edgekit.types import Dataset, TrainedModel
+
+_PRUNED = "student_pruned.keras"
+
+
+@dataclass(kw_only=True)
+class Made:
+    """The student as it is after each step.
+
+    key: of the stage that made the Keras 3 model at `student.path`. teacher: curation's, or distillation's. aware: the
+    quantization-aware model and the key of its stage. facts: what pruning and quantization-aware training told.
+    """
+
+    student: TrainedModel
+    key: str
+    teacher: TrainedModel | None
+    aware: tuple[Path, str] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def train(recipe: Recipe, dataset: Dataset, curated: Curated, folder: RunFolder, stages: Stages) -> Made:
+    """Train the student on the curated samples.
+
+    Raises:
+        TrainingError: training diverged. RecipeError: the weights to start from do not fit.
+    """
+    selection = curated.selection
+    opinion, teacher = _opinion(recipe, dataset, curated, folder, stages)
+    job = stage.Job(
+        ids=selection.kept, labels=selection.labels, weights=selection.weights, seed=recipe.seed, opinion=opinion
+    )
+    key = stage.key(recipe, dataset, job, recipe.training, recipe.student, recipe.distillation)
+    job = dataclasses.replace(job, checkpoint=str(stages.progress("training", key)))
+    made = stages.cached(
+        "training",
+        f"Student {stage.named(recipe.student)}, {recipe.training.epochs} epochs",
+        key,
+        lambda into: stage.run("student", recipe, dataset, job, into, stages.reporter),
+    )
+    path = folder.adopt(made / stage.FILES["student"], f"models/{stage.FILES['student']}")
+    student = stage.trained(made, path, selection.sha256)
+    stages.reporter.note(f"val accuracy {student.history['val_accuracy'][-1]:.4f}, trained on {student.device}")
+    return Made(student=student, key=made.name, teacher=teacher)
+
+
+def _opinion(
+    recipe: Recipe, dataset: Dataset, curated: Curated, folder: RunFolder, stages: Stages
+) -> tuple[str | None, TrainedModel | None]:
+    """What the teacher says about the views that the student will see, asked once for all students; and the teacher."""
+    if not recipe.distillation.alpha:
+        return None, curated.teacher
+    known, teacher = curated.teacher_folder, curated.teacher
+    if known is None:
+        known = plain_teacher(recipe, dataset, stages)
+        path = folder.adopt(known / stage.FILES["teacher"], f"models/{stage.FILES['teacher']}")
+        teacher = stage.trained(known, path, selection_sha256="")
+    job = stage.Job(
+        ids=dataset.train.ids,
+        labels=dataset.train.y,
+        seed=stage.teacher_seed(recipe),
+        teacher=str(known / stage.FILES["teacher"]),
+    )
+    made = stages.cached(
+        "distillation",
+        f"The teacher's opinion of {stage.views_of(recipe)} views",
+        stage.opinion_key(recipe, dataset, job),
+        lambda into: stage.run("opinion", recipe, dataset, job, into, stages.reporter),
+    )
+    return str(made / stage.FILES["opinion"]), teacher
+
+
+def compress(recipe: Recipe, dataset: Dataset, curated: Curated, made: Made, folder: RunFolder, stages: Stages) -> None:
+    """Prune `made` and make it aware of quantization, as the recipe asks; changes `made`.
+
+    Raises:
+        ExportError: a layer has no twin. TrainingError: fine-tuning diverged or missed the sparsity.
+    """
+    pruning, weights = recipe.pruning, curated.selection.weights
+    if pruning.channels:
+        from edgekit.compression import channels_stage
+
+        _step(
+            made, "channel_pruning", f"Removing {pruning.channels:.0%} of the channels",
+            channels_stage.key(recipe, made.key, mirrored=dataset.input.mirrored), folder, stages,
+            lambda into: channels_stage.run(
+                recipe, curated.train, dataset.val, weights, made.student.path, into, stages.reporter,
+                mirrored=dataset.input.mirrored,
+            ),
+        )  # fmt: skip
+    if pruning.sparsity:
+        from edgekit.compression import stage as compression
+
+        _step(
+            made, "pruning", f"Pruning to {pruning.sparsity:.0%} zeros", compression.key(recipe, made.key), folder, stages,
+            lambda into: compression.run(recipe, curated.train, weights, made.student.path, into, stages.reporter),
+        )  # fmt: skip
+    if recipe.quantization.precision == "int8-qat":
+        from edgekit.compression import stage as compression
+
+        found = stages.cached(
+            "qat",
+            f"Quantization-aware training, {recipe.quantization.qat_epochs} epochs",
+            compression.key_qat(recipe, made.key),
+            lambda into: compression.run_qat(recipe, curated.train, weights, made.student.path, into, stages.reporter),
+        )
+        path = folder.adopt(found / "student_qat.tfkeras.keras", "models/student_qat.tfkeras.keras")
+        made.aware = path, found.name
+        made.facts["qat"] = json.loads((found / "qat.json").read_text())
+
+
+def _step(
+    made: Made,
+    name: str,
+    title: str,
+    key: dict[str, Any],
+    folder: RunFolder,
+    stages: Stages,
+    work: Callable[[Path], None],
+) -> None:
+    """One pruning stage: its model replaces the student's, with what it says of parameters, MAC and zeros."""
+    found = stages.cached(name, title, key, work)
+    facts = json.loads((found / "pruning.json").read_text())
+    changed: dict[str, Any] = {
+        "path": folder.adopt(found / _PRUNED, f"models/{_PRUNED}"),
+        "sparsity": facts["sparsity"],
+    }
+    if "macs" in facts:
+        changed |= {"params": facts["params"]["after"], "macs": facts["macs"]["after"]}
+    made.student, made.key = dataclasses.replace(made.student, **changed), found.name
+    made.facts[name] = facts

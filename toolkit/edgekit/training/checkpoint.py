@@ -1,0 +1,53 @@
+"""Checkpoints that a killed training goes on from: weights, optimizer and what else the next epoch needs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.training.averaging import Mean
+
+
+def _dropout_states(model: Any) -> list[Any]:
+    """The RNG states of dropout layers, which a weight file does not hold."""
+    weights = {id(weight) for weight in model.weights}
+    return [variable for variable in model.variables if id(variable) not in weights]
+
+
+class Checkpoint:
+    """The newest complete checkpoint in `folder`, which stays between builds until the training is over."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, model: Any, epoch: int, history: dict[str, list[float]], mean: Mean) -> None:
+        """Keep the state after `epoch` epochs; what was kept before is replaced only when this is complete."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        weights = self.folder / f"{epoch}.weights.h5"
+        model.save_weights(weights)
+        arrays: dict[str, Any] = {f"mean_{i}": total for i, total in enumerate(mean.sums)}
+        arrays |= {f"seed_{i}": np.asarray(state) for i, state in enumerate(_dropout_states(model))}
+        np.savez(self.folder / f"{epoch}.arrays.npz", **arrays)
+        state = {"epoch": epoch, "history": history, "averaged": mean.count, "weights": weights.name}
+        part = self.folder / "state.part"
+        part.write_text(json.dumps(state))
+        part.replace(self.folder / "state.json")
+        for left in self.folder.glob("*.*"):
+            if left.name.split(".")[0] not in (str(epoch), "state"):
+                left.unlink()
+
+    def load(self, model: Any) -> tuple[int, dict[str, list[float]], Mean]:
+        """Restore `model` (compiled, its optimizer built) and return epochs done, history and mean; zero when there is none."""
+        try:
+            state = json.loads((self.folder / "state.json").read_text())
+            model.load_weights(self.folder / state["weights"])
+            with np.load(self.folder / f"{state['epoch']}.arrays.npz", allow_pickle=False) as file:
+                sums = [file[f"mean_{i}"] for i in range(sum(name.startswith("mean_") for name in file.files))]
+                for i, variable in enumerate(_dropout_states(model)):
+                    variable.assign(file[f"seed_{i}"])
+        except (OSError, ValueError, KeyError):
+            return 0, {}, Mean()
+        return int(state["epoch"]), state["history"], Mean(sums, int(state["averaged"]))
