@@ -199,14 +199,14 @@ PRECISIONS: Mapping[str, Entry] = {
     "float16": Entry("edgekit.export.tflite:convert", "float16 weights, float32 arithmetic on most CPUs"),
     "dynamic": Entry("edgekit.export.tflite:convert", "int8 weights, float32 activations quantized on the fly"),
     "int8": Entry("edgekit.export.tflite:convert", "full integer, per-channel weights, int8 input and output"),
-    "int8-qat": Entry("edgekit.compression.qat:run", "int8 after quantization-aware fine-tuning"),
+    "int8-qat": Entry("edgekit.compression.qat:quantize_aware", "int8 after quantization-aware fine-tuning"),
     "int16x8": Entry("edgekit.export.tflite:convert", "int8 weights, int16 activations, float32 input and output"),
     "auto": Entry("edgekit.ladder:climb", "int8, climbing to costlier ways until --max-drop holds on validation"),
 }
 
 FORMATS: Mapping[str, Entry] = {
     "tflite": Entry("edgekit.export.tflite:convert", "LiteRT / TensorFlow Lite flatbuffer"),
-    "onnx": Entry("edgekit.export.onnx:convert", "ONNX of the float model"),
+    "onnx": Entry("edgekit.export.onnx:convert", "ONNX of the float model, and of the int8 one"),
 }
 
 BACKENDS: Mapping[str, Entry] = {

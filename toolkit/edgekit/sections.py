@@ -339,6 +339,11 @@ class PruningSection(Section):
     pattern: str = Field("", pattern=r"^(|2:4|[1-9]\d?x[1-9]\d?)$")
     layers: Mapping[str, Annotated[float, Field(ge=0, lt=1)]] = {}
 
+    @field_validator("pattern", mode="before")
+    @classmethod
+    def _sexagesimal(cls, value: Any) -> Any:
+        return "2:4" if value == 124 else value  # YAML 1.1 reads 2:4 as 2 * 60 + 4
+
     @model_validator(mode="after")
     def _goes_together(self) -> PruningSection:
         if self.pattern == "2:4" and self.sparsity not in (0.0, 0.5):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 BYTES_ALIGNMENT = 16
 
 
-class SharingBuilder(flatbuffers.Builder):  # flatbuffers has no types
+class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers has no types
     """Takes what the generated `Pack` functions give; fields lie by size within a table, so that the least padding is needed."""
 
     def __init__(self, initial_size: int) -> None:

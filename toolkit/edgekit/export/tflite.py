@@ -90,8 +90,11 @@ def _save(model: Any, folder: str) -> None:
         return
     tensorflow = tf.tensorflow()
     image = tensorflow.TensorSpec(model.inputs[0].shape, tensorflow.float32, name=model.input_names[0])
-    serve = tensorflow.function(lambda x: {"output_0": model(x, training=False)}, input_signature=[image])
-    tensorflow.saved_model.save(model, folder, signatures=serve)
+    # A module of its own with nothing but the weights: saving a tf_keras model traces each of its layers as well.
+    served = tensorflow.Module()
+    served.kept = model.weights
+    served.serve = tensorflow.function(lambda x: {"output_0": model(x, training=False)}, input_signature=[image])
+    tensorflow.saved_model.save(served, folder, signatures=served.serve)
 
 
 def _settings(
@@ -102,6 +105,7 @@ def _settings(
     if precision != "float32":
         converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
     converter._experimental_disable_per_channel = not per_channel
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = not per_channel
     if calibration is not None and precision in _CALIBRATED:
         samples = calibration
         converter.representative_dataset = lambda: ([samples[i : i + 1]] for i in range(len(samples)))
