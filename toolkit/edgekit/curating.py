@@ -110,7 +110,9 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
         summary["stability_flops"] = flops
     _write(folder, dataset, known, selection, decision, summary, digest)
     _tell(stages, selection, summary)
-    return Curated(train=curated, selection=selection, summary=summary, teacher=teacher, teacher_folder=gathered.teacher)
+    return Curated(
+        train=curated, selection=selection, summary=summary, teacher=teacher, teacher_folder=gathered.teacher
+    )
 
 
 def _keep_edits(folder: RunFolder, content: bytes) -> None:

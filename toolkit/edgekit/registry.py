@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 STUDENTS: Mapping[str, Entry] = {
     "microresnet": Entry(
         "edgekit.students.architectures.microresnet:build",
-        "residual network for 28x28 to 96x96, the default: about 16, 40, 100 or 300 KB as int8",
+        "residual network for 28x28 to 96x96, the default: about 18, 40, 100 or 300 KB as int8",
         widths=("s", "xs", "m", "l", "fast"),
     ),
     "conv8": Entry(

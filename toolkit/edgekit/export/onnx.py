@@ -1,9 +1,9 @@
 """.tflite -> ONNX (opset 18) with tf2onnx, always loaded once in ONNX Runtime: a bad graph shows only there.
 
-Going by way of the .tflite gives ONNX the very graph that ships, and works where the Keras exporters do not. An int8 .tflite
-becomes QDQ operators with its own scales: the same calibration, the same answers, whether it came from calibration or from
-quantization-aware training. ONNX Runtime's static quantization reads ranges of its own from the same samples and quantizes other
-operators, so its answers differ from the .tflite's; it is the second way, for graphs that tf2onnx cannot translate.
+Going by way of the .tflite gives ONNX the very graph that ships, and works where the Keras exporters do not. For int8, ONNX
+Runtime's static quantization (QDQ) of that graph, on the samples that calibrated the .tflite, makes what its own kernels fuse.
+Where its answers differ from the .tflite's too often, and for files whose ranges were trained, the int8 .tflite itself is
+translated: the same scales, the same answers.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def _int8_onnx(
     x: NDArray[Any],
     reporter: Reporter,
 ) -> dict[str, Any]:
-    """Try the .tflite's own scales, then ONNX Runtime's quantizer; neither keeps the .tflite from shipping."""
+    """Try ONNX Runtime's quantizer, then the .tflite's own scales; neither failing keeps the .tflite from shipping."""
     target = path.with_suffix(".onnx")
 
     def by_onnxruntime() -> None:
@@ -118,9 +118,10 @@ def _int8_onnx(
             onnx.convert(float_file, exact)
             onnx.quantize(exact, target, calibration.samples, per_channel=section.per_channel)
 
-    ways: dict[str, Callable[[], None]] = {"scales of the .tflite": lambda: onnx.convert(path, target)}
+    ways: dict[str, Callable[[], None]] = {}
     if float_file is not None and calibration is not None:
         ways["onnxruntime.quantization"] = by_onnxruntime
+    ways["scales of the .tflite"] = lambda: onnx.convert(path, target)
     failures: list[str] = []
     for way, make in ways.items():
         try:

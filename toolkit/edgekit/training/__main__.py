@@ -1,10 +1,33 @@
-"""python -m edgekit.training ROLE FOLDER FINGERPRINT: one training stage in a process of its own (see stage.py)."""
+"""python -m edgekit.training ROLE FOLDER FINGERPRINT: one training stage in a process of its own (see process.py)."""
 
+import json
 import sys
 from pathlib import Path
 from typing import cast
 
-from edgekit.training.stage import Role, worker
+import numpy as np
+
+from edgekit import data, recipe
+from edgekit.errors import EdgekitError, TrainingError
+from edgekit.training.process import Lines
+from edgekit.training.stage import Job, Role, train
+
+
+def main(role: Role, folder: Path, fingerprint: str) -> int:
+    """Train as the parent asked, in its folder. Returns the exit status."""
+    try:
+        loaded = recipe.load(folder / "recipe.yaml")
+        dataset = data.load_section(loaded.data, loaded.seed)
+        if dataset.fingerprint != fingerprint:
+            raise TrainingError(f"The data of {loaded.data.spec} changed while the build ran; start it again.")
+        with np.load(folder / "job.npz", allow_pickle=False) as file:
+            job = Job(**{name: file[name] if file[name].ndim else file[name].item() for name in file.files})
+        train(role, loaded, dataset, job, folder, Lines())
+    except EdgekitError as error:
+        print(json.dumps({"error": str(error), "exit_code": error.exit_code}), flush=True)
+        return error.exit_code
+    return 0
+
 
 if __name__ == "__main__":
-    sys.exit(worker(cast(Role, sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
+    sys.exit(main(cast(Role, sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))

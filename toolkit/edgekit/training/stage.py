@@ -9,10 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,10 +22,9 @@ from pydantic import BaseModel
 from edgekit import backend, students
 from edgekit.data.splits import take
 from edgekit.environment import framework_versions
-from edgekit.errors import DataError, EdgekitError, TrainingError
 from edgekit.recipe import Recipe, StudentSection, TeacherSection, TrainingSection
 from edgekit.store import code_digest, sha256_file
-from edgekit.training import distill, flops, signals, transfer
+from edgekit.training import distill, flops, process, signals, transfer
 from edgekit.training.augment import Augmentation, resolve
 from edgekit.training.batches import Opinion
 from edgekit.training.checkpoint import Checkpoint
@@ -103,7 +98,8 @@ def run(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, re
     if recipe.backend == "tensorflow":
         train(role, recipe, dataset, job, folder, reporter)
     else:
-        _in_own_process(role, recipe, dataset, job, folder, reporter)
+        fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(job)}
+        process.run(role, recipe, dataset, fields, folder, reporter)
 
 
 def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
@@ -276,71 +272,3 @@ def trained(folder: Path, path: Path, selection_sha256: str) -> TrainedModel:
     """The TrainedModel of a stage's `folder`, whose .keras file is kept at `path`."""
     facts = json.loads((folder / "training.json").read_text())
     return TrainedModel(path=path, sparsity=0.0, selection_sha256=selection_sha256, **facts)
-
-
-def _in_own_process(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
-    (folder / "recipe.yaml").write_text(recipe.to_yaml())
-    fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(job)}
-    np.savez(folder / "job.npz", **{name: value for name, value in fields.items() if value is not None})
-    command = [sys.executable, "-m", "edgekit.training", role, str(folder), dataset.fingerprint]
-    flags = os.environ.get("XLA_FLAGS", "") + (" --xla_gpu_deterministic_ops=true" if recipe.deterministic else "")
-    error, code = "", TrainingError.exit_code
-    # What libraries print there is noise, unless the process fails.
-    with tempfile.TemporaryFile("w+") as printed:
-        with subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=printed,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env=os.environ | {"XLA_FLAGS": flags},
-        ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                try:
-                    message = json.loads(line)
-                except ValueError:
-                    continue  # a line some library printed
-                if "error" in message:
-                    error, code = message["error"], message["exit_code"]
-                elif "progress" in message:
-                    reporter.progress(*message["progress"])
-        printed.seek(0)
-        last = (printed.read().strip().splitlines() or ["no message"])[-1]
-    if error:
-        raise (DataError if code == DataError.exit_code else TrainingError)(error)
-    if process.returncode:
-        raise TrainingError(f"The {recipe.backend} training process ended with status {process.returncode}: {last}")
-    for name in ("recipe.yaml", "job.npz"):
-        (folder / name).unlink()
-
-
-class _Lines:
-    """A Reporter that writes JSON lines to the parent process."""
-
-    def stage(self, title: str) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def warn(self, text: str) -> None: ...
-
-    def progress(self, done: int, total: int, text: str) -> None:
-        print(json.dumps({"progress": [done, total, text]}), flush=True)
-
-
-def worker(role: Role, folder: Path, fingerprint: str) -> int:
-    """The body of `python -m edgekit.training`: train as the parent asked, in its folder. Returns the exit status."""
-    from edgekit import data, recipe
-
-    try:
-        loaded = recipe.load(folder / "recipe.yaml")
-        dataset = data.load_section(loaded.data, loaded.seed)
-        if dataset.fingerprint != fingerprint:
-            raise TrainingError(f"The data of {loaded.data.spec} changed while the build ran; start it again.")
-        with np.load(folder / "job.npz", allow_pickle=False) as file:
-            job = Job(**{name: file[name] if file[name].ndim else file[name].item() for name in file.files})
-        train(role, loaded, dataset, job, folder, _Lines())
-    except EdgekitError as error:
-        print(json.dumps({"error": str(error), "exit_code": error.exit_code}), flush=True)
-        return error.exit_code
-    return 0

@@ -1,0 +1,24 @@
+"""The sections of a recipe. Each is read by one stage, which is what the stage cache keys on.
+
+Changing `quantization` never retrains.
+"""
+
+from edgekit.sections.base import Section, known
+from edgekit.sections.compression import PruningSection, QuantizationSection, StudentSection
+from edgekit.sections.curation import CurationSection
+from edgekit.sections.data import BenchSection, DataSection
+from edgekit.sections.training import DistillationSection, TeacherSection, TrainingSection
+
+__all__ = [
+    "BenchSection",
+    "CurationSection",
+    "DataSection",
+    "DistillationSection",
+    "PruningSection",
+    "QuantizationSection",
+    "Section",
+    "StudentSection",
+    "TeacherSection",
+    "TrainingSection",
+    "known",
+]

@@ -1,0 +1,117 @@
+"""The network that ships, and how it is made small."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from edgekit import registry
+from edgekit.sections.base import Section, known
+
+Bytes = Annotated[int, Field(ge=1024)]
+_UNITS = {"kb": 1024, "mb": 1024**2, "b": 1}
+
+
+class StudentSection(Section):
+    """The network that ships.
+
+    name: of registry.STUDENTS, or auto: the most accurate that fits `max_size` at the images' size. width: of a network that
+    has widths, "" = its first. max_size: bytes of the int8 file, a number or "40KB". weights: a local .keras, .h5 or .weights.h5
+    file to start from.
+    """
+
+    name: str = "microresnet"
+    width: str = ""
+    max_size: Bytes | None = None
+    weights: str | None = None
+
+    @field_validator("max_size", mode="before")
+    @classmethod
+    def _bytes(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = value.strip().lower()
+        unit = next((unit for unit in _UNITS if text.endswith(unit)), "")
+        try:
+            return round(float(text.removesuffix(unit)) * _UNITS.get(unit, 1))
+        except (ValueError, OverflowError):
+            raise ValueError(f"expected bytes, KB or MB, such as 40KB; found {value!r}") from None
+
+    @model_validator(mode="after")
+    def _known(self) -> StudentSection:
+        if self.name == "auto":
+            if self.width:
+                raise ValueError("student auto chooses the width too; leave width out, or name a student")
+            return self
+        known("students", self.name)
+        widths = registry.STUDENTS[self.name].widths
+        if self.width and self.width not in widths:
+            told = f"known: {', '.join(widths)}" if widths else "it has none"
+            raise ValueError(f"{self.name!r} has no width {self.width!r} ({told})")
+        return self
+
+
+class PruningSection(Section):
+    """Magnitude pruning to `sparsity` zeros, and the physical removal of a share of the `channels`; 0 = neither.
+
+    Both fine-tune for `epochs` at `learning_rate`. schedule: polynomial (Zhu & Gupta) or constant. pattern: "" for single
+    weights, "RxC" for whole blocks such as 1x4, or 2:4 for two zeros in each group of four. layers: another sparsity for single
+    layers, by name, 0 = leave alone. residual: `channels` also counts those of residual streams, which all blocks share.
+    """
+
+    sparsity: float = Field(0.0, ge=0, lt=1)
+    channels: float = Field(0.0, ge=0, lt=1)
+    residual: bool = False
+    epochs: int = Field(4, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["polynomial", "constant"] = "polynomial"
+    pattern: str = Field("", pattern=r"^(|2:4|[1-9]\d?x[1-9]\d?)$")
+    layers: Mapping[str, Annotated[float, Field(ge=0, lt=1)]] = {}
+
+    @field_validator("pattern", mode="before")
+    @classmethod
+    def _sexagesimal(cls, value: Any) -> Any:
+        return "2:4" if value == 124 else value  # YAML 1.1 reads 2:4 as 2 * 60 + 4
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> PruningSection:
+        if self.pattern == "2:4" and self.sparsity not in (0.0, 0.5):
+            raise ValueError(f"pattern 2:4 means a sparsity of 0.5, found {self.sparsity:g}")
+        if (self.pattern or self.layers) and not self.sparsity:
+            raise ValueError("pattern and layers are read only with a sparsity above 0")
+        return self
+
+
+_INTEGER = ("int8", "int8-qat", "auto")
+
+
+class QuantizationSection(Section):
+    """The precision of the shipped file. float32 is always exported beside it.
+
+    io: input and output type of an int8 file. calibration_samples: how many; calibration: a data spec to take them from,
+    labels not needed ("" = the curated training set). ranges: of activations, from the smallest to the largest value seen, or
+    percentiles of them. per_channel: a scale for each output channel of a kernel, or one for the whole. qat_epochs and
+    qat_learning_rate: of the fine-tuning of "int8-qat", which keeps the zeros of a pruned network. onnx: also an int8 ONNX file.
+    shrink: leave out of the file what no runtime reads.
+    """
+
+    precision: str = "int8"
+    io: Literal["int8", "uint8", "float32"] = "int8"
+    calibration_samples: int = Field(300, ge=1)
+    calibration: str = ""
+    ranges: Literal["minmax", "percentile"] = "minmax"
+    per_channel: bool = True
+    qat_epochs: int = Field(4, ge=1)
+    qat_learning_rate: float = Field(2e-4, gt=0)
+    onnx: bool = True
+    shrink: bool = True
+
+    _check_precision = field_validator("precision")(lambda name: known("precisions", name))
+
+    @model_validator(mode="after")
+    def _io_of_int8(self) -> QuantizationSection:
+        if self.precision not in _INTEGER and self.io != "int8":
+            raise ValueError(f"io (--io) is for int8 files; a {self.precision} file has float32 input and output")
+        return self

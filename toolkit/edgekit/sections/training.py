@@ -1,0 +1,116 @@
+"""How networks are trained: the student, the teacher, and what one learns from the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from edgekit.sections.base import Section, known
+
+Augmentation = Literal["auto", "none", "shift", "shift-flip", "affine", "photo"]
+
+
+class TrainingSection(Section):
+    """One training run. `match` says what equals the uncurated run's: optimizer steps (default) or epochs.
+
+    optimizer: sgd is Nesterov's, with `momentum`. schedule: step multiplies the rate by `gamma` at each of `milestones`
+    (shares of the run). warmup: share of the run. ema: decay of a moving average of the weights, which is then the result.
+    swa: share of the epochs, at the end, whose weights are averaged at a constant rate of `swa_learning_rate`, the statistics
+    of batch normalization renewed after it. augment, cutout (share of a side) and mixup (alpha of its beta distribution).
+    class_weights: balanced weighs each class by the inverse of its count. precision: auto takes bfloat16 where the machine
+    computes it faster. checkpoint: epochs between checkpoints that a killed training resumes from, 0 = none.
+    """
+
+    epochs: int = Field(24, ge=1)
+    batch_size: int = Field(128, ge=1)
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = Field(8e-3, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    schedule: Literal["cosine", "constant", "step"] = "cosine"
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
+    gamma: float = Field(0.1, gt=0, le=1)
+    warmup: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(0.02, ge=0)
+    clip_norm: float | None = Field(1.0, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    ema: float = Field(0.0, ge=0, lt=1)
+    swa: float = Field(0.0, ge=0, lt=1)
+    swa_learning_rate: float | None = Field(None, gt=0)
+    augment: Augmentation = "auto"
+    cutout: float = Field(0.0, ge=0, le=0.5)
+    mixup: float = Field(0.0, ge=0)
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    xla: Literal["auto", "on", "off"] = "auto"
+    checkpoint: int = Field(5, ge=0)
+    match: Literal["steps", "epochs"] = "steps"
+
+    @model_validator(mode="after")
+    def _one_average(self) -> TrainingSection:
+        if self.ema and self.swa:
+            raise ValueError("ema and swa are two averages of the weights; choose one")
+        if self.swa_learning_rate is not None and not self.swa:
+            raise ValueError("swa_learning_rate is read only with swa")
+        return self
+
+
+class DistillationSection(Section):
+    """Learning from the teacher's softened outputs as well (Hinton et al. 2015, arXiv 1503.02531).
+
+    alpha: the share of the teacher in the loss, 0 = no distillation. views: how many augmented views of each image the teacher
+    is asked about, once; the epochs take turns at them. 0 = one for each epoch.
+    """
+
+    alpha: float = Field(0.0, ge=0, le=1)
+    temperature: float = Field(4.0, gt=0)
+    views: int = Field(0, ge=0)
+
+
+# A network's own training, where it differs from the section's defaults: choosing a teacher chooses how it is trained.
+_TEACHER_TRAINING: Mapping[str, Mapping[str, Any]] = {
+    "cnn32-64": {},
+    "microresnet": {
+        "epochs": 8,
+        "batch_size": 128,
+        "optimizer": "adamw",
+        "learning_rate": 8e-3,
+        "schedule": "cosine",
+        "warmup": 0.2,
+        "weight_decay": 0.02,
+        "clip_norm": 1.0,
+        "augment": "auto",
+    },
+}
+
+
+class TeacherSection(TrainingSection):
+    """The network whose view of each sample curates; by default the IQR study's, plain Adam, no augmentation.
+
+    Values that are not given are those of `name`: "microresnet" trains fast, for methods that need several networks.
+    width: of the network, where it has widths. seed: its own RNG seed, so that students of several seeds share a teacher.
+    """
+
+    name: str = "cnn32-64"
+    width: str = ""
+    seed: int | None = Field(None, ge=0, lt=2**31)
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(32, ge=1)
+    optimizer: Literal["adamw", "adam", "sgd"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["cosine", "constant", "step"] = "constant"
+    warmup: float = Field(0.0, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float | None = Field(None, gt=0)
+    augment: Augmentation = "none"
+    match: Literal["steps", "epochs"] = "epochs"
+
+    _check_name = field_validator("name")(lambda name: known("teachers", name))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_training(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {**_TEACHER_TRAINING.get(str(values.get("name")), {}), **values}
