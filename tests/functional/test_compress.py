@@ -66,7 +66,10 @@ def test_prune_and_qat_of_a_users_model(mine, small_npz, tmp_path):
     assert test[first["name"]]["accuracy"] > 0.4
     assert test[last["name"]]["accuracy"] > test[first["name"]]["accuracy"] - 0.08
     assert any("latency was not measured" in line for line in document["not_improved"])
-    assert {path.name for path in (out / "models").iterdir()} == {"model_pruned.tfkeras.keras", "model_qat.tfkeras.keras"}
+    assert {path.name for path in (out / "models").iterdir()} == {
+        "model_pruned.tfkeras.keras",
+        "model_qat.tfkeras.keras",
+    }
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["status"] == "complete"
     assert "artifacts/model_int8.tflite" in manifest["files"]

@@ -68,7 +68,9 @@ def test_accuracy_of_rows_reads_the_labels_half(keras):
 
 
 def test_the_mean_of_weights_and_its_batch_statistics(keras):
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, use_bias=False), keras.layers.BatchNormalization()])
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(2, use_bias=False), keras.layers.BatchNormalization()]
+    )
     model(np.zeros((1, 2)))
     mean = Mean()
     for value in (1.0, 3.0):

@@ -125,7 +125,7 @@ def test_a_student_learns_from_its_teacher_and_starts_from_weights(keras, small_
     source = keras.models.load_model(weights, compile=False)
     assert np.array_equal(model.layers[1].get_weights()[0], source.layers[1].get_weights()[0])
     other = students.build("students", "microresnet", keras, dataset.input.shape, 7)
-    with pytest.raises(RecipeError, match="No layer of .* fits 'microresnet'"):
+    with pytest.raises(RecipeError, match=r"No layer of .* fits 'microresnet'"):
         transfer.start_from(keras, other, weights)
     (tmp_path / "x.keras").write_text("no zip")
     with pytest.raises(RecipeError, match="cannot be read"):
