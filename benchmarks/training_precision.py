@@ -1,9 +1,9 @@
 """Does training compute faster in bfloat16, or through XLA, and from which size of network on? What does augmentation cost?
 
-Goal: `training.precision=auto` takes the faster of float32 and bfloat16 for each width of the default student (a difference under
-10 % counts as none), and augmentation takes at most 20 % of a training step. The arms train the same network on the shipped images
-in turn, one epoch to build the graph and one to time, three rounds; the ratio of each round is kept. `--quick`: widths s and l,
-one round, without XLA.
+Goal: `training.precision=auto` takes the faster of float32 and bfloat16 for each width of the default student (a difference
+under 10 % counts as none), and augmentation takes at most 20 % of a training step. The arms train the same network on the
+shipped images in turn, one epoch to build the graph and one to time, three rounds; the ratio of each round is kept.
+`--quick`: widths s and l, one round, without XLA.
 """
 
 from __future__ import annotations

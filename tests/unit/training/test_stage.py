@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -130,6 +131,21 @@ def test_a_student_learns_from_its_teacher_and_starts_from_weights(keras, small_
     (tmp_path / "x.keras").write_text("no zip")
     with pytest.raises(RecipeError, match="cannot be read"):
         transfer.start_from(keras, other, tmp_path / "x.keras")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_files_of_keras_applications_fit_by_order(keras, tmp_path, suffix):
+    """The student's MobileNetV2 has the backbone of keras.applications', with other names and another head."""
+    source = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras calls .h5 files legacy
+        source.save(tmp_path / f"weights{suffix}")
+    model = students.build("students", "mobilenetv2", keras, (96, 96, 3), 3, width="035")
+    taken, left = transfer.start_from(keras, model, tmp_path / f"weights{suffix}")
+    assert left == ["last_conv", "last_bn", "logits"]
+    assert taken == 2 * 51
+    project = source.get_layer("block_16_project").get_weights()[0]
+    assert np.array_equal(model.get_layer("stage6_0_project_conv").get_weights()[0], project)
 
 
 _TWO_DEVICES = """

@@ -1,11 +1,13 @@
 """Start a network from weights that another training left: a .keras file, or an .h5 file of keras.applications.
 
-Layers are matched by name and shape; what does not match (another number of classes) keeps its fresh weights, and is told.
+Layers are matched by name and shape; in a file whose names are others, by their order from the images on, as far as the shapes
+agree. What does not match (another number of classes) keeps its fresh weights, and is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import RecipeError
+
+_LEAST_IN_ORDER = 8
 
 Arrays = Mapping[str, Sequence[NDArray[Any]]]
 
@@ -27,23 +31,27 @@ def start_from(keras: Any, model: Any, path: Path) -> tuple[int, list[str]]:
         RecipeError: the file cannot be read as weights, or no layer fits.
     """
     found = _read(keras, path)
-    taken, left = 0, []
-    for layer in model.layers:
-        wanted = [weight.shape for weight in layer.weights]
-        if not wanted:
-            continue
-        arrays = found.get(layer.name, ())
-        if [tuple(a.shape) for a in arrays] == [tuple(s) for s in wanted]:
-            layer.set_weights(list(arrays))
-            taken += 1
-        else:
-            left.append(layer.name)
+    layers = [layer for layer in model.layers if layer.weights]
+    taken = {layer.name: found[layer.name] for layer in layers if _fits(layer, found.get(layer.name, ()))}
+    if not taken:
+        # Networks of one design, named by others, have their layers in one order; a few alike prove nothing.
+        pairs = takewhile(lambda pair: _fits(*pair), zip(layers, found.values(), strict=False))
+        in_order = {layer.name: arrays for layer, arrays in pairs}
+        taken = in_order if len(in_order) >= _LEAST_IN_ORDER else {}
+    for layer in layers:
+        if layer.name in taken:
+            layer.set_weights(list(taken[layer.name]))
+    left = [layer.name for layer in layers if layer.name not in taken]
     if not taken:
         raise RecipeError(
             f"No layer of {path} fits {model.name!r}: it has {', '.join(sorted(found)[:8]) or 'none'}, "
             f"the student {', '.join(left[:8])}. Weights must come from the same network, of the same width."
         )
-    return taken, left
+    return len(taken), left
+
+
+def _fits(layer: Any, arrays: Sequence[NDArray[Any]]) -> bool:
+    return [tuple(a.shape) for a in arrays] == [tuple(weight.shape) for weight in layer.weights]
 
 
 def _read(keras: Any, path: Path) -> Arrays:

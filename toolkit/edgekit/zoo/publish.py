@@ -18,6 +18,9 @@ from edgekit.zoo.products import Product, products
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _PARTIAL = ".edgekit-partial-"
+# The float network goes along, for `--weights` to start from, unless it would burden every checkout.
+WEIGHTS = "weights.keras"
+_MOST_WEIGHTS = 4 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +160,9 @@ def _fill(folder: Path, chosen: _Run, runs: Sequence[_Run], name: str, title: st
     shipped = str(chosen.artifact["name"])
     shutil.copyfile(artifacts / shipped, folder / shipped)
     shutil.copyfile(artifacts / "labels.txt", folder / "labels.txt")
+    student = chosen.path / str(chosen.report["training"]["student"]["path"])
+    if student.stat().st_size <= _MOST_WEIGHTS:
+        shutil.copyfile(student, folder / WEIGHTS)
     metadata = json.loads((artifacts / "metadata.json").read_text())
     metadata["artifacts"] = {shipped: metadata["artifacts"][shipped]}
     write_atomic(folder / "metadata.json", json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
