@@ -59,7 +59,18 @@ ROWS = (
     Row(name="cifar10-jpeg-resnet8", seeds=(1,)),
     Row(name="cifar10-jpeg", above="cifar10-jpeg-resnet8", margin=0.02, most_bytes=98_496, seeds=(1,)),
 )
-QUICK = ["--data", "fashion-mnist-mini", "--set", "training.epochs=1", "--set", "bench.targets=[]"]
+QUICK = [
+    "--data",
+    "fashion-mnist-mini",
+    "--set",
+    "training.epochs=1",
+    "--set",
+    "teacher.epochs=1",
+    "--set",
+    "distillation.views=1",
+    "--set",
+    "bench.targets=[]",
+]
 
 
 def measure(row: Row, seeds: tuple[int, ...], keep: Path | None, options: list[str]) -> dict[str, Any]:
@@ -170,6 +181,8 @@ def judge(rows: dict[str, dict[str, Any]]) -> None:
             # A latency measured beside other work decides nothing.
             found["as_fast"] = mine["p50_ms"] <= other["p50_ms"] if mine["valid"] and other["valid"] else None
             found["met"] = found["met"] and found["as_fast"]
+        elif row.above:  # the goal has a latency in it, which only kept runs (--keep) can tell
+            found["met"] = None
 
 
 def main() -> None:

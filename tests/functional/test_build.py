@@ -72,7 +72,7 @@ def test_report_json_has_every_key_of_the_contract(run):
     assert curation["n_dropped"] == curation["removed_low"] + curation["removed_high"] > 0
     assert curation["n_before"] == curation["n_kept"] + curation["n_dropped"]
     names = [artifact["name"] for artifact in run.document["artifacts"]]
-    assert names == ["model_float32.tflite", "model_float32.onnx", "model_int8.tflite"]
+    assert names == ["model_float32.tflite", "model_float32.onnx", "model_int8.tflite", "model_int8.onnx"]
     assert {(e["artifact"], e["split"]) for e in run.document["evaluations"]} == {
         (n, s) for n in names for s in ("val", "test")
     }

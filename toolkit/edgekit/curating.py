@@ -55,7 +55,7 @@ def check(recipe: Recipe, dataset: Dataset) -> Sequence[by_hand.Instruction]:
     train, section = dataset.train, recipe.curation
     count_of(section.budget, len(train))
     if "folds" in section.needs:
-        fold_numbers(train, section.folds, recipe.seed)
+        fold_numbers(train, section.folds, seed_of(recipe, 0))
     if section.max_edit is not None:
         most_edits(section.max_edit, len(train))
     trusted = section.trusted_val or dataset.own_val

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgekit.curating import Curated
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
@@ -63,6 +66,12 @@ def train(recipe: Recipe, dataset: Dataset, curated: Curated, folder: RunFolder,
     return Made(student=student, key=made.name, teacher=teacher)
 
 
+def loss_weights(recipe: Recipe, curated: Curated) -> NDArray[np.float32] | None:
+    """(n,) weight of each curated sample's loss in all trainings of the student: curation's, and its class's."""
+    selection = curated.selection
+    return stage.weights_of(selection.labels, selection.weights, recipe.training)
+
+
 def _opinion(
     recipe: Recipe, dataset: Dataset, curated: Curated, folder: RunFolder, stages: Stages
 ) -> tuple[str | None, TrainedModel | None]:
@@ -70,7 +79,8 @@ def _opinion(
     if not recipe.distillation.alpha:
         return None, curated.teacher
     known, teacher = curated.teacher_folder, curated.teacher
-    if known is None:
+    # A control arm's curation has no teacher: both arms learn from the same one.
+    if known is None or recipe.control:
         known = plain_teacher(recipe, dataset, stages)
         path = folder.adopt(known / stage.FILES["teacher"], f"models/{stage.FILES['teacher']}")
         teacher = stage.trained(known, path, selection_sha256="")
@@ -82,7 +92,7 @@ def _opinion(
     )
     made = stages.cached(
         "distillation",
-        f"The teacher's opinion of {stage.views_of(recipe)} views",
+        f"The teacher's opinion of {stage.views_of(recipe, dataset)} views",
         stage.opinion_key(recipe, dataset, job),
         lambda into: stage.run("opinion", recipe, dataset, job, into, stages.reporter),
     )
@@ -95,7 +105,7 @@ def compress(recipe: Recipe, dataset: Dataset, curated: Curated, made: Made, fol
     Raises:
         ExportError: a layer has no twin. TrainingError: fine-tuning diverged or missed the sparsity.
     """
-    pruning, weights = recipe.pruning, curated.selection.weights
+    pruning, weights = recipe.pruning, loss_weights(recipe, curated)
     if pruning.channels:
         from edgekit.compression import channels_stage
 

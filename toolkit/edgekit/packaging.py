@@ -12,7 +12,7 @@ from edgekit.curating import Curated
 from edgekit.errors import GateNotMet
 from edgekit.export import stage as exporting
 from edgekit.export.metadata import labels_txt, metadata
-from edgekit.modeling import Made
+from edgekit.modeling import Made, loss_weights
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
@@ -75,7 +75,7 @@ def _exported(
     if precision == "auto":
         from edgekit import ladder
 
-        weights = curated.selection.weights
+        weights = loss_weights(recipe, curated)
 
         def climb(into: Path) -> None:
             float_file = folder.path / "artifacts" / "model_float32.tflite"

@@ -18,7 +18,7 @@ from edgekit.bench.measure import measure, slug
 from edgekit.curating import curate
 from edgekit.data.pixels import to_float
 from edgekit.environment import environment
-from edgekit.errors import GateNotMet, IntegrityError
+from edgekit.errors import GateNotMet, IntegrityError, RecipeError
 from edgekit.evidence import gates, verdict
 from edgekit.evidence.comparisons import compare
 from edgekit.export import stage as exporting
@@ -47,6 +47,7 @@ def build(
     *,
     resume: bool = False,
     force: bool = False,
+    lenient: bool | None = None,
     until: Until = "report",
     reporter: Reporter | None = None,
 ) -> Report | None:
@@ -55,6 +56,7 @@ def build(
     Args:
         resume: `out` holds an unfinished run of the same recipe; finished stages come from the cache.
         force: replace the run that `out` holds (files the user changed there stay).
+        lenient: let the quantization ladder judge a drop that validation is too small for; None = as `force`.
         until: the last stage to run; "curate" and "train" leave a folder that `resume` continues.
 
     Returns:
@@ -65,6 +67,7 @@ def build(
     """
     for demand in recipe.gates:
         gates.parse(demand)
+    lenient = force if lenient is None else lenient
     stages = Stages(reporter or Silent())
     # Before the folder is taken: wrong data must not cost a run that --force would replace, nor leave half a one.
     with stages.timed("data", "Data"):
@@ -76,11 +79,12 @@ def build(
         if dataset.skipped:
             stages.reporter.warn(data.skipped_told(dataset.skipped))
         curating.check(recipe, dataset)
+        _check_files(recipe, dataset)
         chosen = _with_student(recipe, dataset, stages.reporter)
         if recipe.quantization.precision == "auto":
             from edgekit import ladder
 
-            ladder.check(recipe, dataset, force=force)
+            ladder.check(recipe, dataset, force=lenient)
     facts = {"status": "running", "recipe": recipe.to_yaml(), **environment()}
     folder = RunFolder.open(out, resume=resume, force=force, **facts)
     try:
@@ -89,9 +93,18 @@ def build(
             raise IntegrityError(f"The data of {recipe.data.spec} is not what {out} was begun with; start a new run.")
         folder.write("recipe.yaml", chosen.to_yaml())
         folder.save_manifest(seeds=[recipe.seed])
-        return _Build(chosen, dataset, folder, stages, force=force).run(until)
+        return _Build(chosen, dataset, folder, stages, lenient=lenient).run(until)
     finally:
         folder.close()
+
+
+def _check_files(recipe: Recipe, dataset: Dataset) -> None:
+    """Open what later stages read, since hours may lie between."""
+    weights, spec = recipe.student.weights, recipe.quantization.calibration
+    if weights and not Path(weights).is_file():
+        raise RecipeError(f"The weights {weights} do not exist; expected a .keras or .h5 file.")
+    if spec:
+        data.load_pool(spec, shape=dataset.input.shape)
 
 
 def _with_student(recipe: Recipe, dataset: Dataset, reporter: Reporter) -> Recipe:
@@ -120,9 +133,9 @@ def _max_drop(recipe: Recipe) -> float | None:
 class _Build:
     """One build: its recipe, its folder, and the stages as they are timed and cached."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages, *, force: bool) -> None:
+    def __init__(self, recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages, *, lenient: bool) -> None:
         self.recipe, self.dataset, self.folder = recipe, dataset, folder
-        self.stages, self.reporter, self.force = stages, stages.reporter, force
+        self.stages, self.reporter, self.lenient = stages, stages.reporter, lenient
 
     def run(self, until: Until) -> Report | None:
         recipe, dataset, folder = self.recipe, self.dataset, self.folder
@@ -136,7 +149,7 @@ class _Build:
             self._stop(until)
             return None
         modeling.compress(recipe, dataset, curated, made, folder, self.stages)
-        artifacts, told = packaging.export(recipe, dataset, curated, made, folder, self.stages, force=self.force)
+        artifacts, told = packaging.export(recipe, dataset, curated, made, folder, self.stages, force=self.lenient)
         evaluations = self._evaluate(dataset, artifacts)
         measurements = self._bench(dataset, artifacts)
         comparisons = self._compare(artifacts, self._control(selection) if recipe.control and selection.edits else None)
@@ -217,12 +230,20 @@ class _Build:
         changed["curation"] = (
             {"method": "random", "budget": len(selection.dropped)} if selection.dropped else {"method": "none"}
         )
-        changed |= {"control": False, "gates": (), "max_drop": None, "bench": changed["bench"] | {"targets": ()}}
+        changed |= {"control": False, "gates": (), "bench": changed["bench"] | {"targets": ()}}
+        changed["student"]["max_size"] = None
+        if recipe.quantization.precision != "auto":  # whose ladder must climb for the same demand
+            changed["max_drop"] = None
         with self.stages.timed("control", f"Control: {len(selection.dropped):,} samples dropped at random"):
             arm = Recipe.model_validate(changed)
             begun = (path / "manifest.json").exists()
             same = begun and json.loads((path / "manifest.json").read_text()).get("recipe") == arm.to_yaml()
-            build(arm, path, resume=same, force=begun and not same, reporter=self.reporter)
+            try:
+                # The ladder was allowed what it may judge in this build.
+                build(arm, path, resume=same, force=begun and not same, lenient=self.lenient, reporter=self.reporter)
+            except GateNotMet as missed:
+                if missed.report is None:  # a file is wrong, rather than a demand not met by the control
+                    raise
         return path
 
     def _compare(self, artifacts: Sequence[Artifact], control: Path | None) -> list[dict[str, Any]]:

@@ -86,6 +86,46 @@ def test_the_average_is_what_the_network_holds(keras, shipped):
     assert not np.allclose(plain.get_weights()[0], model.get_weights()[0], atol=1e-4)
 
 
+@pytest.mark.parametrize("average", [{"ema": 0.9}, {"swa": 0.5}])
+def test_batch_statistics_are_renewed_for_the_average(keras, shipped, average):
+    """One batch is the whole set, so the moving statistics must be those of the averaged weights on it."""
+    backend.seed(keras, 0, deterministic=False)
+    model = students.build("students", "microresnet", keras, (28, 28, 1), 10, width="fast")
+    train = take(shipped.train, np.arange(64))
+    options = {"full": 64, "seed": 0, "augment": "none", "reporter": Silent()}
+    fit(keras, model, train, train, section(epochs=4, batch_size=64, learning_rate=0.01, **average), **options)
+    first = keras.Model(model.input, model.get_layer("stem_conv").output)
+    seen = np.asarray(first(train.x[:].astype(np.float32) / 255))
+    _, _, mean, variance = model.get_layer("stem_bn").get_weights()
+    assert mean == pytest.approx(seen.mean(axis=(0, 1, 2)), abs=1e-4)
+    assert variance == pytest.approx(seen.var(axis=(0, 1, 2)), rel=1e-2, abs=1e-5)
+
+
+def test_class_weights_by_hand():
+    labels = np.array([0, 0, 0, 1])
+    balanced = section(class_weights="balanced")
+    assert stage.weights_of(labels, None, section()) is None
+    # Each class sums to the same: 1/3 each and 1, scaled to mean 1.
+    assert stage.weights_of(labels, None, balanced) == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
+    weighted = stage.weights_of(labels, np.array([1, 1, 2, 1], np.float32), balanced)
+    assert weighted == pytest.approx(np.array([1 / 3, 1 / 3, 2 / 3, 1]) * 4 / (7 / 3))
+
+
+def test_an_opinion_is_of_its_views(small_npz):
+    def key(**values):
+        asked = recipe.load(values={"data.spec": str(small_npz), "distillation.alpha": 0.5, **values})
+        return json.dumps(stage.opinion_key(asked, dataset, job))
+
+    dataset = data.load(str(small_npz))
+    job = stage.Job(ids=dataset.train.ids, labels=dataset.train.y, teacher="/cache/teacher/abc/teacher.keras")
+    plain = key()
+    assert plain == key(**{"student.width": "xs", "training.learning_rate": 0.1})
+    for values in ({"training.augment": "affine"}, {"training.cutout": 0.2}, {"distillation.views": 3}):
+        assert key(**values) != plain
+    none = recipe.load(values={"data.spec": str(small_npz), "distillation.alpha": 0.5, "training.augment": "none"})
+    assert stage.views_of(none, dataset) == 1, "all views are the same image"
+
+
 def test_a_teacher_is_asked_about_the_views_that_a_student_sees(keras, shipped):
     teacher = students.build("students", "conv8", keras, (28, 28, 1), 10)
     train = take(shipped.train, np.arange(40))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli import build, cache, compress, curate, data, doctor, listing, measure, predict, report, zoo
+from edgekit.cli import build, cache, compress, curate, data, doctor, listing, measure, predict, report, train, zoo
 from edgekit.errors import DiskFull, EdgekitError, Interrupted, UsageError
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ def options(
 
 
 app.command("build")(build.build)
-app.command("train")(build.train)
+app.command("train")(train.train)
 app.command("compress")(compress.compress)
 app.command("evaluate")(measure.evaluate)
 app.command("bench")(measure.bench)

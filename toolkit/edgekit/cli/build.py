@@ -1,4 +1,4 @@
-"""edgekit build and train: recipe in, run folder out."""
+"""edgekit build: recipe in, run folder out; and what its sister commands share."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def build(
     values = curation(
         data, curate, teacher, seed, variant=variant, budget=budget, balance=balance, max_edit=max_edit, edit=edit,
         folds=folds, members=members, trusted_val=trusted_val, apply=apply,
-    ) | _training(student, width, max_size, weights, distill, backend, deterministic) | reading(image_size, skip_bad) | {
+    ) | training(student, width, max_size, weights, distill, backend, deterministic) | reading(image_size, skip_bad) | {
         "pruning.sparsity": prune,
         "pruning.channels": prune_channels,
-        "quantization.calibration": calibration,
+        "quantization.calibration": resolved(calibration),
         "bench.targets": target or None,
         "quantization.precision": quantize,
         "quantization.io": io,
@@ -103,59 +103,6 @@ def build(
         "max_drop": max_drop,
     }  # fmt: skip
     run("report", recipe, set_, values, out, force=force, resume=resume, dry_run=dry_run, as_json=as_json)
-
-
-def train(
-    data: o.Data = None,
-    image_size: o.ImageSize = None,
-    skip_bad: o.SkipBad = False,
-    recipe: o.RecipeFile = None,
-    set_: o.Settings = None,
-    curate: o.Curate = None,
-    variant: o.Variant = None,
-    budget: o.Budget = None,
-    balance: o.Balance = False,
-    max_edit: o.MaxEdit = None,
-    edit: o.EditKind = None,
-    folds: o.Folds = None,
-    members: o.Members = None,
-    trusted_val: o.TrustedVal = False,
-    apply: o.Apply = None,
-    student: o.StudentName = None,
-    width: o.Width = None,
-    max_size: o.MaxSize = None,
-    weights: o.Weights = None,
-    distill: o.Distill = None,
-    teacher: o.TeacherName = None,
-    backend: o.Backend = None,
-    seed: o.Seed = None,
-    deterministic: o.Deterministic = False,
-    out: o.Out = None,
-    force: o.Force = False,
-    resume: o.Resume = False,
-    as_json: o.Json = False,
-) -> None:
-    """Only curate and train the student; needs no TensorFlow with --backend jax. `edgekit build --resume` goes on."""
-    values = (
-        curation(
-            data,
-            curate,
-            teacher,
-            seed,
-            variant=variant,
-            budget=budget,
-            balance=balance,
-            max_edit=max_edit,
-            edit=edit,
-            folds=folds,
-            members=members,
-            trusted_val=trusted_val,
-            apply=apply,
-        )
-        | _training(student, width, max_size, weights, distill, backend, deterministic)
-        | reading(image_size, skip_bad)
-    )
-    run("train", recipe, set_, values, out, force=force, resume=resume, as_json=as_json)
 
 
 def curation(
@@ -175,10 +122,8 @@ def curation(
     apply: Path | None,
 ) -> dict[str, Any]:
     """The recipe values behind the curation options; None where an option was not given."""
-    if data and Path(data).expanduser().exists():
-        data = str(Path(data).expanduser().resolve())  # the stored recipe must mean the same from any folder
     return {
-        "data.spec": data,
+        "data.spec": resolved(data),
         "curation.method": method,
         "curation.variant": variant,
         "curation.budget": budget,
@@ -192,6 +137,13 @@ def curation(
         "teacher.name": teacher,
         "seed": seed,
     }
+
+
+def resolved(spec: str | None) -> str | None:
+    """A data spec as a stored recipe needs it: a path that means the same from any folder."""
+    if spec and Path(spec).expanduser().exists():
+        return str(Path(spec).expanduser().resolve())
+    return spec
 
 
 def share_of(text: str) -> float:
@@ -210,7 +162,7 @@ def reading(image_size: str | None, skip_bad: bool) -> dict[str, Any]:
     return {"data.image_size": image_size, "data.skip_bad": skip_bad or None}
 
 
-def _training(
+def training(
     student: str | None,
     width: str | None,
     max_size: str | None,

@@ -62,7 +62,8 @@ Width = Annotated[
     str | None, typer.Option(metavar="W", help="Width of a student that has widths, such as xs, s, m or l.")
 ]
 MaxSize = Annotated[
-    str | None, typer.Option(metavar="SIZE", help="Most bytes of the int8 file, for --student auto; such as 40KB.")
+    str | None,
+    typer.Option(metavar="SIZE", help="Most bytes of the shipped file, such as 40KB; --student auto chooses by it."),
 ]
 Weights = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Start the student from the weights of a .keras or .h5 file.")

@@ -18,8 +18,8 @@ class StudentSection(Section):
     """The network that ships.
 
     name: of registry.STUDENTS, or auto: the most accurate that fits `max_size` at the images' size. width: of a network that
-    has widths, "" = its first. max_size: bytes of the int8 file, a number or "40KB". weights: a local .keras, .h5 or .weights.h5
-    file to start from.
+    has widths, "" = its first. max_size: most bytes of the shipped file, a number or "40KB": a gate, and what auto chooses by.
+    weights: a local .keras or .h5 file to start from.
     """
 
     name: str = "microresnet"
@@ -81,6 +81,8 @@ class PruningSection(Section):
             raise ValueError(f"pattern 2:4 means a sparsity of 0.5, found {self.sparsity:g}")
         if (self.pattern or self.layers) and not self.sparsity:
             raise ValueError("pattern and layers are read only with a sparsity above 0")
+        if self.residual and not self.channels:
+            raise ValueError("residual is read only with channels above 0 (--prune-channels)")
         return self
 
 
@@ -114,4 +116,13 @@ class QuantizationSection(Section):
     def _io_of_int8(self) -> QuantizationSection:
         if self.precision not in _INTEGER and self.io != "int8":
             raise ValueError(f"io (--io) is for int8 files; a {self.precision} file has float32 input and output")
+        if self.ranges == "percentile" and self.precision not in ("int8", "int8-qat"):
+            raise ValueError(f"ranges percentile is for int8 and int8-qat files; the precision is {self.precision}")
+        if self.calibration and self.precision not in ("int8", "int16x8", "auto"):
+            raise ValueError(f"calibration (--calibration) is not read for {self.precision} files; leave it out")
+        plain = QuantizationSection.model_fields
+        trained = self.precision in ("int8-qat", "auto")
+        for name in ("qat_epochs", "qat_learning_rate"):
+            if getattr(self, name) != plain[name].default and not trained:
+                raise ValueError(f"{name} is read only by int8-qat and auto; leave it out")
         return self

@@ -15,10 +15,10 @@ Augmentation = Literal["auto", "none", "shift", "shift-flip", "affine", "photo"]
 class TrainingSection(Section):
     """One training run. `match` says what equals the uncurated run's: optimizer steps (default) or epochs.
 
-    optimizer: sgd is Nesterov's, with `momentum`. schedule: step multiplies the rate by `gamma` at each of `milestones`
-    (shares of the run). warmup: share of the run. ema: decay of a moving average of the weights, which is then the result.
-    swa: share of the epochs, at the end, whose weights are averaged at a constant rate of `swa_learning_rate`, the statistics
-    of batch normalization renewed after it. augment, cutout (share of a side) and mixup (alpha of its beta distribution).
+    optimizer: sgd is Nesterov's, with `momentum`; adam has no weight_decay. schedule: step multiplies the rate by `gamma` at each
+    of `milestones` (shares of the run). warmup: share of the run. ema: decay of a moving average of the weights, which is then
+    the result. swa: share of the epochs, at the end, whose weights are averaged at a constant rate of `swa_learning_rate`. Both
+    renew the statistics of batch normalization. cutout: share of a side; mixup: alpha of its beta distribution.
     class_weights: balanced weighs each class by the inverse of its count. precision: auto takes bfloat16 where the machine
     computes it faster. checkpoint: epochs between checkpoints that a killed training resumes from, 0 = none.
     """
@@ -53,6 +53,14 @@ class TrainingSection(Section):
             raise ValueError("ema and swa are two averages of the weights; choose one")
         if self.swa_learning_rate is not None and not self.swa:
             raise ValueError("swa_learning_rate is read only with swa")
+        plain = TrainingSection.model_fields
+        for name, of, where in (
+            ("momentum", self.optimizer == "sgd", "optimizer sgd"),
+            ("milestones", self.schedule == "step", "schedule step"),
+            ("gamma", self.schedule == "step", "schedule step"),
+        ):
+            if getattr(self, name) != plain[name].default and not of:
+                raise ValueError(f"{name} is read only with {where}; leave it out")
         return self
 
 
@@ -66,6 +74,12 @@ class DistillationSection(Section):
     alpha: float = Field(0.0, ge=0, le=1)
     temperature: float = Field(4.0, gt=0)
     views: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _read(self) -> DistillationSection:
+        if not self.alpha and (self.views or self.temperature != 4.0):
+            raise ValueError("temperature and views are read only with an alpha above 0 (--distill)")
+        return self
 
 
 # A network's own training, where it differs from the section's defaults: choosing a teacher chooses how it is trained.

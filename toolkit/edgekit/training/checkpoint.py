@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,13 @@ class Checkpoint:
         """Restore `model` (compiled, its optimizer built) and return epochs done, history and mean; zero when there is none."""
         try:
             state = json.loads((self.folder / "state.json").read_text())
-            model.load_weights(self.folder / state["weights"])
             with np.load(self.folder / f"{state['epoch']}.arrays.npz", allow_pickle=False) as file:
                 sums = [file[f"mean_{i}"] for i in range(sum(name.startswith("mean_") for name in file.files))]
-                for i, variable in enumerate(_dropout_states(model)):
-                    variable.assign(file[f"seed_{i}"])
-        except (OSError, ValueError, KeyError):
+                seeds = [file[f"seed_{i}"] for i in range(len(_dropout_states(model)))]
+            # Last, so that a damaged checkpoint leaves the network as it was.
+            model.load_weights(self.folder / state["weights"])
+            for variable, value in zip(_dropout_states(model), seeds, strict=True):
+                variable.assign(value)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return 0, {}, Mean()
         return int(state["epoch"]), state["history"], Mean(sums, int(state["averaged"]))

@@ -24,7 +24,7 @@ def schedule(keras: Any, section: TrainingSection, total: int) -> Any:
     if section.schedule == "constant" and not warmup and not section.swa:
         return peak
     ops = keras.ops
-    drops = [round(share * steady) for share in section.milestones]
+    drops = [round(share * total) for share in section.milestones]
 
     class Rate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # known at run time only
         def __call__(self, step: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import DataError, TrainingError
+from edgekit.errors import DataError, RecipeError, TrainingError
 from edgekit.recipe import Recipe
 from edgekit.types import Dataset, Reporter
 
@@ -49,12 +49,17 @@ def run(
                     continue  # a line some library printed
                 if "error" in message:
                     error, code = message["error"], message["exit_code"]
+                elif "note" in message:
+                    reporter.note(message["note"])
+                elif "warn" in message:
+                    reporter.warn(message["warn"])
                 elif "progress" in message:
                     reporter.progress(*message["progress"])
         printed.seek(0)
         last = (printed.read().strip().splitlines() or ["no message"])[-1]
     if error:
-        raise (DataError if code == DataError.exit_code else TrainingError)(error)
+        kinds = {DataError.exit_code: DataError, RecipeError.exit_code: RecipeError}
+        raise kinds.get(code, TrainingError)(error)
     if process.returncode:
         raise TrainingError(f"The {recipe.backend} training process ended with status {process.returncode}: {last}")
     for name in ("recipe.yaml", "job.npz"):
@@ -66,9 +71,11 @@ class Lines:
 
     def stage(self, title: str) -> None: ...
 
-    def note(self, text: str) -> None: ...
+    def note(self, text: str) -> None:
+        print(json.dumps({"note": text}), flush=True)
 
-    def warn(self, text: str) -> None: ...
+    def warn(self, text: str) -> None:
+        print(json.dumps({"warn": text}), flush=True)
 
     def progress(self, done: int, total: int, text: str) -> None:
         print(json.dumps({"progress": [done, total, text]}), flush=True)

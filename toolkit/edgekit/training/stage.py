@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +163,6 @@ def _fitted(
         watched = signals.Watcher(keras, model, given, dataset.val, per_epoch=job.per_epoch)
     full = len(dataset.train) if role == "student" else len(job.ids)
     per_epoch = job.per_epoch and watched is not None
-    start = time.perf_counter()
     history = fit(
         keras,
         model,
@@ -175,22 +173,25 @@ def _fitted(
         seed=job.seed,
         augment=resolve(section.augment, mirrored=dataset.input.mirrored),
         reporter=reporter,
-        weights=_weights(job, section),
+        weights=weights_of(job.labels, job.weights, section),
         after_epoch=watched.after_epoch if watched and per_epoch else None,
         opinion=_opinion(recipe, dataset, job) if role == "student" else None,
         checkpoint=Checkpoint(Path(job.checkpoint)) if job.checkpoint and not per_epoch else None,
     )
     steps = len(history["loss"]) * steps_per_epoch(section, len(job.ids), full)
-    return {"steps": steps, "seconds": time.perf_counter() - start, "history": dict(history)}, watched
+    # Summed over the epochs, since those before a kill count as well.
+    return {"steps": steps, "seconds": sum(history["seconds"]), "history": dict(history)}, watched
 
 
-def _weights(job: Job, section: TrainingSection) -> NDArray[np.float32] | None:
-    """(n,) mean 1: the curation's weights, times the inverse of the class's count if that is asked for."""
+def weights_of(
+    labels: NDArray[np.int64], weights: NDArray[np.float32] | None, section: TrainingSection
+) -> NDArray[np.float32] | None:
+    """(n,) mean 1: the curation's `weights`, times the inverse of the class's count if `section` asks for that."""
     if section.class_weights == "none":
-        return job.weights
-    share = (1 / np.maximum(np.bincount(job.labels), 1))[job.labels]
-    weights = share if job.weights is None else share * job.weights
-    balanced: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
+        return weights
+    share = (1 / np.maximum(np.bincount(labels), 1))[labels]
+    both = share if weights is None else share * weights
+    balanced: NDArray[np.float32] = (both / both.mean()).astype(np.float32)
     return balanced
 
 
@@ -210,8 +211,11 @@ def named(section: StudentSection | TeacherSection) -> str:
     return f"{section.name}-{section.width}" if section.width else section.name
 
 
-def views_of(recipe: Recipe) -> int:
-    """How many views of each image the teacher is asked about."""
+def views_of(recipe: Recipe, dataset: Dataset) -> int:
+    """How many views of each image the teacher is asked about; without augmentation all are the same."""
+    augmentation = _augmentation(recipe, dataset)
+    if augmentation.name == "none" and not augmentation.cutout:
+        return 1
     return recipe.distillation.views or recipe.training.epochs
 
 
@@ -223,7 +227,7 @@ def _augmentation(recipe: Recipe, dataset: Dataset) -> Augmentation:
 def opinion_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
     """Everything that decides a teacher's opinion, for the stage cache."""
     augmentation = _augmentation(recipe, dataset)
-    views = {"augment": augmentation.name, "cutout": augmentation.cutout, "views": views_of(recipe)}
+    views = {"augment": augmentation.name, "cutout": augmentation.cutout, "views": views_of(recipe, dataset)}
     return key(recipe, dataset, job) | {"views": views}
 
 
@@ -237,7 +241,7 @@ def _ask(keras: Any, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, r
             teacher,
             dataset.train,
             _augmentation(recipe, dataset),
-            views=views_of(recipe),
+            views=views_of(recipe, dataset),
             seed=job.seed,
             reporter=reporter,
         )
