@@ -16,10 +16,13 @@ pytestmark = pytest.mark.tf
 
 class Notes(Silent):
     def __init__(self):
-        self.notes = []
+        self.notes, self.warnings = [], []
 
     def note(self, text):
         self.notes.append(text)
+
+    def warn(self, text):
+        self.warnings.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +50,23 @@ def network(shipped, kept, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def judged(shipped, kept, network):
+def all_right(shipped, network):
     """The data set with a validation part that the float file gets all right, so that every changed answer is a drop."""
     val = take(shipped.train, np.arange(3000))
     answers = litert.probabilities(network / "float.tflite", val.x).argmax(axis=1)
     return dataclasses.replace(shipped, val=dataclasses.replace(val, y=answers))
 
 
+@pytest.fixture(scope="module")
+def judged(shipped, network):
+    return all_right(shipped, network)
+
+
 def climb(network, dataset, kept, folder, *settings, force=False, reporter=None):
     common = ["quantization.precision=auto", "quantization.calibration_samples=40", "quantization.qat_epochs=1"]
-    return ladder.climb(recipe.load(settings=[*common, *settings]), dataset, kept, None, network / "student_float.keras",
-                        network / "float.tflite", folder, reporter or Silent(), force=force)  # fmt: skip
+    model = stage.keras_model(network / "student_float.keras")
+    return ladder.climb(recipe.load(settings=[*common, *settings]), dataset, kept, None, model, network / "float.tflite",
+                        folder, reporter or Silent(), force=force)  # fmt: skip
 
 
 def test_the_first_rung_that_holds_ships(network, judged, kept, tmp_path):
@@ -80,15 +88,30 @@ def test_the_first_rung_that_holds_ships(network, judged, kept, tmp_path):
     assert "holds" in reporter.notes[1]
 
 
-def test_what_calibration_cannot_mend_layers_in_float_do(network, judged, kept, tmp_path):
-    facts = climb(network, judged, kept, tmp_path, "max_drop=3", "quantization.per_channel=false")
+def test_what_calibration_cannot_mend_layers_in_float_do(network, shipped, kept, tmp_path):
+    """A unit that is always 0 has huge weights to all logits: no scale fits them, which float does not notice."""
+    model = stage.keras_model(network / "student_float.keras")
+    for name, change in (("dense", lambda kernel, bias: bias.__setitem__(0, -1e3)),
+                         ("logits", lambda kernel, bias: kernel.__setitem__(0, 50 * np.abs(kernel).max()))):  # fmt: skip
+        weights = model.get_layer(name).get_weights()
+        change(*weights)
+        model.get_layer(name).set_weights(weights)
+    hurt = tmp_path / "hurt"
+    hurt.mkdir()
+    model.save(hurt / "student_float.keras")
+    stage.float_form(model, hurt)
+    judged, reporter = all_right(shipped, hurt), Notes()
+    facts = climb(hurt, judged, kept, tmp_path, "max_drop=3", reporter=reporter)
+    assert any("float32 input and output, whatever quantization.io (int8)" in text for text in reporter.warnings)
+    assert facts["rungs"][-1]["detail"]["io"] == "float32"
+    assert litert.describe(tmp_path / "model_int8.tflite")[0][0].dtype == "float32"
     names = [row["name"] for row in facts["rungs"]]
     assert names[:3] == ["calibration", "calibration at percentile 99.99", "calibration at percentile 99.9"]
     assert "in float" in names[-1]
     assert [row["passed"] for row in facts["rungs"]] == [False] * (len(names) - 1) + [True]
     exported = json.loads((tmp_path / "export.json").read_text())
     assert exported["precision"] == "int8-mixed"
-    assert "CONV_2D" in exported["float_operators"]
+    assert "FULLY_CONNECTED" in exported["float_operators"]
     assert exported["shrink"]["bit_exact"]
     found = litert.probabilities(tmp_path / "model_int8.tflite", judged.val.x).argmax(axis=1)
     assert (found == judged.val.y).mean() == facts["rungs"][-1]["val_accuracy"] >= 0.97
@@ -109,6 +132,42 @@ def test_when_nothing_holds_the_best_file_stays_and_the_gate_says_so(network, ju
     assert (tmp_path / "model_int8.tflite").stat().st_size == best["bytes"]
     with pytest.raises(GateNotMet):
         ladder.demand(facts)
+
+
+def test_one_scale_per_kernel_leaves_no_layer_in_float(network, judged, kept, tmp_path):
+    reporter = Notes()
+    with pytest.raises(GateNotMet):
+        climb(
+            network,
+            judged,
+            kept,
+            tmp_path,
+            "max_drop=0",
+            "quantization.per_channel=false",
+            force=True,
+            reporter=reporter,
+        )
+    names = [row["name"] for row in json.loads((tmp_path / "ladder.json").read_text())["rungs"]]
+    assert names == ["calibration", "calibration at percentile 99.99", "calibration at percentile 99.9",
+                     "quantization-aware training"]  # fmt: skip
+    assert any("quantization.per_channel is false" in text for text in reporter.warnings)
+
+
+def test_when_the_best_cannot_be_written_the_next_best_is():
+    def write(rung):
+        if rung in broken:
+            raise GateNotMet(f"{rung} differs")
+        written.append(rung)
+
+    rows = [{"name": "first", "drop": 2.0}, {"name": "second", "drop": 1.0}, {"name": "third", "drop": 1.5}]
+    others = [(row, row["name"]) for row in rows]
+    written, broken = [], {"second"}
+    assert ladder.best_written(others, write) == "third"
+    assert written == ["third"]
+    assert [row.get("error") for row in rows] == [None, "second differs", None]
+    broken = {"first", "second", "third"}
+    assert ladder.best_written(others, write) is None
+    assert ladder.best_written([], write) is None
 
 
 def test_a_drop_finer_than_validation_resolves_is_refused(shipped):

@@ -1,8 +1,9 @@
 """`--quantize auto`: the cheapest way to int8 that keeps the accuracy, judged on validation by the file that would ship.
 
 The rungs, in order: calibration (post-training quantization); more calibration samples with ranges from percentiles (through
-the fake-quantized twin); the layers that add most noise left in float, one more at a time (precision "int8-mixed", float32
-input and output); quantization-aware training. The first whose drop of validation accuracy is within the demand ships.
+the fake-quantized twin); the layers that add most noise left in float, one more at a time (precision "int8-mixed"; float32
+input and output whatever quantization.io says, and a scale per channel); quantization-aware training. The first whose drop of
+validation accuracy is within the demand ships.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,10 @@ _MORE = 4
 _PERCENTILES = (99.99, 99.9)
 _MOST_GROWTH = 1.5
 _NAME = "model_int8.tflite"
+_NOT_POSSIBLE = (ExportError, TrainingError, GateNotMet)
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +92,7 @@ def climb(
     dataset: Dataset,
     kept: Split,
     weights: NDArray[np.float32] | None,
-    model_path: Path,
+    model: Any,
     float_file: Path,
     folder: Path,
     reporter: Reporter,
@@ -98,7 +103,7 @@ def climb(
 
     Args:
         kept: the curated training set; weights: (n,) of its samples' loss, for quantization-aware training, or None.
-        model_path: the Keras 3 model. float_file: its float32 .tflite, which the drop is counted from.
+        model: of Keras 3 or tf_keras, gives probabilities. float_file: the float32 .tflite which the drop is counted from.
         folder: takes model_int8.tflite (and .onnx), export.json as the export stage leaves it, and ladder.json.
 
     Returns:
@@ -107,11 +112,12 @@ def climb(
 
     Raises:
         UsageError: the demand is finer than validation resolves.
+        ExportError: no rung could be made and written.
         GateNotMet: no rung holds it; the files of the best one, export.json and ladder.json are in `folder` all the same.
     """
     check(recipe, dataset, force=force)
     with tempfile.TemporaryDirectory(prefix="edgekit-ladder-") as temporary:
-        facts = _Ladder(recipe, dataset, kept, weights, model_path, Path(temporary), reporter).run(float_file, folder)
+        facts = _Ladder(recipe, dataset, kept, weights, model, Path(temporary), reporter).run(float_file, folder)
     demand(facts)
     return facts
 
@@ -130,6 +136,24 @@ def demand_of(recipe: Recipe) -> float:
     return DEFAULT_MAX_DROP if recipe.max_drop is None else recipe.max_drop
 
 
+def best_written(others: Sequence[tuple[dict[str, Any], T]], write: Callable[[T], None]) -> str | None:
+    """Write the rung of the least drop that can be written; an earlier one, if two lose as much.
+
+    Args:
+        others: (row, what `write` takes) of rungs; the row of one that could not be written gets its "error".
+
+    Returns:
+        The row's name, or None if none could be written.
+    """
+    for row, rung in sorted(others, key=lambda pair: float(pair[0]["drop"])):
+        try:
+            write(rung)
+            return str(row["name"])
+        except _NOT_POSSIBLE as error:
+            row["error"] = str(error)
+    return None
+
+
 class _Ladder:
     """One climb: what every rung needs, and the rows of those tried."""
 
@@ -139,13 +163,13 @@ class _Ladder:
         dataset: Dataset,
         kept: Split,
         weights: NDArray[np.float32] | None,
-        model_path: Path,
+        model: Any,
         temporary: Path,
         reporter: Reporter,
     ) -> None:
         self.recipe, self.section, self.dataset = recipe, recipe.quantization, dataset
         self.kept, self.weights, self.reporter = kept, weights, reporter
-        self.model, self.temporary = stage.keras_model(model_path), temporary
+        self.model, self.temporary = model, temporary
         self.float_form = stage.float_form(self.model, temporary)
         self.x = stage.parity_samples(dataset)
         self.rows: list[dict[str, Any]] = []
@@ -156,7 +180,8 @@ class _Ladder:
         self.reporter.note(
             f"ladder: float val accuracy {exact:.4f} on {n:,} samples (one is {100 / n:.3g} points), allowed drop {allowed:g}"
         )
-        best: tuple[float, str, _Rung] | None = None
+        # What does not hold but could ship if nothing does.
+        others: list[tuple[dict[str, Any], _Rung]] = []
         shipped = None
         for name, make in self._rungs():
             start, row = time.perf_counter(), {"name": name, "passed": False}
@@ -175,22 +200,22 @@ class _Ladder:
                     "bytes": size,
                     "detail": dict(rung.detail),
                 }
-                if size <= rung.most_bytes and (best is None or drop < best[0]):
-                    best = (drop, name, rung)
                 if drop <= allowed and size <= rung.most_bytes:
                     self._write(rung, folder)
                     row["passed"], shipped = True, name
-            except (ExportError, TrainingError, GateNotMet) as error:
-                row |= {"passed": False, "error": str(error)}
+                elif size <= rung.most_bytes:
+                    others.append((row, rung))
+            except _NOT_POSSIBLE as error:
+                row["error"] = str(error)
             row["seconds"] = round(time.perf_counter() - start, 2)
             self.reporter.note(_told(row))
             if shipped is not None:
                 break
         if shipped is None:
-            if best is None:
-                raise ExportError("No way to int8 could be tried: " + "; ".join(str(row["error"]) for row in self.rows))
-            shipped = best[1]
-            self._write(best[2], folder)
+            shipped = best_written(others, lambda rung: self._write(rung, folder))
+        if shipped is None:
+            told = "; ".join(f"{row['name']}: {row.get('error', 'the file is too large')}" for row in self.rows)
+            raise ExportError(f"No way to int8 was possible: {told}")
         facts = {
             "n": n,
             "resolution_points": 100 / n,
@@ -237,8 +262,13 @@ class _Ladder:
         more = self._chosen(_MORE)
         for percentile in _PERCENTILES:
             yield f"calibration at percentile {percentile:g}", partial(self._with_percentile, more, percentile)
-        if plain:
+        if plain and self.section.per_channel:
             yield from self._in_float(plain[0])
+        elif plain:
+            self.reporter.warn(
+                "No layer is left in float: TensorFlow writes such files with a scale for each channel, and"
+                " quantization.per_channel is false."
+            )
         yield "quantization-aware training", self._trained
 
     def _chosen(self, factor: int) -> calibration.Calibration:
@@ -256,6 +286,11 @@ class _Ladder:
         whole = self.temporary / "whole.tflite"
         whole.write_bytes(plain.content)
         worst = layers.worst_layers(layers.errors_by_layer(self.float_form, whole, self.x[:64]))
+        if self.section.io != "float32":
+            self.reporter.warn(
+                "A file with layers in float has float32 input and output, whatever quantization.io"
+                f" ({self.section.io}) says; quantization-aware training keeps to it."
+            )
         limit = _MOST_GROWTH * next(row["bytes"] for row in self.rows if "bytes" in row)
         for count in range(1, len(worst) + 1):
             yield f"{count} of {len(worst)} layers in float", partial(self._mixed, plain, worst[:count], limit)
@@ -264,7 +299,7 @@ class _Ladder:
 
     def _mixed(self, plain: _Rung, names: list[str], limit: float) -> _Rung:
         content = stage.converted(self.model, "int8", self.section, plain.calibration, names)
-        detail = {"float_layers": names, "most_bytes": round(limit)}
+        detail = {"float_layers": names, "most_bytes": round(limit), "io": "float32"}
         return dataclasses.replace(plain, content=content, precision="int8-mixed", most_bytes=limit, detail=detail)
 
     def _trained(self) -> _Rung:

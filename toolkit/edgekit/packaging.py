@@ -18,8 +18,6 @@ from edgekit.stages import Stages
 from edgekit.store import RunFolder
 from edgekit.types import Artifact, Dataset
 
-_PERCENTILE = 99.99
-
 
 def export(
     recipe: Recipe, dataset: Dataset, curated: Curated, made: Made, folder: RunFolder, stages: Stages, *, force: bool
@@ -46,13 +44,8 @@ def export(
             told["ladder"] = json.loads((found / "ladder.json").read_text())
         for name in facts["files"]:
             path = folder.adopt(found / name, f"artifacts/{name}")
-            artifact = exporting.artifact(path, facts["precision"], made.student, facts.get("calibration", {}))
-            artifacts.append(artifact)
-        told["files"][facts["files"][0]] = {
-            key: facts[key]
-            for key in ("shrink", "layers", "layers_missing", "float_operators", "onnx_int8", "calibration")
-            if key in facts
-        }
+            artifacts.append(exporting.artifact(path, facts, params=made.student.params, macs=made.student.macs))
+        told["files"][facts["files"][0]] = exporting.told(facts)
     folder.write("artifacts/labels.txt", labels_txt(dataset))
     folder.write_json("artifacts/metadata.json", metadata(dataset, artifacts))
     for artifact in artifacts:
@@ -80,8 +73,9 @@ def _exported(
         def climb(into: Path) -> None:
             float_file = folder.path / "artifacts" / "model_float32.tflite"
             try:
+                model = exporting.keras_model(path)
                 ladder.climb(
-                    recipe, dataset, curated.train, weights, path, float_file, into, stages.reporter, force=force
+                    recipe, dataset, curated.train, weights, model, float_file, into, stages.reporter, force=force
                 )
             except GateNotMet:
                 if not (into / "ladder.json").exists():
@@ -107,9 +101,7 @@ def _options(recipe: Recipe, precision: str, stages: Stages) -> Mapping[str, Any
 
         options["load"] = load_tf_keras
     if recipe.quantization.ranges == "percentile" and precision == "int8":
-        from edgekit.compression.qat import calibrated
+        from edgekit.compression.qat import PERCENTILE, calibrated
 
-        options["with_ranges"] = partial(
-            calibrated, percentile=_PERCENTILE, per_channel=recipe.quantization.per_channel
-        )
+        options["with_ranges"] = partial(calibrated, percentile=PERCENTILE, per_channel=recipe.quantization.per_channel)
     return options

@@ -68,7 +68,9 @@ def test_shrink_and_onnx_can_be_left_out(shipped, kept, model_path, tmp_path):
 def test_percentile_ranges_come_from_the_given_function(shipped, kept, model_path, tmp_path):
     common = {"shipped": shipped, "kept": kept, "model_path": model_path, "folder": tmp_path}
     ranges = partial(qat.calibrated, percentile=99.9, per_channel=True)
-    facts = exported("quantization.ranges=percentile", "quantization.onnx=false", with_ranges=ranges, **common)
+    facts = exported("quantization.ranges=percentile", with_ranges=ranges, **common)
+    assert facts["onnx_int8"]["way"] == "scales of the .tflite"
+    assert facts["onnx_int8"]["failures"] == [], "ONNX Runtime, which reads ranges of its own, was not asked"
     assert facts["parity"]["model_int8.tflite"]["fake_quantization"]["agreement"] >= 0.99
     assert "no operator output of one name" in facts["layers_missing"]
     with pytest.raises(UsageError, match="percentile is for int8"):
@@ -100,19 +102,20 @@ def test_what_decides_an_export_is_in_its_key(kept, tmp_path):
     assert key() != key("quantization.calibration_samples=9")
     assert key(precision="float16") == key("quantization.calibration_samples=9", precision="float16")
     assert key(precision="float16") != key("quantization.shrink=false", precision="float16")
+    assert key(precision="dynamic") != key("quantization.per_channel=false", precision="dynamic")
+    assert {"ranges_code", "tools"} <= key("quantization.ranges=percentile").keys() - key().keys()
     np.savez(tmp_path / "pool.npz", x=kept.x[:50])
     before = key(f"quantization.calibration={tmp_path / 'pool.npz'}")
     np.savez(tmp_path / "pool.npz", x=kept.x[:60])
     assert key(f"quantization.calibration={tmp_path / 'pool.npz'}") != before
 
 
-def test_the_precision_of_an_artifact(files, tmp_path):
-    from edgekit.types import TrainedModel
+def test_the_precision_of_an_artifact(files):
+    def artifact(name, precision, **facts):
+        return stage.artifact(files[name], {"precision": precision, **facts}, params=5, macs=7)
 
-    model = TrainedModel(path=tmp_path, architecture="x", framework="keras", params=5, macs=7, train_flops=0, sparsity=0.0,
-                         selection_sha256="", device="", seconds=0.0, steps=0, history={})  # fmt: skip
-    assert stage.artifact(files["int8"], "int8-qat", model, {}).precision == "int8"
-    assert stage.artifact(files["int8"], "int8-mixed", model, {}).precision == "int8-mixed"
-    found = stage.artifact(files["onnx"], "int8-mixed", model, {"samples": 3})
+    assert artifact("int8", "int8-qat").precision == "int8"
+    assert artifact("int8", "int8-mixed").precision == "int8-mixed"
+    found = artifact("onnx", "int8-mixed", calibration={"samples": 3})
     assert (found.precision, found.format, found.params, found.macs) == ("int8", "onnx", 5, 7)
     assert dataclasses.asdict(found)["facts"] == {"calibration": {"samples": 3}}

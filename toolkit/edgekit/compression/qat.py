@@ -23,7 +23,7 @@ from edgekit.errors import ExportError, TrainingError
 from edgekit.recipe import QuantizationSection
 from edgekit.types import Reporter, Split
 
-_PERCENTILE = 99.99  # of ranges = "percentile"
+PERCENTILE = 99.99  # of ranges = "percentile"
 _LOST_ZEROS = 0.005
 
 
@@ -94,7 +94,7 @@ def quantize_aware(
     made = _calibrated(
         model,
         to_float(train.x[index]),
-        percentile=_PERCENTILE if section.ranges == "percentile" else 100.0,
+        percentile=PERCENTILE if section.ranges == "percentile" else 100.0,
         per_channel=section.per_channel,
         sparse=sparse,
     )

@@ -21,6 +21,7 @@ from edgekit.compression.lowering import augments, lower
 from edgekit.compression.qat import load_tf_keras
 from edgekit.compression.twin import twin
 from edgekit.errors import DataError, ExportError, UsageError
+from edgekit.training import flops
 from edgekit.types import Dataset
 
 InputRange = Literal["0-1", "0-255"]
@@ -42,13 +43,15 @@ _PASSING = ("Dropout", "Identity", "Reshape", "Flatten", "ActivityRegularization
 class UserModel:
     """model: takes pixel / 255, gives probabilities. framework: "keras" (3) or "tf_keras", of `model`.
 
-    keras_version: of what wrote the file. notes: what was found, added and left out.
+    keras_version: of what wrote the file. macs: of one image, None for what the ledger does not read (tf_keras files). notes:
+    what was found, added and left out.
     """
 
     model: Any
     framework: str
     keras_version: str
     input_range: InputRange
+    macs: int | None
     notes: tuple[str, ...]
 
 
@@ -76,6 +79,11 @@ def load(path: Path, dataset: Dataset, input_range: InputRange | None = None) ->
     if input_range == "0-255":
         notes.append("a multiplication by 255 was put in front: files of edgekit take pixel / 255")
     logits = _ends_in_logits(path, graph.calls, graph.outputs)
+    macs = None
+    if framework == "keras":
+        macs = _macs(_wrapped(model, framework, dataset, input_range, logits), notes)
+    else:
+        notes.append("MAC are not counted: the ledger reads models of Keras 3")
     if logits:
         notes.append("ends in logits, so a softmax was put behind")
     if augmented := [call.key for call in graph.calls if augments(call)]:
@@ -87,6 +95,7 @@ def load(path: Path, dataset: Dataset, input_range: InputRange | None = None) ->
         framework=framework,
         keras_version=version,
         input_range=input_range,
+        macs=macs,
         notes=tuple(notes),
     )
 
@@ -205,6 +214,17 @@ def _check(path: Path, model: Any, dataset: Dataset) -> None:
     outputs = tuple(model.outputs[0].shape[1:])
     if outputs != (len(dataset.classes),):
         raise DataError(f"{path} gives {outputs} per image, but {dataset.name} has {len(dataset.classes)} classes.")
+
+
+def _macs(model: Any, notes: list[str]) -> int | None:
+    try:
+        count = flops.macs(model)
+    except DataError as error:
+        notes.append(f"MAC are not counted: {error}")
+        return None
+    if unknown := flops.uncounted(model):
+        notes.append(f"MAC without those of {', '.join(unknown)}, which the ledger does not know")
+    return count
 
 
 def _input_range(calls: tuple[Call, ...]) -> tuple[InputRange, str]:

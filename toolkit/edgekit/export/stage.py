@@ -23,11 +23,12 @@ from edgekit.export.write import stem, write
 from edgekit.recipe import QuantizationSection, Recipe
 from edgekit.store import code_digest
 from edgekit.training.signals import probabilities
-from edgekit.types import Artifact, Dataset, Reporter, Selection, Silent, Split, TrainedModel
+from edgekit.types import Artifact, Dataset, Reporter, Selection, Silent, Split
 
 _PARITY_SAMPLES = 512
 _CALIBRATED = ("int8", "int16x8")
 _ONLY_TRAINING = {"precision", "qat_epochs", "qat_learning_rate"}
+_TOLD = ("shrink", "layers", "layers_missing", "float_operators", "onnx_int8", "calibration")
 
 
 def key(recipe: Recipe, precision: str, model_key: str, selection: Selection) -> dict[str, Any]:
@@ -40,8 +41,13 @@ def key(recipe: Recipe, precision: str, model_key: str, selection: Selection) ->
         "versions": versions("tensorflow", "keras", "tf2onnx", "ai-edge-litert", "onnx", "onnxruntime", "numpy"),
         "code": code_digest("export", "bench/litert.py", "bench/onnxrt.py", "tf.py"),
     }
+    if precision == "dynamic":
+        common["per_channel"] = section.per_channel
     if precision not in (*_CALIBRATED, "int8-qat"):
         return common
+    if precision == "int8" and section.ranges == "percentile":  # `with_ranges`, which comes from there
+        common["ranges_code"] = code_digest("compression", "packaging.py")
+        common["tools"] = versions("tf-keras", "tensorflow-model-optimization")
     return common | {
         "section": section.model_dump(mode="json", exclude=_ONLY_TRAINING),
         "calibration": calibration.source_digest(section.calibration),
@@ -62,12 +68,34 @@ def run(
     load: Callable[[Path], Any] | None = None,
     with_ranges: Callable[[Any, NDArray[np.float32]], Any] | None = None,
 ) -> None:
-    """Convert the model at `model_path` to `precision`; float32 and int8 also to ONNX. Leaves the files and export.json.
+    """Export the model at `model_path`, as `of_model` does.
+
+    Args:
+        load: reads `model_path`, if it is not a Keras 3 file (a quantization-aware model is tf_keras).
+    """
+    model = (load or keras_model)(model_path)
+    of_model(recipe, precision, dataset, kept, model, folder, reporter=reporter, with_ranges=with_ranges)
+
+
+def of_model(
+    recipe: Recipe,
+    precision: str,
+    dataset: Dataset,
+    kept: Split,
+    model: Any,
+    folder: Path,
+    *,
+    reporter: Reporter | None = None,
+    with_ranges: Callable[[Any, NDArray[np.float32]], Any] | None = None,
+    demand_onnx: bool = True,
+) -> None:
+    """Convert `model` to `precision`; float32 and int8 also to ONNX. Leaves the files and export.json in `folder`.
 
     Args:
         precision: "float32", "float16", "dynamic", "int8", "int16x8", or "int8-qat" for a quantization-aware model.
-        load: reads `model_path`, if it is not a Keras 3 file (a quantization-aware model is tf_keras).
+        model: of Keras 3 or tf_keras, gives probabilities.
         with_ranges: (model, calibration samples) -> the fake-quantized model, for quantization.ranges "percentile".
+        demand_onnx: fail if there is no ONNX form of the float32 file; else warn.
 
     Raises:
         DataError: the calibration samples are of no use.
@@ -76,7 +104,6 @@ def run(
         GateNotMet: a file does not compute what the model does.
     """
     section, x = recipe.quantization, parity_samples(dataset)
-    model = (load or keras_model)(model_path)
     if precision == "int8-qat":
         content = tflite.convert(model, "int8", io=section.io, per_channel=section.per_channel)
         facts = write(content, "int8", folder, section=section, x=x, reporter=reporter or Silent(),
@@ -96,7 +123,8 @@ def run(
     with tempfile.TemporaryDirectory() as temporary:
         float_file = float_form(model, Path(temporary)) if chosen is not None else None
         facts = write(content, precision, folder, section=section, x=x, reporter=reporter or Silent(),
-                      expected=expected, float_file=float_file, calibration=chosen)  # fmt: skip
+                      expected=expected, float_file=float_file, calibration=chosen,
+                      demand_onnx=demand_onnx)  # fmt: skip
     (folder / "export.json").write_text(json.dumps(facts))
 
 
@@ -142,22 +170,27 @@ def parity_samples(dataset: Dataset) -> NDArray[Any]:
     ]
 
 
-def artifact(path: Path, precision: str, model: TrainedModel, facts: Mapping[str, Any]) -> Artifact:
-    """Describe a file that was made from `model`; sparsity and tensors are read from the file.
+def artifact(path: Path, facts: Mapping[str, Any], *, params: int, macs: int) -> Artifact:
+    """Describe a file of an export whose export.json holds `facts`; sparsity and tensors are read from the file.
 
-    precision: what the export stage was asked for, or the "precision" of its export.json.
+    params, macs: of the model that it was made from; 0 MAC = unknown.
     """
-    runtime = onnxrt if path.suffix == ".onnx" else litert
+    runtime, precision = onnxrt if path.suffix == ".onnx" else litert, facts["precision"]
     if precision == "int8-qat" or path.suffix == ".onnx":
         precision = stem(precision).removeprefix("model_")
     return dataclasses.replace(
         artifact_of(path),
         precision=precision,
-        params=model.params,
-        macs=model.macs,
+        params=params,
+        macs=macs,
         sparsity=runtime.sparsity(path),
-        facts={"calibration": dict(facts)} if facts else {},
+        facts={"calibration": dict(facts["calibration"])} if facts.get("calibration") else {},
     )
+
+
+def told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an export.json a report tells under the name of its .tflite."""
+    return {key: facts[key] for key in _TOLD if key in facts}
 
 
 def shipped(artifacts: Sequence[Artifact]) -> Artifact:

@@ -41,6 +41,7 @@ def write(
     expected: NDArray[np.float32] | None = None,
     float_file: Path | None = None,
     calibration: Calibration | None = None,
+    demand_onnx: bool = True,
 ) -> dict[str, Any]:
     """Write the .tflite (and .onnx) of `content` to `folder`.
 
@@ -50,6 +51,7 @@ def write(
         expected: (N, K) probabilities of the Keras model on `x`: needed for float32; of the fake-quantized model, if it is one.
         float_file: the float32 .tflite of the same weights, with tensor names; None for a model with other weights.
         calibration: where the ranges of activations came from, if they were read from samples.
+        demand_onnx: fail if the float32 file cannot be written as ONNX; else warn, and leave it out.
 
     Returns:
         files, precision, parity, calibration, shrink; for integer files also float_operators, layers (or layers_missing)
@@ -68,9 +70,9 @@ def write(
         for warning in calibration.facts["warnings"]:
             reporter.warn(warning)
     if precision == "float32" and expected is not None:
-        other = path.with_suffix(".onnx")
-        onnx.convert(path, other)
-        facts["files"].append(other.name)
+        other = _float_onnx(path, demand_onnx, reporter)
+        if other is not None:
+            facts["files"].append(other.name)
         checks["keras"] = parity.float_parity(expected, path, other, x)
     if precision in INTEGER:
         if expected is not None:
@@ -81,12 +83,27 @@ def write(
             reporter.warn(f"{path.name} computes some operators in floating point: {told}.")
         facts |= _layers(float_file, path, x)
         if section.onnx and precision != "int16x8":
-            facts["onnx_int8"] = _int8_onnx(path, float_file, calibration, section, x, reporter)
+            # ONNX Runtime would read ranges of its own from the samples: a fake-quantized model brings others with it.
+            samples = calibration if expected is None else None
+            facts["onnx_int8"] = _int8_onnx(path, float_file, samples, section, x, reporter)
             if facts["onnx_int8"]["written"]:
                 facts["files"].append(path.with_suffix(".onnx").name)
                 facts["parity"][path.with_suffix(".onnx").name] = facts["onnx_int8"]["parity"]
     facts["shrink"] = _shrink(path, x, reporter) if section.shrink else None
     return facts
+
+
+def _float_onnx(path: Path, demanded: bool, reporter: Reporter) -> Path | None:
+    target = path.with_suffix(".onnx")
+    try:
+        onnx.convert(path, target)
+    except ExportError as error:
+        if demanded:
+            raise
+        target.unlink(missing_ok=True)
+        reporter.warn(f"{target.name} is not written, {path.name} is: {error}")
+        return None
+    return target
 
 
 def _layers(float_file: Path | None, path: Path, x: NDArray[Any]) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""A user's Keras 3 model as edgekit's training and channel pruning want it: flat, with a layer "logits" before the softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgekit.errors import ExportError
+
+# Behind a softmax they change no value.
+_PASSING = ("Dropout", "Identity", "Reshape", "Flatten", "ActivityRegularization")
+
+
+def opened(keras: Any, model: Any) -> Any:
+    """The same function as `model` (functional or Sequential, Keras 3, ends in a softmax), with nested models opened.
+
+    The layers are `model`'s own, except one that holds the softmax as its activation.
+
+    Raises:
+        ExportError: a (nested) model is neither functional nor sequential, or layers have one name.
+    """
+    given = model.inputs[0]
+    image = keras.Input(given.shape[1:], dtype=given.dtype, name=given.name)
+    try:
+        logits = _logits(keras, _replayed(keras, model, [image])[0])
+        if logits._keras_history.operation.name != "logits":
+            logits = keras.layers.Activation("linear", name="logits")(logits)
+        made = keras.layers.Softmax(name="edgekit_softmax")(logits)
+        return keras.Model(image, made, name=model.name)
+    except ValueError as error:  # two layers of one name, above all
+        line = str(error).strip().splitlines()[0]
+        raise ExportError(f"{model.name!r} cannot be opened for channel pruning: {line}") from None
+
+
+def _replayed(keras: Any, model: Any, tensors: Sequence[Any]) -> list[Any]:
+    """The outputs of `model` on `tensors`, with the layers of models in it called one by one."""
+    graph = getattr(model, "_functional", None) or model
+    nodes = getattr(graph, "_nodes_by_depth", None)
+    if nodes is None:
+        raise ExportError(f"Channels are pruned in functional and sequential models; {model.name!r} is neither.")
+    built: dict[int, Any] = {id(t): new for t, new in zip(graph.inputs, tensors, strict=True)}
+    for depth in sorted(nodes, reverse=True):
+        for node in nodes[depth]:
+            if node.is_input:
+                continue
+            layer = node.operation
+            if isinstance(layer, keras.Model):
+                made = _replayed(keras, layer, [built[id(t)] for t in node.input_tensors])
+            else:
+                args, kwargs = keras.tree.map_structure(
+                    lambda value: built.get(id(value), value), (node.arguments.args, node.arguments.kwargs)
+                )
+                made = keras.tree.flatten(layer(*args, **kwargs))
+            built.update({id(t): new for t, new in zip(node.output_tensors, made, strict=True)})
+    return [built[id(t)] for t in graph.outputs]
+
+
+def _logits(keras: Any, output: Any) -> Any:
+    """What the softmax at the end reads; layers behind it that pass values on are put before it."""
+    history = output._keras_history
+    layer = history.operation
+    given = layer._inbound_nodes[history.node_index].input_tensors[0]
+    config = layer.get_config() if hasattr(layer, "weights") else {}
+    if type(layer).__name__ == "Softmax" or (
+        type(layer).__name__ == "Activation" and config["activation"] == "softmax"
+    ):
+        return given
+    if config.get("activation") == "softmax":
+        plain = type(layer).from_config({**config, "activation": "linear"})
+        made = plain(given)
+        plain.set_weights(layer.get_weights())
+        return made
+    if type(layer).__name__ in _PASSING:
+        return layer(_logits(keras, given))
+    raise ExportError(
+        f"Channel pruning needs a model that ends in a softmax; {layer.name!r} is a {type(layer).__name__}."
+    )
