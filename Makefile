@@ -1,6 +1,8 @@
 # Two commands set everything up on a machine with only Python 3.10 to 3.13: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
+# Processes that share the tests; each that imports TensorFlow takes 1.5 GB.
+JOBS ?= 2
 BIN := $(VENV)/bin
 # The GPU libraries are several GB: they come along only where an NVIDIA driver answers.
 GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo ,gpu)
@@ -33,7 +35,7 @@ fast: $(VENV)/setup.stamp  ## the fast tests alone
 	$(BIN)/pytest -q -m "not tf and not jax"
 
 test: $(VENV)/setup.stamp  ## all tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
 lock:  ## resolve constraints.txt anew for Python 3.10 to 3.13 (needs uv)
 	uv pip compile -q --universal --python-version 3.10 --extra all --extra dev pyproject.toml -o constraints.txt \

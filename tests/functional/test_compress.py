@@ -22,23 +22,30 @@ with np.load(sys.argv[1]) as data:
 if x.ndim == 3:
     x = x[..., None]
 layers = keras.layers
+augment, end, epochs = sys.argv[3:]
 body = keras.Sequential([keras.Input((28, 28, 1)), layers.Conv2D(32, 3, strides=2), layers.BatchNormalization(momentum=0.5),
                          layers.ReLU(), layers.SeparableConv2D(64, 3, strides=2, activation="relu")], name="body")
 image = keras.Input((28, 28, 1))
-x_ = body(layers.Rescaling(1 / 255)(layers.RandomTranslation(0.05, 0.05)(image)))
-model = keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x_)), name="mine")
-model.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-model.fit(x, y, epochs=12, batch_size=64, verbose=0)
+shifted = layers.RandomTranslation(0.05, 0.05)(image) if augment == "augment" else image
+x_ = body(layers.Rescaling(1 / 255)(shifted))
+model = keras.Model(image, layers.Dense(10, activation=end)(layers.GlobalAveragePooling2D()(x_)), name="mine")
+model.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=end == "linear"))
+model.fit(x, y, epochs=int(epochs), batch_size=64, verbose=0)
 model.save(sys.argv[2])
 """
+
+
+def trained_by_user(small_npz, path, *arguments):
+    subprocess.run(
+        [sys.executable, "-c", _MODEL, str(small_npz), str(path), *arguments], check=True, capture_output=True
+    )
+    return path
 
 
 @pytest.fixture(scope="module")
 def mine(small_npz, tmp_path_factory):
     """A nested model with preprocessing inside that ends in logits, trained on 0 to 255."""
-    path = tmp_path_factory.mktemp("model") / "mine.keras"
-    subprocess.run([sys.executable, "-c", _MODEL, str(small_npz), str(path)], check=True, capture_output=True)
-    return path
+    return trained_by_user(small_npz, tmp_path_factory.mktemp("model") / "mine.keras", "augment", "linear", "12")
 
 
 def edgekit(*arguments, code=0):
@@ -52,14 +59,24 @@ def test_prune_and_qat_of_a_users_model(mine, small_npz, tmp_path):
     out = tmp_path / "out"
     made = edgekit(
         "--model", mine, "--data", small_npz, "--prune", 0.5, "--quantize", "int8-qat", "--out", out, "--json",
-        "--set", "pruning.epochs=8", "--set", "quantization.qat_epochs=1",
+        "--set", "pruning.epochs=8", "--set", "quantization.qat_epochs=1", "--set", "bench.targets=[]",
     )  # fmt: skip
     document = json.loads(made.stdout)
     assert document == json.loads((out / "report.json").read_text())
     assert document["model"]["input_range"] == "0-255"
     assert "ends in logits" in made.stderr
-    first, last = document["artifacts"]
+    first, last = [row for row in document["artifacts"] if row["format"] == "tflite"]
     assert [first["name"], last["name"]] == ["model_float32.tflite", "model_int8.tflite"]
+    assert document["run"]["shipped"] == last["name"]
+    # Conv 13*13*9*32, depthwise 6*6*9*32, pointwise 6*6*32*64, dense 64*10.
+    assert document["model"]["macs"] == first["macs"] == last["macs"] == 48_672 + 10_368 + 73_728 + 640
+    assert first["params"] == document["model"]["params"] > 2_000
+    for row in (first, last):
+        shrunk = document["compression"]["files"][row["name"]]["shrink"]
+        assert shrunk["bit_exact"]
+        assert shrunk["bytes_after"] == row["size_bytes"] < shrunk["bytes_before"]
+        assert document["parity"][row["name"]]["batch"]["bit_exact"]
+    assert document["parity"][last["name"]]["fake_quantization"]["agreement"] >= 0.99
     assert last["size_bytes"] < first["size_bytes"]
     assert last["sparsity"] > 0.4 > first["sparsity"]
     test = {row["artifact"]: row for row in document["evaluations"] if row["split"] == "test"}
@@ -79,10 +96,51 @@ def test_prune_and_qat_of_a_users_model(mine, small_npz, tmp_path):
 
 def test_ptq_prints_sizes_and_what_did_not_improve(mine, small_npz, tmp_path):
     made = edgekit(
-        "--model", mine, "--data", small_npz, "--io", "uint8", "--calibration", small_npz, "--out", tmp_path / "o"
-    )
+        "--model", mine, "--data", small_npz, "--io", "uint8", "--calibration", small_npz, "--out", tmp_path / "o",
+        "--set", "quantization.ranges=percentile", "--set", "bench.targets=[]",
+    )  # fmt: skip
     assert "model_int8.tflite" in made.stdout
     assert "not improved: latency was not measured" in made.stdout
+    told = json.loads((tmp_path / "o" / "report.json").read_text())["compression"]["files"]["model_int8.tflite"]
+    assert told["calibration"]["source"] == str(small_npz)
+    assert "no operator output of one name" in told["layers_missing"], "it came by way of the fake-quantized twin"
+
+
+def test_the_ladder_and_a_gate_that_is_missed(mine, small_npz, tmp_path):
+    arguments = ("--model", mine, "--data", small_npz, "--quantize", "auto", "--set", "bench.targets=[]")
+    out = tmp_path / "o"
+    fine = edgekit(*arguments, "--max-drop", 0.1, "--out", out, code=2)
+    assert "cannot be judged" in fine.stderr
+    assert not out.exists()
+    missed = edgekit(*arguments, "--max-drop", 30, "--gate", "accuracy>=0.999", "--out", out, code=7)
+    assert "Gate not met: accuracy>=0.999" in missed.stderr
+    assert "model_int8.tflite" in missed.stdout
+    document = json.loads((out / "report.json").read_text())
+    assert document["compression"]["ladder"]["shipped"] == "calibration"
+    assert [(gate["demand"], gate["met"]) for gate in document["gates"]] == [
+        ("accuracy>=0.999", False),
+        ("max_drop<=30 points", True),
+    ]
+    assert json.loads((out / "manifest.json").read_text())["status"] == "complete"
+
+
+def test_channels_are_removed_and_latency_is_measured(small_npz, tmp_path):
+    model = trained_by_user(small_npz, tmp_path / "plain.keras", "plain", "softmax", "3")
+    out = tmp_path / "o"
+    edgekit(
+        "--model", model, "--data", small_npz, "--prune-channels", 0.5, "--quantize", "int8", "--out", out,
+        "--set", "pruning.epochs=2", "--set", "training.augment=none", "--target", "host", "--set", "bench.threads=[1]",
+        "--set", "bench.runs=50",
+    )  # fmt: skip
+    document = json.loads((out / "report.json").read_text())
+    first, last = [row for row in document["artifacts"] if row["format"] == "tflite"]
+    assert first["macs"] == 133_408
+    # 16 and 32 of the 32 and 64 channels are left.
+    assert last["macs"] == 13 * 13 * 9 * 16 + 6 * 6 * 9 * 16 + 6 * 6 * 16 * 32 + 32 * 10
+    assert last["params"] < first["params"] / 2
+    assert {row["artifact"] for row in document["measurements"]} >= {first["name"], last["name"]}
+    assert not any("was not measured" in line for line in document["not_improved"])
+    assert (out / "models" / "model_pruned.keras").is_file()
 
 
 def test_refusals_and_their_exit_codes(mine, small_npz, tmp_path):
@@ -95,4 +153,9 @@ def test_refusals_and_their_exit_codes(mine, small_npz, tmp_path):
     assert "has 3 classes" in edgekit("--model", mine, "--data", wrong, "--out", out, code=4).stderr
     assert "'int7'" in edgekit("--model", mine, "--quantize", "int7", "--out", out, code=2).stderr
     assert "--input-range is" in edgekit("--model", mine, "--input-range", "255", "--out", out, code=2).stderr
+    unread = ("--set", "training.epochs=3", "--set", "curation.method=iqr", "--set", "student.width=m")
+    refused = edgekit("--model", mine, "--data", small_npz, *unread, "--out", out, code=2).stderr
+    assert all(key in refused for key in ("training.epochs", "curation.method", "student.width"))
+    channels = edgekit("--model", mine, "--data", small_npz, "--prune-channels", 0.5, "--out", out, code=6).stderr
+    assert "Keras 3 without random augmentation" in channels
     assert not out.exists()

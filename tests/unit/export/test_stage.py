@@ -42,20 +42,22 @@ def exported(*settings, precision="int8", shipped, kept, model_path, folder, **m
 
 
 def test_int8_comes_shrunk_as_onnx_too_and_told(shipped, kept, model_path, tmp_path):
-    facts = exported(shipped=shipped, kept=kept, model_path=model_path, folder=tmp_path)
+    folder = tmp_path / "export"  # the tests' cache is in tmp_path
+    folder.mkdir()
+    facts = exported(shipped=shipped, kept=kept, model_path=model_path, folder=folder)
     assert facts["files"] == ["model_int8.tflite", "model_int8.onnx"]
     assert facts["precision"] == "int8"
     assert facts["float_operators"] == {}
     assert facts["calibration"]["samples"] == 50
     assert facts["shrink"]["bit_exact"]
-    assert facts["shrink"]["bytes_after"] == (tmp_path / "model_int8.tflite").stat().st_size
+    assert facts["shrink"]["bytes_after"] == (folder / "model_int8.tflite").stat().st_size
     assert facts["shrink"]["bytes_after"] < 0.91 * facts["shrink"]["bytes_before"]
     assert facts["onnx_int8"]["written"]
     assert facts["parity"]["model_int8.onnx"]["agreement_with_tflite"] >= 0.995
     snr = [row["snr_db"] for row in facts["layers"]]
     assert len(snr) >= 10
     assert snr == sorted(snr)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["export.json", "model_int8.onnx", "model_int8.tflite"]
+    assert sorted(path.name for path in folder.iterdir()) == ["export.json", "model_int8.onnx", "model_int8.tflite"]
 
 
 def test_shrink_and_onnx_can_be_left_out(shipped, kept, model_path, tmp_path):
@@ -98,7 +100,8 @@ def test_what_decides_an_export_is_in_its_key(kept, tmp_path):
     def key(*settings, precision="int8"):
         return stage.key(recipe.load(settings=settings), precision, "model", selection)
 
-    assert key() == key("quantization.qat_epochs=9") == key("training.epochs=3")
+    auto = "quantization.precision=auto"
+    assert key() == key(auto) == key(auto, "quantization.qat_epochs=9") == key("training.epochs=3")
     assert key() != key("quantization.calibration_samples=9")
     assert key(precision="float16") == key("quantization.calibration_samples=9", precision="float16")
     assert key(precision="float16") != key("quantization.shrink=false", precision="float16")

@@ -14,17 +14,20 @@ _PASSING = ("Dropout", "Identity", "Reshape", "Flatten", "ActivityRegularization
 def opened(keras: Any, model: Any) -> Any:
     """The same function as `model` (functional or Sequential, Keras 3, ends in a softmax), with nested models opened.
 
-    The layers are `model`'s own, except one that holds the softmax as its activation.
+    The layers are `model`'s own, except the one that makes the logits.
 
     Raises:
         ExportError: a (nested) model is neither functional nor sequential, or layers have one name.
     """
-    given = model.inputs[0]
-    image = keras.Input(given.shape[1:], dtype=given.dtype, name=given.name)
+    first = model.inputs[0]
+    image = keras.Input(first.shape[1:], dtype=first.dtype, name=first.name)
     try:
         logits = _logits(keras, _replayed(keras, model, [image])[0])
-        if logits._keras_history.operation.name != "logits":
-            logits = keras.layers.Activation("linear", name="logits")(logits)
+        layer, given = _maker(logits)
+        # A layer of that name must not be `model`'s own: its `output` would be the one in `model`.
+        logits = (
+            _again(layer, given) if layer.name == "logits" else keras.layers.Activation("linear", name="logits")(logits)
+        )
         made = keras.layers.Softmax(name="edgekit_softmax")(logits)
         return keras.Model(image, made, name=model.name)
     except ValueError as error:  # two layers of one name, above all
@@ -57,21 +60,30 @@ def _replayed(keras: Any, model: Any, tensors: Sequence[Any]) -> list[Any]:
 
 def _logits(keras: Any, output: Any) -> Any:
     """What the softmax at the end reads; layers behind it that pass values on are put before it."""
-    history = output._keras_history
-    layer = history.operation
-    given = layer._inbound_nodes[history.node_index].input_tensors[0]
+    layer, given = _maker(output)
     config = layer.get_config() if hasattr(layer, "weights") else {}
     if type(layer).__name__ == "Softmax" or (
         type(layer).__name__ == "Activation" and config["activation"] == "softmax"
     ):
         return given
     if config.get("activation") == "softmax":
-        plain = type(layer).from_config({**config, "activation": "linear"})
-        made = plain(given)
-        plain.set_weights(layer.get_weights())
-        return made
+        return _again(layer, given, activation="linear")
     if type(layer).__name__ in _PASSING:
         return layer(_logits(keras, given))
     raise ExportError(
         f"Channel pruning needs a model that ends in a softmax; {layer.name!r} is a {type(layer).__name__}."
     )
+
+
+def _maker(tensor: Any) -> tuple[Any, Any]:
+    """The layer that made a tensor, and what it read."""
+    history = tensor._keras_history
+    return history.operation, history.operation._inbound_nodes[history.node_index].input_tensors[0]
+
+
+def _again(layer: Any, given: Any, **changes: Any) -> Any:
+    """What a copy of `layer` makes of `given`."""
+    copy = type(layer).from_config({**layer.get_config(), **changes})
+    made = copy(given)
+    copy.set_weights(layer.get_weights())
+    return made
