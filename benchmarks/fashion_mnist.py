@@ -1,4 +1,4 @@
-"""How good is the default student's int8 file on the whole of Fashion-MNIST, and how long does it train?
+"""How good is the int8 file of width fast (the quickest to train) on the whole of Fashion-MNIST, and how long does it train?
 
 Goal: at least 91.5 % on the 10,000 test images in at most 40 KB, trained in at most 25 minutes on 2 cores. `--quick` trains
 two epochs. Needs the data set ($EDGEKIT_DATA, the cache, or the network). `--keep DIR` keeps the run folder.
