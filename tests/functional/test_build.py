@@ -200,7 +200,7 @@ def test_pruning_shows_in_the_files_and_in_gzip(run, small_npz, tmp_path, shared
     for artifact in pruned.document["artifacts"]:
         assert artifact["sparsity"] >= 0.48
         assert artifact["gzip_bytes"] < 0.85 * whole[artifact["name"]]["gzip_bytes"]
-        assert artifact["size_bytes"] == pytest.approx(whole[artifact["name"]]["size_bytes"], rel=0.01)
+        assert artifact["size_bytes"] == pytest.approx(whole[artifact["name"]]["size_bytes"], rel=0.02)
     assert (tmp_path / "pruned/models/student_pruned.keras").exists()
 
 

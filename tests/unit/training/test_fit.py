@@ -73,7 +73,7 @@ def test_the_default_student_learns(keras, shipped):
         model,
         train,
         shipped.val,
-        section(epochs=4),
+        section(epochs=6),
         full=2000,
         seed=0,
         augment="shift-flip",
