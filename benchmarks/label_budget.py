@@ -34,7 +34,7 @@ class Trainer:
     def __init__(self) -> None:
         self.keras = backend.load("tensorflow")
         self.keras.utils.set_random_seed(0)
-        full = students.build("students", "microresnet", self.keras, (28, 28, 1), 10)
+        full = students.build("teachers", "microresnet", self.keras, (28, 28, 1), 10)
         self.model = self.keras.Model(full.input, full.get_layer("logits").output)
         schedule = self.keras.optimizers.schedules.CosineDecay(4e-4, STEPS - 30, warmup_target=8e-3, warmup_steps=30)
         self.optimizer = self.keras.optimizers.AdamW(schedule, weight_decay=0.02, clipnorm=1.0)

@@ -1,9 +1,9 @@
 """Is edgekit's training loop faster than a plain `model.fit(x, y, batch_size=32)` of the same network?
 
-Goal: at least 1.5 times the images per second, and no worse accuracy after the same number of epochs. Both arms train the
-default student on the shipped training images for the same epochs and seeds, in turn, each in a fresh process. An epoch of
-edgekit includes its augmentation and its validation; the first epoch, which builds the graph, is left out on both sides (the
-ratio of the whole fits, with it, is in the detail). A third arm, run once, is the plain fit with XLA.
+Goal: at least twice the images per second (half of the time of an epoch), and no worse accuracy after the same number of epochs.
+Both arms train the default student on the shipped training images for the same epochs and seeds, in turn, each in a fresh
+process. An epoch of edgekit includes its augmentation and its validation; the first epoch, which builds the graph, is left out
+on both sides (the ratio of the whole fits, with it, is in the detail). A third arm, run once, is the plain fit with XLA.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def main() -> None:
         "epochs": epochs,
         "ratio_of_whole_fits": round(median([plain["seconds"] / ours["seconds"] for ours, plain in pairs]), 3),
     }
-    met = None if quick else ratio >= 1.5 and accuracy["edgekit"] >= accuracy["plain"]
-    record("training_throughput", ratio, "edgekit / plain fit", ">= 1.5, accuracy not worse", met, detail, raw, quick)
+    met = None if quick else ratio >= 2 and accuracy["edgekit"] >= accuracy["plain"]
+    record("training_throughput", ratio, "edgekit / plain fit", ">= 2, accuracy not worse", met, detail, raw, quick)
 
 
 if __name__ == "__main__":

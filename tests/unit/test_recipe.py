@@ -86,3 +86,33 @@ def test_every_registered_name_loads():
             module, _, function = entry.path.partition(":")
             assert callable(getattr(importlib.import_module(module), function)), (table, name)
             assert entry.summary
+
+
+def test_words_that_yaml_reads_as_something_else_mean_what_they_say():
+    loaded = recipe.load(settings=["training.xla=off", "pruning.pattern=2:4", "pruning.sparsity=0.5"])
+    assert loaded.training.xla == "off"
+    assert loaded.pruning.pattern == "2:4"
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("training.gamma=0.5", "gamma is read only with schedule step"),
+        ("training.momentum=0.8", "momentum is read only with optimizer sgd"),
+        ("distillation.views=4", "read only with an alpha above 0"),
+        ("pruning.residual=true", "read only with channels"),
+        ("pruning.pattern=1x4", "read only with a sparsity"),
+        ("quantization.qat_epochs=2", "read only by int8-qat and auto"),
+        ("training.swa_learning_rate=0.1", "read only with swa"),
+        ("student.width=xxl", "has no width 'xxl'"),
+        ("student.max_size=40XB", "expected bytes, KB or MB"),
+    ],
+)
+def test_what_nothing_would_read_is_refused(setting, told):
+    with pytest.raises(RecipeError, match=told):
+        recipe.load(settings=[setting])
+
+
+def test_sizes_are_read_with_their_units():
+    assert recipe.load(settings=["student.max_size=40KB"]).student.max_size == 40_960
+    assert recipe.load(settings=["student.max_size=1.5 MB"]).student.max_size == 1_572_864

@@ -47,6 +47,11 @@ class TrainingSection(Section):
     checkpoint: int = Field(5, ge=0)
     match: Literal["steps", "epochs"] = "steps"
 
+    @field_validator("xla", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value  # YAML 1.1 reads on and off so
+
     @model_validator(mode="after")
     def _one_average(self) -> TrainingSection:
         if self.ema and self.swa:
