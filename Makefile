@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # The GPU libraries are several GB: they come along only where an NVIDIA driver answers.
 GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo ,gpu)
 
-.PHONY: setup demo test check fast lock clean
+.PHONY: setup demo test check lint fast lock clean
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,15 +24,16 @@ setup: $(VENV)/setup.stamp  ## all extras and the development tools
 demo: $(VENV)/demo.stamp  ## a whole build on the shipped data
 	$(BIN)/edgekit build --curate iqr --quantize int8
 
-check: $(VENV)/setup.stamp  ## format, lint, types, layers, fast tests
+check: lint fast  ## format, lint, types, layers, fast tests
+
+lint: $(VENV)/setup.stamp  ## format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not tf and not jax"
 
 fast: $(VENV)/setup.stamp  ## the fast tests alone
-	$(BIN)/pytest -q -m "not tf and not jax"
+	$(BIN)/pytest -q -m "not tf and not jax and not device"
 
 test: $(VENV)/setup.stamp  ## all tests
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile

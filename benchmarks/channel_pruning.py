@@ -116,7 +116,7 @@ def compared(loaded: Recipe, dataset: Dataset, path: Path, folder: Path, epochs:
         (folder / f"{name}.tflite").write_bytes(shrink(content))
         artifacts.append(artifact_of(folder / f"{name}.tflite"))
     plan = loaded.bench.model_copy(update={"targets": ("host",), "threads": (1,), "runs": 200})
-    rounds = [measure(artifacts, plan, to_float(dataset.val.x[:1])) for _ in range(ROUNDS)]
+    rounds = [measure(artifacts, plan, to_float(dataset.val.x[:1])).measurements for _ in range(ROUNDS)]
     ratios = sorted(after.p50_ms / before.p50_ms for before, after in rounds)
     right = [float((predict(a, dataset.test.x).argmax(axis=1) == dataset.test.y).mean()) for a in artifacts]
     facts = json.loads((folder / "pruning.json").read_text())
@@ -129,7 +129,7 @@ def compared(loaded: Recipe, dataset: Dataset, path: Path, folder: Path, epochs:
         "accuracy": [round(value, 4) for value in right],
         "bytes": [a.size_bytes for a in artifacts],
         "p50_ms": [[row.p50_ms for row in pair] for pair in rounds],
-        "valid": all(row.valid for pair in rounds for row in pair),
+        "valid": all(row.verdict != "invalid" for pair in rounds for row in pair),
         **{key: facts[key] for key in ("macs", "params", "channels", "history")},
     }
 

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from builds import build, test_of
-from record import RESULTS, ROOT, record, say
+from record import RESULTS, ROOT, cpu_facts, record, say
 
 from edgekit import recipe
-from edgekit.bench import standalone
-from edgekit.bench.device.runner import cpu_facts
+from edgekit.bench.files import bench_files
 from edgekit.environment import environment
+from edgekit.types import Silent
 from edgekit.zoo.publish import interval
 
 RECIPES = ROOT / "benchmarks" / "recipes"
@@ -159,9 +159,13 @@ def side_by_side(row: Row, keep: Path, seeds: tuple[int, ...]) -> dict[str, Any]
         for run, name, short in zip(runs, shipped, (row.above, row.name), strict=True):
             links.append(Path(folder, f"{short}.tflite"))
             links[-1].write_bytes((run / "artifacts" / name).read_bytes())
-        rows = standalone.bench_files(links, None, (1,), 300)
+        rows = bench_files(links, None, recipe.bench_of(threads=(1,), runs=300), Silent()).measurements
     return {
-        Path(each.artifact).stem: {"p50_ms": each.p50_ms, "valid": each.valid, "latencies_ns": list(each.latencies_ns)}
+        Path(each.artifact).stem: {
+            "p50_ms": each.p50_ms,
+            "valid": each.verdict != "invalid",
+            "latencies_ns": list(each.latencies_ns),
+        }
         for each in rows
     }
 

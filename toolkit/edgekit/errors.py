@@ -92,9 +92,13 @@ class GateNotMet(EdgekitError):
 
 
 class TargetError(EdgekitError):
-    """A target that could not be reached or measured."""
+    """A target that could not be reached or measured; `report` is the run's, if it was written."""
 
     exit_code = 8
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class IntegrityError(EdgekitError):

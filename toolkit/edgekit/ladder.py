@@ -8,13 +8,10 @@ validation accuracy is within the demand ships.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,21 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bench import litert
-from edgekit.compression import qat
 from edgekit.environment import versions
 from edgekit.errors import ExportError, GateNotMet, TrainingError, UsageError
-from edgekit.export import calibration, layers, shrink, stage
+from edgekit.export import shrink, stage
 from edgekit.export.write import write
 from edgekit.recipe import Recipe
+from edgekit.rungs import Rung, Rungs
 from edgekit.store import code_digest
 from edgekit.types import Dataset, Reporter, Selection, Split
 
 DEFAULT_MAX_DROP = 0.3
 # A drop that is fewer samples than this is as likely luck.
 LEAST_SAMPLES = 5
-_MORE = 4
-_PERCENTILES = (99.99, 99.9)
-_MOST_GROWTH = 1.5
 _NAME = "model_int8.tflite"
 _NOT_POSSIBLE = (ExportError, TrainingError, GateNotMet)
 
@@ -44,26 +38,10 @@ _NOT_POSSIBLE = (ExportError, TrainingError, GateNotMet)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rung:
-    """What a rung made. model: the fake-quantized one, if there is one; detail: its settings, for ladder.json.
-
-    most_bytes: a larger file does not ship, however accurate.
-    """
-
-    content: bytes
-    precision: str = "int8"
-    calibration: calibration.Calibration | None = None
-    float_file: Path | None = None
-    model: Any = None
-    most_bytes: float = float("inf")
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
 def key(recipe: Recipe, model_key: str, selection: Selection) -> dict[str, Any]:
     """Everything that decides what the ladder comes to, for the stage cache. `model_key` names the stage that made the model."""
     return stage.key(recipe, "int8", model_key, selection) | {
-        "ladder": code_digest("ladder.py", "compression"),
+        "ladder": code_digest("ladder.py", "rungs.py", "compression"),
         "section": recipe.quantization.model_dump(mode="json"),
         "max_drop": demand_of(recipe),
         "batch_size": recipe.training.batch_size,
@@ -117,7 +95,8 @@ def climb(
     """
     check(recipe, dataset, force=force)
     with tempfile.TemporaryDirectory(prefix="edgekit-ladder-") as temporary:
-        facts = _Ladder(recipe, dataset, kept, weights, model, Path(temporary), reporter).run(float_file, folder)
+        rungs = Rungs(recipe, dataset, kept, weights, model, Path(temporary), reporter)
+        facts = _Ladder(rungs).run(float_file, folder)
     demand(facts)
     return facts
 
@@ -157,21 +136,9 @@ def best_written(others: Sequence[tuple[dict[str, Any], T]], write: Callable[[T]
 class _Ladder:
     """One climb: what every rung needs, and the rows of those tried."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        dataset: Dataset,
-        kept: Split,
-        weights: NDArray[np.float32] | None,
-        model: Any,
-        temporary: Path,
-        reporter: Reporter,
-    ) -> None:
-        self.recipe, self.section, self.dataset = recipe, recipe.quantization, dataset
-        self.kept, self.weights, self.reporter = kept, weights, reporter
-        self.model, self.temporary = model, temporary
-        self.float_form = stage.float_form(self.model, temporary)
-        self.x = stage.parity_samples(dataset)
+    def __init__(self, rungs: Rungs) -> None:
+        self.rungs, self.recipe, self.section, self.dataset = rungs, rungs.recipe, rungs.section, rungs.dataset
+        self.temporary, self.reporter, self.x = rungs.temporary, rungs.reporter, rungs.x
         self.rows: list[dict[str, Any]] = []
 
     def run(self, float_file: Path, folder: Path) -> dict[str, Any]:
@@ -181,9 +148,9 @@ class _Ladder:
             f"ladder: float val accuracy {exact:.4f} on {n:,} samples (one is {100 / n:.3g} points), allowed drop {allowed:g}"
         )
         # What does not hold but could ship if nothing does.
-        others: list[tuple[dict[str, Any], _Rung]] = []
+        others: list[tuple[dict[str, Any], Rung]] = []
         shipped = None
-        for name, make in self._rungs():
+        for name, make in self.rungs.each(self.rows):
             start, row = time.perf_counter(), {"name": name, "passed": False}
             self.rows.append(row)
             try:
@@ -232,7 +199,7 @@ class _Ladder:
         val = self.dataset.val
         return float((litert.probabilities(file, val.x).argmax(axis=1) == val.y).mean())
 
-    def _write(self, rung: _Rung, folder: Path) -> None:
+    def _write(self, rung: Rung, folder: Path) -> None:
         expected = None if rung.model is None else stage.fake_quantized_probabilities(rung.model, self.x)
         facts = write(
             rung.content,
@@ -246,76 +213,6 @@ class _Ladder:
             calibration=rung.calibration,
         )
         (folder / "export.json").write_text(json.dumps(facts))
-
-    def _rungs(self) -> Iterator[tuple[str, Callable[[], _Rung]]]:
-        """(name, how to make it), each taken only when those before did not hold."""
-        chosen = self._chosen(1)
-        plain: list[_Rung] = []
-
-        def calibrated() -> _Rung:
-            content = stage.converted(self.model, "int8", self.section, chosen)
-            plain.append(_Rung(content=content, calibration=chosen, float_file=self.float_form,
-                               detail={"samples": len(chosen.samples)}))  # fmt: skip
-            return plain[0]
-
-        yield "calibration", calibrated
-        more = self._chosen(_MORE)
-        for percentile in _PERCENTILES:
-            yield f"calibration at percentile {percentile:g}", partial(self._with_percentile, more, percentile)
-        if plain and self.section.per_channel:
-            yield from self._in_float(plain[0])
-        elif plain:
-            self.reporter.warn(
-                "No layer is left in float: TensorFlow writes such files with a scale for each channel, and"
-                " quantization.per_channel is false."
-            )
-        yield "quantization-aware training", self._trained
-
-    def _chosen(self, factor: int) -> calibration.Calibration:
-        return calibration.choose(self.section, self.dataset, self.kept, self.recipe.seed, factor=factor)
-
-    def _with_percentile(self, more: calibration.Calibration, percentile: float) -> _Rung:
-        model = qat.calibrated(self.model, more.samples, percentile=percentile, per_channel=self.section.per_channel)
-        content = stage.converted(model, "int8", self.section, None)
-        facts = dict(more.facts) | {"percentile": percentile}
-        return _Rung(content=content, model=model, calibration=dataclasses.replace(more, facts=facts),
-                     detail={"samples": len(more.samples), "percentile": percentile})  # fmt: skip
-
-    def _in_float(self, plain: _Rung) -> Iterator[tuple[str, Callable[[], _Rung]]]:
-        """The worst layer in float, the two worst, ...: until the file has grown by half."""
-        whole = self.temporary / "whole.tflite"
-        whole.write_bytes(plain.content)
-        worst = layers.worst_layers(layers.errors_by_layer(self.float_form, whole, self.x[:64]))
-        if self.section.io != "float32":
-            self.reporter.warn(
-                "A file with layers in float has float32 input and output, whatever quantization.io"
-                f" ({self.section.io}) says; quantization-aware training keeps to it."
-            )
-        limit = _MOST_GROWTH * next(row["bytes"] for row in self.rows if "bytes" in row)
-        for count in range(1, len(worst) + 1):
-            yield f"{count} of {len(worst)} layers in float", partial(self._mixed, plain, worst[:count], limit)
-            if self.rows[-1].get("bytes", 0) > limit:
-                return
-
-    def _mixed(self, plain: _Rung, names: list[str], limit: float) -> _Rung:
-        content = stage.converted(self.model, "int8", self.section, plain.calibration, names)
-        detail = {"float_layers": names, "most_bytes": round(limit), "io": "float32"}
-        return dataclasses.replace(plain, content=content, precision="int8-mixed", most_bytes=limit, detail=detail)
-
-    def _trained(self) -> _Rung:
-        recipe = self.recipe
-        model = qat.quantize_aware(
-            self.model,
-            self.kept,
-            self.section,
-            batch_size=recipe.training.batch_size,
-            seed=recipe.seed,
-            reporter=self.reporter,
-            sparse=recipe.pruning.sparsity > 0,
-            weights=self.weights,
-        )
-        return _Rung(content=stage.converted(model, "int8", self.section, None), model=model,
-                     detail={"epochs": self.section.qat_epochs})  # fmt: skip
 
 
 def _told(row: Mapping[str, Any]) -> str:

@@ -6,17 +6,17 @@ is cached under everything that it depends on, so a change elsewhere, or a kill,
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from edgekit import curating, data, modeling, packaging, report
-from edgekit.bench.evaluate import evaluate, load_predictions
-from edgekit.bench.measure import measure, slug
+from edgekit.bench import measure as measuring
+from edgekit.bench import stage as benching
+from edgekit.bench.evaluate import load_predictions
+from edgekit.bench.measure import Benched
 from edgekit.curating import curate
-from edgekit.data.pixels import to_float
 from edgekit.environment import environment
 from edgekit.errors import GateNotMet, IntegrityError, RecipeError
 from edgekit.evidence import gates, verdict
@@ -30,7 +30,6 @@ from edgekit.types import (
     Artifact,
     Dataset,
     Evaluation,
-    Measurement,
     Report,
     Reporter,
     Selection,
@@ -67,6 +66,7 @@ def build(
     """
     for demand in recipe.gates:
         gates.parse(demand)
+    measuring.check(recipe.bench, reach=True)
     lenient = force if lenient is None else lenient
     stages = Stages(reporter or Silent())
     # Before the folder is taken: wrong data must not cost a run that --force would replace, nor leave half a one.
@@ -151,10 +151,10 @@ class _Build:
         modeling.compress(recipe, dataset, curated, made, folder, self.stages)
         artifacts, told = packaging.export(recipe, dataset, curated, made, folder, self.stages, force=self.lenient)
         evaluations = self._evaluate(dataset, artifacts)
-        measurements = self._bench(dataset, artifacts)
+        benched = self._bench(dataset, artifacts)
         comparisons = self._compare(artifacts, self._control(selection) if recipe.control and selection.edits else None)
         demanded = gates.check(
-            _demands(recipe), _max_drop(recipe), exporting.shipped(artifacts), evaluations, measurements
+            _demands(recipe), _max_drop(recipe), exporting.shipped(artifacts), evaluations, benched.measurements
         )
 
         with self.stages.timed("report", "Report"):
@@ -167,7 +167,8 @@ class _Build:
                 compression={**made.facts, **{name: told[name] for name in told if name != "parity"}},
                 artifacts=artifacts,
                 evaluations=evaluations,
-                measurements=measurements,
+                measurements=benched.measurements,
+                failures=benched.failures,
                 comparisons=comparisons,
                 gates=demanded,
                 verdict=verdict.on_method(selection.method, seeds=1),
@@ -177,6 +178,9 @@ class _Build:
             )
             written = report.write(folder, document)
         folder.save_manifest(status="complete")
+        if recipe.bench.targets:
+            benching.hint(recipe.bench, self.reporter)
+        benched.raise_failures(f"The report is in {folder.path}.", written)
         if missed := [gate for gate in demanded if not gate.met]:
             named = "; ".join(
                 f"{gate.demand} (found {gate.found if gate.found is None else round(gate.found, 6)} on {gate.where})"
@@ -189,38 +193,15 @@ class _Build:
         self.folder.save_manifest(status=_STATUS[until], timings=self.stages.timings)
 
     def _evaluate(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> list[Evaluation]:
-        evaluations = []
         with self.stages.timed("evaluation", "Evaluation of the files"):
-            for artifact in artifacts:
-                # Gates look at val; test is read here, once, and decides nothing.
-                for name, split in (("val", dataset.val), ("test", dataset.test)):
-                    stem = f"evaluation/{artifact.name}" + ("" if name == "test" else f".{name}")
-                    found, predictions = evaluate(artifact, split, name, self.folder.path / f"{stem}.predictions.npz")
-                    self.folder.write(f"{stem}.predictions.npz", predictions)
-                    self.folder.write_json(
-                        f"{stem}.json", dataclasses.asdict(found) | {"predictions": f"{stem}.predictions.npz"}
-                    )
-                    evaluations.append(found)
-                self.reporter.note(
-                    f"{artifact.name}: test accuracy {found.accuracy:.4f}, AURC {found.aurc:.4f}, ECE {found.ece:.4f}"
-                )
-        return evaluations
+            return benching.evaluate_files(artifacts, dataset, self.folder, self.reporter)
 
-    def _bench(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> list[Measurement]:
+    def _bench(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> Benched:
         plan = self.recipe.bench
         if not plan.targets:
-            return []
+            return Benched(measurements=[])
         with self.stages.timed("bench", f"Benchmark on {', '.join(plan.targets)}"):
-            measurements = measure(artifacts, plan, to_float(dataset.val.x[:1]))
-            for target in plan.targets:
-                rows = [dataclasses.asdict(row) for row in measurements if row.target == target]
-                self.folder.write_json(f"bench/{slug(target)}.json", {"target": target, "measurements": rows})
-            for row in measurements:
-                if not row.valid:
-                    self.reporter.warn(
-                        f"{row.artifact} at {row.threads} threads: latency not valid: {row.invalid_reason}"
-                    )
-        return measurements
+            return benching.bench(artifacts, dataset, plan, self.folder, self.reporter, seed=self.recipe.seed)
 
     def _control(self, selection: Selection) -> Path:
         """Build the control arm: as many samples dropped at random (none, if the curation drops none), all else equal."""

@@ -46,5 +46,6 @@ def importing() -> Iterator[None]:
             yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if waiting:
-        raise KeyboardInterrupt
+        if waiting:
+            # By the handler as it was: a program that ignores Ctrl-C goes on.
+            signal.raise_signal(signal.SIGINT)

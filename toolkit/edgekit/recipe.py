@@ -97,6 +97,11 @@ def section_of(values: Mapping[str, Any]) -> CurationSection:
     return from_mapping({"curation": dict(values)}).curation
 
 
+def bench_of(**values: Any) -> BenchSection:
+    """A bench section alone; raises as `from_mapping` does."""
+    return from_mapping({"bench": values}).bench
+
+
 def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
     """Merge a recipe file, `a.b=c` settings and command-line values (dotted keys; None = not given), in that order.
 
@@ -124,10 +129,17 @@ def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping
 
 def _anchor(merged: Mapping[str, Any], folder: Path) -> None:
     """Make the paths of files that a recipe names absolute: relative to the recipe file, or to the current folder."""
-    for section, key in (("curation", "apply"), ("student", "weights")):
+    for section, key in (("curation", "apply"), ("student", "weights"), ("bench", "runner")):
         values = merged.get(section)
         if isinstance(values, dict) and isinstance(values.get(key), str):
-            values[key] = str((folder / Path(values[key]).expanduser()).resolve())
+            values[key] = _absolute(values[key], folder)
+    bench = merged.get("bench")
+    if isinstance(bench, dict) and isinstance(bench.get("libraries"), (list, tuple)):
+        bench["libraries"] = [_absolute(str(name), folder) for name in bench["libraries"]]
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).resolve())
 
 
 def from_yaml(text: str) -> Recipe:

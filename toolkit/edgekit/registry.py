@@ -191,7 +191,11 @@ SOURCES: Mapping[str, Entry] = {
 }
 
 TARGETS: Mapping[str, Entry] = {
-    "host": Entry("edgekit.bench.targets.host:measure", "this machine, in a fresh process without TensorFlow"),
+    "host": Entry("edgekit.bench.targets.host:connect", "this machine, in a fresh process without TensorFlow"),
+    "ssh": Entry(
+        "edgekit.bench.targets.ssh:connect", "ssh://[user@]host[:port]: a Raspberry Pi or another Linux device"
+    ),
+    "adb": Entry("edgekit.bench.targets.adb:connect", "adb[:SERIAL]: an Android device, with a native runner"),
 }
 
 PRECISIONS: Mapping[str, Entry] = {

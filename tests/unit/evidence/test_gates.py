@@ -37,10 +37,12 @@ def evaluation(name, accuracy, split="val"):
     )  # fmt: skip
 
 
-def measurement(name, threads, p50_ms, valid=True):
+def measurement(name, threads, p50_ms, verdict="valid", target="host"):
     return Measurement(
-        artifact=name, artifact_sha256="", target="host", device={}, runtime="", threads=threads, latencies_ns=(), p50_ms=p50_ms,
-        p90_ms=p50_ms, runs=0, init_ms=0.0, peak_rss_bytes=0, valid=valid, invalid_reason=None, conditions={},
+        artifact=name, artifact_sha256="", target=target, device={}, runtime="", kernels="", method="", threads=threads,
+        affinity=None, latencies_ns=(), p50_ms=p50_ms, p50_interval_ms=(p50_ms, p50_ms), p90_ms=p50_ms, runs=0, init_ms=0.0,
+        peak_rss_bytes=0, accuracy=None, samples=None, parity=None, profile=(), verdict=verdict, reasons=(), emulated=False,
+        attempts=1, valid=verdict == "valid", invalid_reason=None, conditions={},
     )  # fmt: skip
 
 
@@ -67,9 +69,18 @@ def test_exactly_the_allowed_drop_is_allowed():
     assert met((), max_drop=0.4) == [False]
 
 
-def test_latency_is_the_valid_one_of_one_thread():
+def test_latency_is_that_of_one_thread():
     assert met(("p50_ms<=1",), measurements=[measurement("q", 2, 9.0), measurement("q", 1, 0.5)]) == [True]
-    assert met(("p50_ms<=1",), measurements=[measurement("q", 1, 0.5, valid=False)]) == [False]
+
+
+def test_an_invalid_latency_does_not_count_and_a_suspect_one_does():
+    assert met(("p50_ms<=1",), measurements=[measurement("q", 1, 0.5, "invalid")]) == [False]
+    assert met(("p50_ms<=1",), measurements=[measurement("q", 1, 0.5, "suspect")]) == [True]
+
+
+def test_the_slowest_target_decides():
+    rows = [measurement("q", 1, 2.0, target="pi"), measurement("q", 1, 0.5)]
+    assert met(("p50_ms<=1",), measurements=rows) == met(("p50_ms<=1",), measurements=rows[::-1]) == [False]
 
 
 def test_a_metric_that_was_not_measured_fails_its_gate():

@@ -1,4 +1,4 @@
-"""evaluate and bench on files that no build of ours need have made."""
+"""Files that no build of ours need have made: what they are, which data they take, and how good they are on it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import data
+from edgekit import recipe as recipes
 from edgekit.bench import litert, onnxrt
 from edgekit.bench.evaluate import predict
-from edgekit.bench.measure import measure
-from edgekit.data.pixels import to_float
-from edgekit.errors import DataError, UnknownName, UsageError
+from edgekit.data.pixels import RANGES, InputRange, scaled
+from edgekit.errors import DataError, UnknownName
 from edgekit.evidence import metrics
-from edgekit.recipe import BenchSection, Recipe
 from edgekit.store import sha256_file
-from edgekit.types import Artifact, Evaluation, Measurement
+from edgekit.types import Artifact, Dataset, Evaluation, Split
+
+_PARTS = ("train", "val", "cal", "test")
 
 
 def artifact_of(path: Path) -> Artifact:
@@ -53,26 +54,63 @@ def artifact_of(path: Path) -> Artifact:
     )
 
 
-def evaluate_file(path: Path, spec: str | None, split_name: str, seed: int | None) -> Evaluation:
-    """All metrics of one file on one split of a data set.
+def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, input_range: InputRange) -> Split:
+    """The split of `dataset` that the files are to be run on.
 
     Raises:
-        DataError: the file does not take these images or has another number of classes.
+        UnknownName: no such split.
+        DataError: a file takes other images, has another number of classes, or is quantized for other pixel values.
     """
-    if split_name not in (parts := ("train", "val", "cal", "test")):
-        raise UnknownName("split", split_name, parts)
-    defaults = Recipe()
-    dataset = data.load(spec or defaults.data.spec, seed=defaults.seed if seed is None else seed)
-    artifact = artifact_of(path)
-    expected, found = artifact.inputs[0].shape[1:], dataset.input.shape
-    if tuple(expected) != tuple(found):
-        raise DataError(f"{path} takes images of {expected}, but {dataset.name} has {found}.")
-    if artifact.outputs[0].shape[-1] != len(dataset.classes):
+    if split_name not in _PARTS:
+        raise UnknownName("split", split_name, _PARTS)
+    if input_range not in RANGES:
+        raise UnknownName("input range", input_range, RANGES)
+    for artifact in artifacts:
+        expected, found = artifact.inputs[0].shape[1:], dataset.input.shape
+        if tuple(expected) != tuple(found):
+            resize = f" Give --image-size {expected[0]}x{expected[1]}." if expected[2:] == found[2:] else ""
+            raise DataError(f"{artifact.path} takes images of {expected}, but {dataset.name} has {found}.{resize}")
+        if (outputs := artifact.outputs[0].shape[-1]) != len(dataset.classes):
+            raise DataError(
+                f"{artifact.path} has {outputs} outputs, but {dataset.name} has {len(dataset.classes)} classes."
+            )
+        _check_range(artifact, input_range)
+    split: Split = getattr(dataset, split_name)
+    return split
+
+
+def _check_range(artifact: Artifact, input_range: InputRange) -> None:
+    """An int8 input tells the range it was calibrated for: one of 255 values 1 apart takes 0..255, not 0..1."""
+    given = artifact.inputs[0]
+    if given.scale == 0 or np.dtype(given.dtype).itemsize > 1:
+        return
+    limits = np.iinfo(given.dtype)
+    low, high = ((limit - given.zero_point) * given.scale for limit in (limits.min, limits.max))
+    # Calibration seldom meets the very ends of the range, and some leave room beyond them.
+    fitting_ranges = [name for name, (least, most) in RANGES.items() if 1 / 3 < (high - low) / (most - least) < 3]
+    if fitting_ranges and input_range not in fitting_ranges:
         raise DataError(
-            f"{path} has {artifact.outputs[0].shape[-1]} outputs, but {dataset.name} has {len(dataset.classes)} classes."
+            f"{artifact.path} is quantized for inputs from {low:.3g} to {high:.3g}, but is fed pixels as {input_range}: "
+            f"give --input-range {' or '.join(fitting_ranges)}."
         )
-    split = getattr(dataset, split_name)
-    probabilities = predict(artifact, split.x)
+
+
+def images(spec: str | None, image_size: str | None, seed: int | None) -> Dataset:
+    """The data set `spec`, by default the shipped images; image_size: "N" or "HxW", to resize all images to."""
+    given = {"data.spec": spec, "data.image_size": image_size, "seed": seed}
+    recipe = recipes.load(values=given)
+    return data.load_section(recipe.data, recipe.seed)
+
+
+def evaluate_file(path: Path, dataset: Dataset, split_name: str, input_range: InputRange = "0-1") -> Evaluation:
+    """All metrics of one file on one split of a data set, fed with pixels in `input_range`.
+
+    Raises:
+        DataError: see `fitting`; or the file gives values outside [0, 1].
+    """
+    artifact = artifact_of(path)
+    split = fitting([artifact], dataset, split_name, input_range)
+    probabilities = predict(artifact, scaled(split.x, input_range))
     if probabilities.min() < -1e-3 or probabilities.max() > 1 + 1e-3:
         raise DataError(f"{path} gives values outside [0, 1], logits perhaps; edgekit evaluates probabilities.")
     quality = metrics.quality(probabilities, split.y)
@@ -83,31 +121,3 @@ def evaluate_file(path: Path, spec: str | None, split_name: str, seed: int | Non
         predictions=None,
         **dataclasses.asdict(quality),
     )
-
-
-def parse_threads(text: str) -> tuple[int, ...]:
-    """ "1,0" -> (1, 0). Raises UsageError for anything else."""
-    try:
-        counts = tuple(int(part) for part in text.split(","))
-        if min(counts) < 0:
-            raise ValueError
-    except ValueError:
-        raise UsageError(f"--threads {text!r} is not a list of thread counts such as 1,4 (0 = all cores).") from None
-    return counts
-
-
-def bench_files(paths: Sequence[Path], spec: str | None, threads: tuple[int, ...], runs: int) -> list[Measurement]:
-    """Latency of files on this machine, interleaved; the input is a real image where the data fits, else noise."""
-    artifacts = [artifact_of(path) for path in paths]
-    shapes = {artifact.inputs[0].shape[1:] for artifact in artifacts}
-    if len(shapes) > 1:
-        raise UsageError(
-            f"The files take inputs of different shapes ({', '.join(map(str, shapes))}); bench them apart."
-        )
-    (shape,) = shapes
-    dataset = data.load(spec or Recipe().data.spec)
-    if dataset.input.shape == tuple(shape):
-        image = to_float(dataset.val.x[:1])
-    else:
-        image = np.random.default_rng(0).random((1, *map(abs, shape)), dtype=np.float32)
-    return measure(artifacts, BenchSection(threads=threads, runs=runs), image)

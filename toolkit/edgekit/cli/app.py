@@ -9,7 +9,24 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli import build, cache, compress, curate, data, doctor, listing, measure, predict, report, train, zoo
+from edgekit.cli import (
+    bench,
+    build,
+    cache,
+    compress,
+    curate,
+    data,
+    devices,
+    doctor,
+    evaluate,
+    listing,
+    predict,
+    report,
+    setup_device,
+    train,
+    zoo,
+)
+from edgekit.cli.interrupt import heeded
 from edgekit.errors import DiskFull, EdgekitError, Interrupted, UsageError
 
 app = typer.Typer(
@@ -33,6 +50,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and what native libraries print.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show each outside command before it runs.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -40,13 +58,17 @@ def options(
     """Options that stand before the command."""
     if debug:
         os.environ["EDGEKIT_DEBUG"] = "1"
+    if verbose:
+        os.environ["EDGEKIT_VERBOSE"] = "1"
 
 
 app.command("build")(build.build)
 app.command("train")(train.train)
 app.command("compress")(compress.compress)
-app.command("evaluate")(measure.evaluate)
-app.command("bench")(measure.bench)
+app.command("evaluate")(evaluate.evaluate)
+app.command("bench")(bench.bench)
+app.command("devices")(devices.devices)
+app.command("setup-device")(setup_device.setup_device)
 app.command("predict")(predict.predict)
 app.command("report")(report.report)
 app.command("list")(listing.list_names)
@@ -60,22 +82,25 @@ app.add_typer(cache.app, name="cache")
 def main() -> None:
     """Run the program; never returns."""
     try:
-        status = app(standalone_mode=False) or 0
-        if status == Interrupted.exit_code:  # how newer versions of typer report Ctrl-C
-            status = _explain(typer.Abort())
+        with heeded():
+            status = app(standalone_mode=False) or 0
         sys.exit(status)
-    except Exception as error:
-        if os.environ.get("EDGEKIT_DEBUG") and not isinstance(error, typer.Abort):
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("EDGEKIT_DEBUG") and not isinstance(error, _CTRL_C):
             raise
         sys.exit(_explain(error))
 
 
-def _explain(error: Exception) -> int:
+# typer's own name for it comes of an end of input too.
+_CTRL_C = (KeyboardInterrupt, typer.Abort)
+
+
+def _explain(error: BaseException) -> int:
     """Print the one line and return the exit code."""
     if isinstance(error, EdgekitError):
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
-    if isinstance(error, typer.Abort):  # typer's name for Ctrl-C
+    if isinstance(error, _CTRL_C):
         print("Interrupted. `edgekit build --resume` continues a build.", file=sys.stderr)
         return Interrupted.exit_code
     if show := getattr(error, "show", None):  # a usage error of the parser

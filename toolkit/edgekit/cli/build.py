@@ -11,14 +11,13 @@ import typer
 from edgekit import registry
 from edgekit.cli import options as o
 from edgekit.cli.console import Console
-from edgekit.errors import GateNotMet, RecipeError, UsageError
+from edgekit.errors import GateNotMet, RecipeError, TargetError, UsageError
 from edgekit.types import Report
 
 if TYPE_CHECKING:
     from edgekit.recipe import Recipe
 
 Prune = Annotated[float | None, typer.Option(help="Share of zero weights after magnitude pruning, e.g. 0.5.")]
-Target = Annotated[list[str] | None, typer.Option(help="Where latency is measured; may be repeated. Default: host.")]
 PruneChannels = Annotated[
     float | None, typer.Option(help="Share of channels to remove physically, e.g. 0.5: a smaller, faster network.")
 ]
@@ -72,7 +71,7 @@ def build(
     prune: Prune = None,
     prune_channels: PruneChannels = None,
     backend: o.Backend = None,
-    target: Target = None,
+    target: o.Target = None,
     quantize: Quantize = None,
     io: Io = None,
     calibration: Calibration = None,
@@ -217,7 +216,7 @@ def run(
     try:
         with Console() as reporter:
             report = pipeline.build(asked, out, resume=resume, force=force, until=until, reporter=reporter)
-    except GateNotMet as missed:
+    except (GateNotMet, TargetError) as missed:
         if isinstance(missed.report, Report):
             summary.print_report(missed.report.document, missed.report.path, as_json)
         raise

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from edgekit.cli import options as o
-from edgekit.cli.build import GateOption, Io, Prune, PruneChannels, Quantize, Target, reading, resolved
+from edgekit.cli import summary
+from edgekit.cli.build import GateOption, Io, Prune, PruneChannels, Quantize, reading, resolved
 from edgekit.cli.console import Console
-from edgekit.errors import GateNotMet, UsageError
+from edgekit.errors import GateNotMet, TargetError, UsageError
 from edgekit.types import Report
 
 _RANGES = ("0-1", "0-255")
@@ -48,7 +49,7 @@ def compress(
     quantize: Quantize = None,
     calibration: Calibration = None,
     io: Io = None,
-    target: Target = None,
+    target: o.Target = None,
     gate: GateOption = None,
     max_drop: MaxDrop = None,
     input_range: InputRange = None,
@@ -82,7 +83,7 @@ def compress(
     try:
         with Console() as reporter:
             report = compressing.compress(asked, model, folder, input_range=ranged, force=force, reporter=reporter)
-    except GateNotMet as missed:
+    except (GateNotMet, TargetError) as missed:
         if isinstance(missed.report, Report):
             _print(missed.report.document, folder, as_json)
         raise
@@ -96,18 +97,13 @@ def _print(document: Mapping[str, Any], folder: Path, as_json: bool) -> None:
     typer.echo(
         f"{'file':<26} {'bytes':>11} {'gzip':>11} {'zeros':>7} {'accuracy':>9} {'NLL':>8} {'MAC':>13}  p50 ms (threads)"
     )
-    for artifact in document["artifacts"]:
-        test = next(e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] == "test")
-        latency = ", ".join(
-            f"{m['p50_ms']:.3f} ({m['threads']})" + ("" if m["valid"] else " not valid")
-            for m in document["measurements"]
-            if m["artifact"] == artifact["name"]
-        )
+    for artifact, test, latency in summary.files(document):
         macs = f"{artifact['macs']:,}" if artifact["macs"] else "not counted"
         typer.echo(
             f"{artifact['name']:<26} {artifact['size_bytes']:>11,} {artifact['gzip_bytes']:>11,} "
-            f"{artifact['sparsity']:>7.1%} {test['accuracy']:>9.4f} {test['nll']:>8.4f} {macs:>13}  {latency or 'not measured'}"
+            f"{artifact['sparsity']:>7.1%} {test['accuracy']:>9.4f} {test['nll']:>8.4f} {macs:>13}  {latency}"
         )
+    summary.print_devices(document)
     for line in document["not_improved"]:
         typer.echo(f"not improved: {line}")
     typer.echo(f"report: {folder / 'report.json'}")

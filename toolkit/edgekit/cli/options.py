@@ -81,4 +81,15 @@ Deterministic = Annotated[bool, typer.Option("--deterministic", help="The same w
 Out = Annotated[Path | None, typer.Option(help="The run folder; default: a new one under runs/.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run in --out; files you changed there stay.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an unfinished run: --out, or the newest under runs/.")]
+Files = Annotated[list[Path], typer.Argument(help=".tflite or .onnx classifiers.", metavar="FILE...")]
+SplitName = Annotated[str, typer.Option("--split", help="train, val, cal or test.")]
+InputRange = Annotated[
+    str, typer.Option(help="The values that the files take pixels as: 0-1, 0-255 or signed (-1 to 1).")
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="host, ssh://[user@]host[:port], adb[:SERIAL], a name of targets.yaml, or attached; may be repeated. Default: host."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]

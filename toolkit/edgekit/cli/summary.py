@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
+
+
+def files(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], str]]:
+    """Each artifact of a report.json with its test evaluation, and its latencies here as text: milliseconds (threads)."""
+    for artifact in document["artifacts"]:
+        test = next(e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] == "test")
+        latency = ", ".join(
+            f"{m['p50_ms']:.3f} ({m['threads']})" + (" not valid" if m["verdict"] == "invalid" else "")
+            for m in document["measurements"]
+            if m["artifact"] == artifact["name"] and m["target"] == "host"
+        )
+        yield artifact, test, latency or "not measured"
 
 
 def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> None:
@@ -18,17 +30,12 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
     typer.echo(
         f"{'file':<22} {'bytes':>9} {'accuracy':>9} {'NLL':>7} {'ECE':>7} {'AURC':>7} {'AUGRC':>7}  p50 ms (threads)"
     )
-    for artifact in document["artifacts"]:
-        test = next(e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] == "test")
-        latency = ", ".join(
-            f"{m['p50_ms']:.3f} ({m['threads']})" + ("" if m["valid"] else " not valid")
-            for m in document["measurements"]
-            if m["artifact"] == artifact["name"]
-        )
+    for artifact, test, latency in files(document):
         typer.echo(
             f"{artifact['name']:<22} {artifact['size_bytes']:>9,} {test['accuracy']:>9.4f} {test['nll']:>7.4f} "
-            f"{test['ece']:>7.4f} {test['aurc']:>7.4f} {test['augrc']:>7.4f}  {latency or 'not measured'}"
+            f"{test['ece']:>7.4f} {test['aurc']:>7.4f} {test['augrc']:>7.4f}  {latency}"
         )
+    print_devices(document)
     for row in document["comparisons"]:
         typer.echo(f"{row['kind']}: {row['files']}")
     verdict = document["verdict"]
@@ -38,6 +45,18 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
     if document["dataset"]["default"]:
         typer.echo("data: the images that ship with edgekit (give --data for your own)")
     typer.echo(f"report: {folder / 'report.html'}")
+
+
+def print_devices(document: Mapping[str, Any]) -> None:
+    """What was measured elsewhere: a line a file and thread count."""
+    for m in document["measurements"]:
+        if m["target"] != "host":
+            quality = "" if m["accuracy"] is None else f", accuracy {m['accuracy']:.4f} there"
+            same = f", same class as here for {m['parity']['agreement']:.2%}" if m["parity"] else ""
+            state = "emulated" if m["emulated"] else m["verdict"]
+            typer.echo(
+                f"{m['target']}: {m['artifact']} {m['threads']} thread(s) p50 {m['p50_ms']:.4g} ms ({state}){quality}{same}"
+            )
 
 
 def print_stage(folder: Path, until: str, as_json: bool) -> None:

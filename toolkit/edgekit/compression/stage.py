@@ -23,14 +23,7 @@ _LIBRARIES = ("tensorflow", "tf-keras", "keras", "tensorflow-model-optimization"
 
 def key(recipe: Recipe, model_key: str) -> dict[str, Any]:
     """Everything that decides what pruning comes to, for the stage cache."""
-    return {
-        "model": model_key,
-        "section": recipe.pruning.model_dump(mode="json"),
-        "seed": recipe.seed,
-        "batch_size": recipe.training.batch_size,
-        "versions": versions(*_LIBRARIES),
-        "code": code_digest(*_CODE),
-    }
+    return _common(recipe, model_key) | {"section": recipe.pruning.model_dump(mode="json")}
 
 
 def run(
@@ -67,14 +60,9 @@ def key_qat(recipe: Recipe, model_key: str) -> dict[str, Any]:
     """Everything that decides what quantization-aware training comes to, for the stage cache."""
     read = ("qat_epochs", "qat_learning_rate", "per_channel", "ranges", "calibration_samples")
     section = recipe.quantization.model_dump(mode="json")
-    return {
-        "model": model_key,
+    return _common(recipe, model_key) | {
         "section": {name: section[name] for name in read},
         "sparse": bool(recipe.pruning.sparsity),
-        "seed": recipe.seed,
-        "batch_size": recipe.training.batch_size,
-        "versions": versions(*_LIBRARIES),
-        "code": code_digest(*_CODE),
     }
 
 
@@ -109,6 +97,16 @@ def run_qat(
     made.save(folder / "student_qat.tfkeras.keras")
     facts = {"sparsity": kernel_sparsity(made), "preserved": sparse, "loss": made.edgekit_losses}
     (folder / "qat.json").write_text(json.dumps(facts))
+
+
+def _common(recipe: Recipe, model_key: str) -> dict[str, Any]:
+    return {
+        "model": model_key,
+        "seed": recipe.seed,
+        "batch_size": recipe.training.batch_size,
+        "versions": versions(*_LIBRARIES),
+        "code": code_digest(*_CODE),
+    }
 
 
 def _load(recipe: Recipe, path: Path) -> Any:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.compression.user_model import UserModel
+from edgekit.data.described import described
 from edgekit.environment import environment
+from edgekit.errors import EdgekitError
 from edgekit.recipe import Recipe
 from edgekit.types import Artifact, Dataset, Evaluation, Gate, Measurement
 
@@ -29,6 +31,7 @@ def document(
     artifacts: Sequence[Artifact],
     evaluations: Sequence[Evaluation],
     measurements: Sequence[Measurement],
+    failures: Mapping[str, EdgekitError],
     comparisons: Sequence[Mapping[str, Any]],
     gates: Sequence[Gate],
     parity: Mapping[str, Any],
@@ -49,15 +52,7 @@ def document(
             **environment(),
         },
         "recipe": recipe.model_dump(mode="json"),
-        "dataset": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "fingerprint": dataset.fingerprint,
-            "classes": list(dataset.classes),
-            "input_shape": list(dataset.input.shape),
-            "preprocessing": dataset.input.preprocessing,
-            "sizes": {part: len(getattr(dataset, part)) for part in ("train", "val", "cal", "test")},
-        },
+        "dataset": described(dataset),
         "model": {
             "file": model_path.name,
             "framework": user.framework,
@@ -74,6 +69,7 @@ def document(
             for row in evaluations
         ],
         "measurements": [dataclasses.asdict(row) for row in measurements],
+        "bench_failures": {target: str(error) for target, error in failures.items()},
         "comparisons": comparisons,
         "not_improved": not_improved(artifacts[0], shipped, evaluations, measurements),
         "gates": [dataclasses.asdict(gate) for gate in gates],
@@ -112,8 +108,9 @@ def _latency(first: Artifact, last: Artifact, measurements: Sequence[Measurement
         if row.artifact != last.name:
             continue
         where, other = f"on {row.target}, {row.threads} thread(s)", before[row.target, row.threads]
-        if not (row.valid and other.valid):
-            told.append(f"latency {where} is not valid: {row.invalid_reason or other.invalid_reason}")
+        if "invalid" in (row.verdict, other.verdict):
+            reason = row.invalid_reason if row.verdict == "invalid" else other.invalid_reason
+            told.append(f"latency {where} is not valid: {reason}")
         elif row.p50_ms >= other.p50_ms:
             told.append(f"latency {where} did not fall: {row.p50_ms:.3f} ms against {other.p50_ms:.3f}")
     return told

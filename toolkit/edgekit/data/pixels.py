@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgekit.types import Images
 
 
 def to_float(x: NDArray[Any]) -> NDArray[np.float32]:
     """uint8 pixels -> float32 in [0, 1]; floats (already in [0, 1]) pass unchanged."""
     return x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32, copy=False)
+
+
+# The values that a file of somebody else's may take pixels as.
+InputRange = Literal["0-1", "0-255", "signed"]
+RANGES: dict[InputRange, tuple[float, float]] = {"0-1": (0.0, 1.0), "0-255": (0.0, 255.0), "signed": (-1.0, 1.0)}
+
+
+def scaled(x: Images, input_range: InputRange) -> Images:
+    """Pixels as a file takes them: as they are, uint8 too, for 0-1; else float32, all in memory."""
+    if input_range == "0-1":
+        return x
+    low, high = RANGES[input_range]
+    return to_float(x[:]) * np.float32(high - low) + np.float32(low)

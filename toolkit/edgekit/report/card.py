@@ -26,7 +26,8 @@ def render(document: Mapping[str, Any]) -> str:
     for each in rows:
         test = each["test"]
         latency = ", ".join(
-            f"{m['p50_ms']:.3f} ({m['threads']})" + ("" if m["valid"] else " not valid") for m in each["latencies"]
+            f"{m['p50_ms']:.3f} ({m['threads']})" + (" not valid" if m["verdict"] == "invalid" else "")
+            for m in each["here"]
         )
         lines.append(
             f"| {each['name']} | {each['size_bytes']:,} | {each['gzip_bytes']:,} | {test['accuracy']:.4f} | {test['nll']:.4f} | "
@@ -60,14 +61,34 @@ def render(document: Mapping[str, Any]) -> str:
         f"- {c['files']}; {c['accuracy_a']:.4f} against {c['accuracy_b']:.4f}, n = {c['n']:,}"
         for c in document["comparisons"]
     ]
+    lines += _devices(document)
     lines += [
         "",
         "## Limits",
         "",
-        "Latencies are of this development machine, not of a phone or a Raspberry Pi. The probabilities are not "
+        "The latencies in the table of files are of the development machine. The probabilities are not "
         "temperature-scaled. Accuracy says nothing of images unlike the test set.",
         "",
         f"Made by edgekit {document['run']['edgekit']} on {document['run']['created']}; `recipe.yaml` repeats it.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _devices(document: Mapping[str, Any]) -> list[str]:
+    """What was measured on attached devices, a line each."""
+    lines = []
+    for m in document["measurements"]:
+        if m["target"] == "host":
+            continue
+        state = "emulated" if m["emulated"] else m["verdict"]
+        told = f"p50 {m['p50_ms']:.4g} ms ({state})"
+        if m["accuracy"] is not None:
+            told += f", accuracy {m['accuracy']:.4f} on {m['samples']:,} images"
+        if m["parity"]:
+            told += f", same class as on the development machine for {m['parity']['agreement']:.2%}"
+        where = " ".join(filter(None, (m["device"]["model"], m["device"]["soc"])))
+        lines.append(
+            f"- {m['artifact']} on {m['target']} ({where or 'unknown model'}), {m['threads']} thread(s): {told}"
+        )
+    return ["", "## On devices", "", *lines] if lines else []

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from edgekit.data.described import described
 from edgekit.environment import environment
+from edgekit.errors import EdgekitError
 from edgekit.recipe import Recipe
 from edgekit.types import Artifact, Dataset, Evaluation, Gate, Measurement, TrainedModel
 
@@ -25,6 +27,7 @@ def assemble(
     artifacts: Sequence[Artifact],
     evaluations: Sequence[Evaluation],
     measurements: Sequence[Measurement],
+    failures: Mapping[str, EdgekitError],
     comparisons: Sequence[Mapping[str, Any]],
     gates: Sequence[Gate],
     verdict: Mapping[str, Any],
@@ -43,16 +46,7 @@ def assemble(
             **environment(),
         },
         "recipe": recipe.model_dump(mode="json"),
-        "dataset": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "fingerprint": dataset.fingerprint,
-            "classes": list(dataset.classes),
-            "input_shape": list(dataset.input.shape),
-            "preprocessing": dataset.input.preprocessing,
-            "sizes": {part: len(getattr(dataset, part)) for part in ("train", "val", "cal", "test")},
-            "default": recipe.data.spec == Recipe().data.spec,
-        },
+        "dataset": described(dataset) | {"default": recipe.data.spec == Recipe().data.spec},
         "curation": dict(curation),
         "training": {role: _model(model) for role, model in models.items() if model},
         "artifacts": [_artifact(artifact) for artifact in artifacts],
@@ -61,6 +55,7 @@ def assemble(
             for row in evaluations
         ],
         "measurements": [_measurement(row, evaluations, parity) for row in measurements],
+        "bench_failures": {target: str(error) for target, error in failures.items()},
         "comparisons": list(comparisons),
         "parity": dict(parity),
         "compression": dict(compression),
@@ -85,5 +80,7 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
 def _measurement(row: Measurement, evaluations: Sequence[Evaluation], parity: Mapping[str, Any]) -> dict[str, Any]:
     # The raw latencies stay in bench/<slug>.json. On the host, the runtime that was timed is the one that was evaluated.
     values = {key: value for key, value in dataclasses.asdict(row).items() if key != "latencies_ns"}
+    if row.target != "host":
+        return values
     accuracy = next(e.accuracy for e in evaluations if e.artifact == row.artifact and e.split == "test")
     return values | {"accuracy": accuracy, "parity": parity.get(row.artifact)}

@@ -26,12 +26,13 @@ def render(document: Mapping[str, Any], root: Path) -> str:
 
 
 def artifact_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row an artifact: size, test metrics, and latency per thread count."""
+    """One row an artifact: size, test metrics, latencies, and those of this machine (`here`)."""
     rows = []
     for artifact in document["artifacts"]:
         test = next(e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] == "test")
         latencies = [m for m in document["measurements"] if m["artifact"] == artifact["name"]]
-        rows.append(artifact | {"test": test, "latencies": latencies})
+        here = [m for m in latencies if m["target"] == "host"]
+        rows.append(artifact | {"test": test, "latencies": latencies, "here": here})
     return rows
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
-from edgekit.sections.base import Section, known
+from edgekit import addresses
+from edgekit.sections.base import Section
 
 # A larger picture is no input of an edge classifier, and would take gigabytes to decode.
 Side = Annotated[int, Field(ge=1, le=4096)]
@@ -44,14 +46,40 @@ class DataSection(Section):
 
 
 class BenchSection(Section):
-    """Where and how latency is measured. threads 0 = all cores."""
+    """Where and how files are measured: `targets` as edgekit.addresses reads them.
+
+    threads: 0 = all cores of the target. runs: counted runs of each file, at least. affinity: the cores to run on: "big",
+    "little" (by their highest frequency), a hexadecimal mask such as "f0", or None = left to the system. delegate: what
+    computes a .tflite: XNNPACK, plain kernels ("none"), or a phone's GPU or NNAPI, which is refused where it cannot be
+    verified. samples: test samples whose outputs are compared with this machine's; None = all. retries: further attempts when
+    a latency is not valid. profile: also time each operator. fixed_performance: Android's fixed-performance mode meanwhile.
+    runner: a native program instead of the Python runner (Android needs one: benchmark_model); runner_sha256: its pinned
+    digest. libraries: files that it loads, pushed beside it. timeout_s: most seconds that one program on the target may run.
+    """
 
     targets: tuple[str, ...] = ("host",)
     threads: tuple[NonNegativeInt, ...] = (1, 0)
     runs: int = Field(100, ge=50)
     warmup: int = Field(10, ge=1)
+    affinity: str | None = None
+    delegate: Literal["xnnpack", "none", "gpu", "nnapi"] = "xnnpack"
+    samples: PositiveInt | None = None
+    retries: int = Field(1, ge=0, le=10)
+    profile: bool = False
+    fixed_performance: bool = False
+    runner: str | None = None
+    runner_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    libraries: tuple[str, ...] = ()
+    timeout_s: int = Field(600, ge=10)
 
     @field_validator("targets")
     @classmethod
-    def _known_targets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(known("targets", name) for name in dict.fromkeys(names))
+    def _well_formed(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(addresses.parse(name).text for name in dict.fromkeys(names))
+
+    @field_validator("affinity")
+    @classmethod
+    def _cores(cls, value: str | None) -> str | None:
+        if value is not None and value not in ("big", "little") and not re.fullmatch("(0x)?[0-9a-fA-F]{1,16}", value):
+            raise ValueError(f"expected big, little or a hexadecimal mask such as f0; found {value!r}")
+        return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,23 +82,47 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """Latency of one file on one target with the evidence for it. latencies_ns: every counted run, in order."""
+    """One file on one target at one thread count: latency with the evidence for it, accuracy, and parity with this machine.
+
+    latencies_ns: every counted run, in order; empty where the runner tells only statistics. p50_interval_ms: 95 % bootstrap
+    interval. verdict: "valid", "suspect" or "invalid", with `reasons`; `valid` is short for the first, `invalid_reason` for
+    the reasons of the others. kernels: what really computed it, such as "xnnpack". accuracy, samples: of the file on this
+    target, None = not measured. parity: see edgekit.bench.parity. profile: operators with milliseconds. emulated: its latency
+    means nothing.
+    """
 
     artifact: str
     artifact_sha256: str
     target: str
     device: Mapping[str, Any]
     runtime: str
+    kernels: str
+    method: str
     threads: int
+    affinity: Sequence[int] | None
     latencies_ns: Sequence[int]
     p50_ms: float
-    p90_ms: float
+    p50_interval_ms: tuple[float, float]
+    p90_ms: float | None
     runs: int
     init_ms: float
-    peak_rss_bytes: int
+    peak_rss_bytes: int | None
+    accuracy: float | None
+    samples: int | None
+    parity: Mapping[str, Any] | None
+    profile: Sequence[Mapping[str, Any]]
+    verdict: Literal["valid", "suspect", "invalid"]
+    reasons: Sequence[str]
+    emulated: bool
+    attempts: int
     valid: bool
     invalid_reason: str | None
     conditions: Mapping[str, Any]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells the rows of one target apart."""
+        return self.artifact, self.threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,95 @@
+"""Android's fixed-performance mode: clocks that a phone can hold, for as long as a block runs.
+
+Android 11 and newer, where the maker's power HAL has it (developer.android.com/games/optimize/adpf/fixed-performance-mode).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from edgekit.bench.transport import Transport
+from edgekit.errors import TargetError
+
+_SET = "cmd power set-fixed-performance-mode-enabled"
+_END_S = 30.0
+_OFF = "EDGEKIT-OFF=0"
+# It waits on the device for the end of its input: the mode ends there too when we are killed or the cable is pulled.
+# Android tells only by the status whether the mode took: no command reads it back.
+_KEEPER = f"""
+off() {{
+  trap '' HUP TERM INT PIPE
+  {_SET} false >/dev/null 2>&1
+  echo "EDGEKIT-OFF=$?"
+  exit 0
+}}
+trap off HUP TERM INT PIPE
+said=$({_SET} true 2>&1)
+s=$?
+echo "EDGEKIT-ON=$s" $said
+[ $s = 0 ] || exit 1
+cat >/dev/null
+off
+"""
+
+
+@contextlib.contextmanager
+def fixed_performance(transport: Transport) -> Iterator[None]:
+    """The mode is on for the block and off afterwards, whatever happens; also if we are killed, by the device itself.
+
+    It cannot be known whether it was on before: it is off afterwards in any case. A restart of the device ends it too.
+
+    Raises:
+        TargetError: the device has no such mode; or it could not be ended (not raised over an error of the block).
+    """
+    with transport.start(_KEEPER) as keeper:
+        stdout = keeper.stdout
+        assert stdout is not None
+        first = stdout.readline().decode(errors="replace").strip()
+        mark, _, said = first.partition(" ")
+        if mark != "EDGEKIT-ON=0":
+            reason = said or first or "no answer"
+            raise TargetError(
+                f"{transport.text} has no fixed-performance mode ({reason}): it needs Android 11 and a maker's support. "
+                "Measure without it."
+            )
+        try:
+            yield
+        except BaseException:
+            if not _off(keeper, transport):
+                print(_left_on(transport), file=sys.stderr)
+            raise
+        if not _off(keeper, transport):
+            raise TargetError(_left_on(transport))
+
+
+def _left_on(transport: Transport) -> str:
+    by_hand = f"run `{_SET} false` in its shell"
+    return f"{transport.text} may still be in fixed-performance mode: restart it, or {by_hand}."
+
+
+def _off(keeper: subprocess.Popen[bytes], transport: Transport) -> bool:
+    """End the mode, over a new connection where the old one is gone; whether that worked."""
+    assert keeper.stdin is not None
+    with contextlib.suppress(OSError):
+        keeper.stdin.close()
+    return _ended(keeper) or _ended_anew(transport)
+
+
+def _ended(keeper: subprocess.Popen[bytes]) -> bool:
+    """Whether the one on the device has switched the mode off."""
+    try:
+        keeper.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        return False
+    assert keeper.stdout is not None
+    return _OFF in keeper.stdout.read().decode(errors="replace").split()
+
+
+def _ended_anew(transport: Transport) -> bool:
+    try:
+        return transport.run(f"{_SET} false >/dev/null 2>&1", timeout_s=_END_S).status == 0
+    except TargetError:
+        return False

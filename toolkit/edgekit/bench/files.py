@@ -1,0 +1,89 @@
+"""bench on files that no build of ours need have made: .tflite and .onnx classifiers, on any targets."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.bench.measure import Benched, check, greeted, measure
+from edgekit.bench.standalone import artifact_of, fitting, images
+from edgekit.bench.visit import Samples
+from edgekit.data.pixels import InputRange, scaled
+from edgekit.errors import UsageError
+from edgekit.recipe import BenchSection
+from edgekit.types import Artifact, Reporter
+
+
+def parse_threads(text: str) -> tuple[int, ...]:
+    """ "1,0" -> (1, 0). Raises UsageError for anything else."""
+    try:
+        counts = tuple(int(part) for part in text.split(","))
+        if min(counts) < 0:
+            raise ValueError
+    except ValueError:
+        raise UsageError(f"--threads {text!r} is not a list of thread counts such as 1,4 (0 = all cores).") from None
+    return counts
+
+
+def bench_files(
+    paths: Sequence[Path],
+    spec: str | None,
+    plan: BenchSection,
+    reporter: Reporter,
+    *,
+    split_name: str = "test",
+    input_range: InputRange = "0-1",
+    image_size: str | None = None,
+    seed: int | None = None,
+) -> Benched:
+    """Measure files on the targets of `plan`, interleaved.
+
+    Args:
+        spec: data for accuracy and parity; None = latency only, on noise.
+        input_range: the values that the files take pixels as. image_size: "N" or "HxW", to resize all images to.
+
+    Raises:
+        UsageError: files of different input shapes, or the same one twice.
+        DataError: a file does not take these images, or has another number of classes.
+        TargetError: see `measure.check`; a target that fails later is in the result's `failures`.
+    """
+    endpoints = check(plan)
+    artifacts = [artifact_of(path) for path in paths]
+    shapes = {artifact.inputs[0].shape[1:] for artifact in artifacts}
+    if len(shapes) > 1:
+        raise UsageError(
+            f"The files take inputs of different shapes ({', '.join(map(str, shapes))}); bench them apart."
+        )
+    artifacts = _told_apart(artifacts)
+    (shape,) = shapes
+    if spec is None:
+        reporter.note("No --data: latency only, on noise.")
+        return measure(artifacts, plan, _noise(shape), reporter=reporter)
+    with greeted(endpoints):
+        dataset = images(spec, image_size, seed)
+    split = fitting(artifacts, dataset, split_name, input_range)
+    samples = Samples(x=scaled(split.x, input_range), labels=split.y)
+    return measure(artifacts, plan, samples.x[:1], samples=samples, seed=seed or 0, reporter=reporter)
+
+
+def _told_apart(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """The artifacts, under their paths below the folder they share if two have the same name."""
+    if len({artifact.name for artifact in artifacts}) == len(artifacts):
+        return list(artifacts)
+    paths = [artifact.path.resolve() for artifact in artifacts]
+    if len(set(paths)) < len(paths):
+        raise UsageError("One of the files is given twice.")
+    shared = Path(os.path.commonpath(paths))
+    return [
+        dataclasses.replace(artifact, name=path.relative_to(shared).as_posix())
+        for artifact, path in zip(artifacts, paths, strict=True)
+    ]
+
+
+def _noise(shape: Sequence[int]) -> NDArray[np.float32]:
+    return np.random.default_rng(0).random((1, *map(abs, shape)), dtype=np.float32)

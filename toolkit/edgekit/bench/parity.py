@@ -1,0 +1,81 @@
+"""Does a device compute what this machine computes? The same inputs on both, sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.bench.cuts import cuts
+from edgekit.evidence.significance import mcnemar
+
+
+def compare(
+    here: NDArray[Any], there: NDArray[Any], labels: NDArray[np.int64] | None, *, allowed: int | None
+) -> dict[str, Any]:
+    """Hold the device's outputs against this machine's.
+
+    Args:
+        here, there: (N, K) raw outputs of this machine and of the device, in the output tensor's type.
+        labels: (N,), or None where there are none: then no McNemar.
+        allowed: steps by which integer outputs may differ (see `allowed_difference`); None = nothing is demanded.
+
+    Returns:
+        n; agreement: share of samples with the same most probable class; identical: share with all outputs equal;
+        max_difference, in `unit`: "LSB" for integers, "absolute" for floats; only_host_right, only_device_right,
+        mcnemar_mid_p; allowed; holds.
+    """
+    integer = bool(np.issubdtype(here.dtype, np.integer))
+    difference = np.abs(here.astype(np.float64) - there.astype(np.float64))
+    a, b = here.argmax(axis=1), there.argmax(axis=1)
+    found: dict[str, Any] = {
+        "n": len(here),
+        "agreement": float((a == b).mean()),
+        "identical": float((difference == 0).all(axis=1).mean()),
+        "max_difference": float(difference.max()),
+        "unit": "LSB" if integer else "absolute",
+        "only_host_right": None,
+        "only_device_right": None,
+        "mcnemar_mid_p": None,
+        "allowed": allowed if integer else None,
+    }
+    found["holds"] = bool(np.isfinite(difference).all()) and (
+        found["allowed"] is None or found["max_difference"] <= found["allowed"]
+    )
+    if labels is not None:
+        test = mcnemar(a == labels, b == labels)
+        found |= {"only_host_right": test.only_a, "only_device_right": test.only_b, "mcnemar_mid_p": test.mid_p}
+    return found
+
+
+def told(parity: Mapping[str, Any]) -> str:
+    """One line: "2,000 samples bit-identical", or what differs and by how much."""
+    n = f"{parity['n']:,} samples"
+    if parity["identical"] == 1:
+        return f"{n} bit-identical to this machine"
+    amount = f"{parity['max_difference']:.0f} LSB" if parity["unit"] == "LSB" else f"{parity['max_difference']:.2g}"
+    line = (
+        f"{n}: same class as on this machine for {100 * parity['agreement']:.2f} %, outputs differ by at most {amount}"
+    )
+    if parity["mcnemar_mid_p"] is not None:
+        line += f", McNemar mid-p {parity['mcnemar_mid_p']:.3g}"
+    return line + ("" if parity["holds"] else f" (allowed: {parity['allowed']} LSB)")
+
+
+def allowed_difference(path: Path, *, same_runtime: bool, same_processor: bool) -> int | None:
+    """By how many steps the int8 outputs of a .tflite may differ between two machines; None = no telling.
+
+    The same runtime version with the same kernels computes the same integers everywhere, but for one operator: LiteRT's int8
+    SOFTMAX computes its exponentials otherwise on ARM than on x86, which can move an output by one step.
+
+    Args:
+        same_runtime: whether version and kernels are the same on both. same_processor: whether `uname -m` is.
+    """
+    if not same_runtime:
+        return None
+    found = cuts(path)
+    last = found.operators[-1][0] if found and found.operators else None
+    return 1 if last == "SOFTMAX" and not same_processor else 0

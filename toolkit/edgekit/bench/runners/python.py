@@ -1,0 +1,248 @@
+"""Measures files with the Python of a Linux target: device/runner.py is pushed there, run once, and its answer checked.
+
+Nothing of edgekit need be there: Python, numpy and a LiteRT (`edgekit setup-device` installs them), ONNX Runtime for .onnx files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.bench import answer as answers
+from edgekit.bench import facts
+from edgekit.bench.answer import Answer
+from edgekit.bench.command import Completed
+from edgekit.bench.cuts import Cuts, cuts
+from edgekit.bench.litert import BATCH, quantize
+from edgekit.bench.session import Job, Operator, Session, Timing
+from edgekit.bench.workspace import Workspace
+from edgekit.errors import TargetError, UsageError
+from edgekit.store import sha256_file
+from edgekit.types import Artifact, Images, TensorSpec
+
+RUNNER = Path(__file__).parents[1] / "device" / "runner.py"
+_FACTS_S = 60.0
+_BLOCK = 256
+
+
+def measure(space: Workspace, job: Job) -> Session:
+    """Latency, memory and outputs of the job's files in one process on the target.
+
+    Session.seconds: while files were run there: memory, warm-ups, counted rounds, profile and outputs.
+
+    Raises:
+        UsageError: a delegate that only Android has.
+        TargetError: no Python, numpy or runtime there, a file that does not run there, or no sound answer.
+    """
+    target, python = space.transport.text, space.transport.python
+    if job.plan.delegate not in ("xnnpack", "none"):
+        raise UsageError(
+            f"--delegate {job.plan.delegate} is for Android with a native runner; {target} computes with XNNPACK or none."
+        )
+    if python is None:
+        raise TargetError(
+            f"There is no Python on {target}; install python3 there, or give a native runner with --runner."
+        )
+    cpus = _cpus(space, job.plan.affinity)
+    profiled = {i: cuts(a.path) for i, a in enumerate(job.artifacts) if job.plan.profile and a.format == "tflite"}
+    with tempfile.TemporaryDirectory(prefix="edgekit-inputs-") as folder:
+        inputs = _Inputs(Path(folder))
+        models = [
+            _model(index, artifact, job, inputs, profiled.get(index)) for index, artifact in enumerate(job.artifacts)
+        ]
+        order = {
+            "models": models,
+            "threads": list(job.threads),
+            "runs": job.plan.runs,
+            "warmup": job.plan.warmup,
+            "affinity": cpus,
+            "delegate": job.plan.delegate,
+        }
+        own: dict[str, Path | bytes] = {
+            "runner.py": RUNNER,
+            "facts.sh": facts.SCRIPT,
+            "job.json": json.dumps(order).encode(),
+        }
+        space.push(own | inputs.files | {str(m["file"]): a.path for m, a in zip(models, job.artifacts, strict=True)})
+    # On this machine PYTHONPATH and the current folder must not lead to other packages; a device's are its owner's choice.
+    isolated = ["-I"] if target == "host" else []
+    done = space.run([python, *isolated, "runner.py", "job.json"], timeout_s=job.plan.timeout_s)
+    answer = answers.read(done, target, job)
+    timings = _timings(answer, job, profiled)
+    outputs = _outputs(space, answer, job)
+    remarks = _remarks(answer, job, profiled, done, target)
+    if not timings:
+        raise TargetError(f"Nothing was measured on {target}: {'; '.join(remarks)}.")
+    return Session(
+        timings=timings,
+        outputs=outputs,
+        output_kernels=_output_kernels(answer),
+        before=facts.parse(answer.before),
+        after=facts.parse(answer.after),
+        others_cores=answer.others_cores,
+        seconds=answer.seconds,
+        method=(
+            f"edgekit's Python runner: all files in one process, at least {job.plan.warmup} warm-ups and 0.5 s each, then every "
+            f"file and thread count once a round in random order, {len(answer.rows[0]['latencies_ns'])} rounds, each call timed"
+        ),
+        runner_sha256=sha256_file(RUNNER),
+        remarks=remarks,
+    )
+
+
+class _Inputs:
+    """Raw inputs for the target, in a local folder; files: by their name there, equal ones once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[tuple[str, str, float, int], str] = {}
+        self.files: dict[str, Path | bytes] = {}
+
+    def add(self, what: str, x: Images, spec: TensorSpec) -> str:
+        """The name of a file of images as an input tensor takes them: little-endian, in C order. what: names x."""
+        key = (what, spec.dtype, spec.scale, spec.zero_point)
+        if key not in self._known:
+            path, digest = self._folder / "new", hashlib.sha256()
+            with open(path, "wb") as file:
+                # In blocks: as float32 a large test set would not fit into memory.
+                for start in range(0, len(x), _BLOCK):
+                    block = quantize(x[start : start + _BLOCK], spec)
+                    content = block.astype(block.dtype.newbyteorder("<"), copy=False).tobytes()
+                    digest.update(content)
+                    file.write(content)
+            name = f"x{digest.hexdigest()[:16]}.bin"
+            self._known[key], self.files[name] = name, path.rename(self._folder / name)
+        return self._known[key]
+
+
+def _model(index: int, artifact: Artifact, job: Job, inputs: _Inputs, parts: Cuts | None) -> dict[str, Any]:
+    """A file of the job as the runner wants it."""
+    spec = artifact.inputs[0]
+    fixed = spec.shape[0] if spec.shape[0] > 0 else None
+    image = np.concatenate([job.image[:1]] * (fixed or 1))
+    outputs = None
+    if job.samples is not None:
+        outputs = {
+            "input": inputs.add("samples", job.samples, spec),
+            "output": f"y{index}.bin",
+            "samples": len(job.samples),
+            "batch": fixed or BATCH,
+            "fixed": fixed is not None,
+        }
+    return {
+        "file": f"m{index}.{artifact.format}",
+        "input": inputs.add(f"{len(image)} images", image, spec),
+        "dtype": np.dtype(spec.dtype).newbyteorder("<").str,
+        "shape": image.shape,
+        "outputs": outputs,
+        "cuts": None if parts is None else dataclasses.asdict(parts),
+    }
+
+
+def _cpus(space: Workspace, affinity: str | None) -> list[int] | None:
+    if affinity is None:
+        return None
+    space.push({"facts.sh": facts.SCRIPT})
+    found = space.run(["sh", "facts.sh"], timeout_s=_FACTS_S)
+    return facts.cpus(affinity, facts.parse(found.stdout.decode(errors="replace")))
+
+
+def _timings(answer: Answer, job: Job, profiled: Mapping[int, Cuts | None]) -> list[Timing]:
+    found = []
+    seen: set[int] = set()
+    for row in answer.rows:
+        index, latencies = row["model"], np.array(row["latencies_ns"])
+        parts = profiled.get(index) if index not in seen else None  # the profile is of the first thread count
+        seen.add(index)
+        memory = answer.memory[str(index)]
+        found.append(
+            Timing(
+                artifact=job.artifacts[index].name,
+                threads=row["threads"],
+                runtime=row["runtime"],
+                kernels=row["kernels"],
+                latencies_ns=row["latencies_ns"],
+                p50_ns=float(np.percentile(latencies, 50)),
+                p90_ns=float(np.percentile(latencies, 90)),
+                runs=len(latencies),
+                warmups=row["warmups"],
+                init_ms=row["init_ms"],
+                peak_rss_bytes=memory["peak_bytes"],
+                baseline_rss_bytes=memory["baseline_bytes"],
+                affinity=answer.affinity,
+                profile=[] if parts is None else _profile(parts, answer.profiles[str(index)]),
+            )
+        )
+    return found
+
+
+def _profile(parts: Cuts, ms: Sequence[float]) -> list[Operator]:
+    """Operators with their shares; a difference below zero is noise around nothing."""
+    times = [max(0.0, value) for value in ms]
+    whole = sum(times) or 1.0
+    return [
+        Operator(type=kind, name=name, ms=value, share=value / whole)
+        for (kind, name), value in zip(parts.operators, times, strict=True)
+    ]
+
+
+def _outputs(space: Workspace, answer: Answer, job: Job) -> dict[str, NDArray[Any]]:
+    """Fetch the outputs; their length and digest must be what they should be."""
+    if job.samples is None:
+        return {}
+    found = {}
+    for index in sorted({row["model"] for row in answer.rows}):
+        artifact, told = job.artifacts[index], answer.outputs.get(str(index))
+        spec = artifact.outputs[0]
+        content = space.pull(f"y{index}.bin") if told is not None else b""
+        kind = np.dtype(spec.dtype).newbyteorder("<")
+        width = int(np.prod(spec.shape[1:]))
+        expected = len(job.samples) * width * kind.itemsize
+        where = f"The outputs of {artifact.name} from {space.transport.text}"
+        if len(content) != expected:
+            raise TargetError(
+                f"{where} have {len(content):,} bytes; expected {expected:,} for {len(job.samples):,} samples."
+            )
+        if told is not None and hashlib.sha256(content).hexdigest() != told["sha256"]:
+            raise TargetError(f"{where} are not what was written there: their SHA-256 differs. Measure again.")
+        found[artifact.name] = np.frombuffer(content, kind).reshape(len(job.samples), width).astype(spec.dtype)
+    return found
+
+
+def _output_kernels(answer: Answer) -> str:
+    kernels = {told["kernels"] for told in answer.outputs.values()}
+    return ", ".join(sorted(kernels - {"onnxruntime"} or kernels))
+
+
+def _remarks(answer: Answer, job: Job, profiled: Mapping[int, Cuts | None], done: Completed, target: str) -> list[str]:
+    """What a reader of the figures must know."""
+    measured = {row["model"] for row in answer.rows}
+    remarks = [
+        f"{artifact.name} was left out: there is no onnxruntime on {target}"
+        for index, artifact in enumerate(job.artifacts)
+        if index not in measured
+    ]
+    plain = sorted({job.artifacts[row["model"]].name for row in answer.rows if row["kernels"] == "builtin"})
+    if plain and job.plan.delegate == "xnnpack":
+        why = "cpuinfo does not know its processor" if b"cpuinfo" in done.stderr else "the runtime did not apply it"
+        remarks.append(f"XNNPACK was not used for {', '.join(plain)} on {target}: {why}")
+    if job.plan.profile:
+        without = [a.name for i, a in enumerate(job.artifacts) if profiled.get(i) is None]
+        if without:
+            remarks.append(
+                f"no profile of {', '.join(without)}: only a .tflite of one subgraph can be cut into its operators"
+            )
+        if any(parts is not None for parts in profiled.values()):
+            remarks.append(
+                "profile: the difference that each operator makes to the median when the file is cut behind it, at the first "
+                "thread count"
+            )
+    return remarks

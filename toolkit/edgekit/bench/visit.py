@@ -1,0 +1,195 @@
+"""One target: connect, measure, repeat what was not valid, compare with this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.bench import android, parity, validity
+from edgekit.bench.named import Endpoint
+from edgekit.bench.runners import native, python
+from edgekit.bench.session import Job, Session, Timing
+from edgekit.bench.workspace import Workspace, workspace
+from edgekit.environment import versions
+from edgekit.evidence.latency import median_interval
+from edgekit.recipe import BenchSection
+from edgekit.types import Artifact, Images, Measurement, Reporter
+
+# What a measurement's `device` holds of the facts; the rest is its state, in `conditions`.
+_DEVICE = (
+    "model", "soc", "cpu", "os", "kernel", "machine", "abi", "glibc", "fingerprint", "cores", "memory_bytes", "emulated",
+    "max_khz",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Samples:
+    """Test images whose outputs are compared. x: (N, H, W, C) uint8, or float32 as the files take it; labels: (N,) int."""
+
+    x: Images
+    labels: NDArray[np.int64]
+
+    def some(self, count: int | None, seed: int) -> Samples:
+        """At most `count` of them, drawn at random: the first ones of a folder are all of one class."""
+        if count is None or count >= len(self.labels):
+            return self
+        index = np.sort(np.random.default_rng(seed).choice(len(self.labels), count, replace=False))
+        return Samples(x=self.x[index], labels=self.labels[index])
+
+
+class Visit:
+    """One target: connect, measure, repeat what was not valid, compare."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        artifacts: Sequence[Artifact],
+        plan: BenchSection,
+        image: Images,
+        samples: Samples | None,
+        here: Callable[[Artifact], NDArray[Any]],
+        reporter: Reporter,
+    ) -> None:
+        self.endpoint, self.plan, self.samples, self.here, self.reporter = endpoint, plan, samples, here, reporter
+        self.artifacts = {artifact.name: artifact for artifact in artifacts}
+        # On this machine the outputs are `here` already, by the same runtime.
+        self.remote = endpoint.address.kind != "host"
+        self.job = Job(
+            artifacts=artifacts,
+            plan=plan,
+            image=image,
+            samples=samples.x if samples is not None and self.remote else None,
+            threads=plan.threads,
+        )
+        self.runner = native if plan.runner is not None else python
+
+    def rows(self) -> list[Measurement]:
+        begin = time.perf_counter()
+        transport = self.endpoint.connect()
+        try:
+            fixed = android.fixed_performance(transport) if self.plan.fixed_performance else contextlib.nullcontext()
+            with fixed, workspace(transport) as space:
+                session = self.runner.measure(space, self.job)
+                seconds = time.perf_counter() - begin
+                for remark in session.remarks:
+                    self.reporter.note(f"{self.endpoint.text}: {remark}")
+                found = {row.key: row for row in self._judged(session, space, seconds, attempts=1)}
+                for attempt in range(2, self.plan.retries + 2):
+                    bad = [row for row in found.values() if row.verdict == "invalid" and not row.emulated]
+                    if not bad:
+                        break
+                    self.reporter.note(f"{self.endpoint.text}: measured again, since {bad[0].reasons[0]}")
+                    again = self._judged(self._repeated(space, bad), space, seconds, attempts=attempt)
+                    found |= {row.key: _kept(found[row.key], row) for row in again if row.key in found}
+        finally:
+            transport.close()
+        return [self._compared(row, session) for row in found.values()]
+
+    def _repeated(self, space: Workspace, bad: Sequence[Measurement]) -> Session:
+        names = {row.artifact for row in bad}
+        job = dataclasses.replace(
+            self.job,
+            artifacts=[a for a in self.job.artifacts if a.name in names],
+            threads=tuple(sorted({row.threads for row in bad})),
+            samples=None,
+        )
+        session: Session = self.runner.measure(space, job)
+        return session
+
+    def _judged(self, session: Session, space: Workspace, seconds: float, *, attempts: int) -> list[Measurement]:
+        return [self._measurement(timing, session, space, seconds, attempts) for timing in session.timings]
+
+    def _measurement(
+        self, timing: Timing, session: Session, space: Workspace, seconds: float, attempts: int
+    ) -> Measurement:
+        judged = validity.judge(
+            session.before,
+            session.after,
+            others_cores=session.others_cores,
+            latencies_ns=timing.latencies_ns,
+            affinity=timing.affinity,
+        )
+        _, lower, upper = median_interval(timing.latencies_ns or timing.round_p50_ns or [timing.p50_ns])
+        reasons = list(judged.reasons)
+        return Measurement(
+            artifact=timing.artifact,
+            artifact_sha256=self.artifacts[timing.artifact].sha256,
+            target=self.endpoint.text,
+            device={key: session.before.get(key) for key in _DEVICE},
+            runtime=timing.runtime,
+            kernels=timing.kernels,
+            method=session.method,
+            threads=timing.threads,
+            affinity=timing.affinity,
+            latencies_ns=timing.latencies_ns,
+            p50_ms=timing.p50_ns / 1e6,
+            p50_interval_ms=(lower / 1e6, upper / 1e6),
+            p90_ms=None if timing.p90_ns is None else timing.p90_ns / 1e6,
+            runs=timing.runs,
+            init_ms=timing.init_ms,
+            peak_rss_bytes=timing.peak_rss_bytes,
+            accuracy=None,
+            samples=None,
+            parity=None,
+            profile=[dataclasses.asdict(operator) for operator in timing.profile],
+            verdict=judged.verdict,
+            reasons=reasons,
+            emulated=judged.emulated,
+            attempts=attempts,
+            valid=judged.verdict == "valid",
+            invalid_reason="; ".join(reasons) if judged.verdict != "valid" else None,
+            conditions={
+                "before": _state(session.before),
+                "after": _state(session.after),
+                "load_average_before": session.before["load_average"],
+                "load_average_after": session.after["load_average"],
+                "other_processes_cores": session.others_cores,
+                "measured_seconds": session.seconds,
+                "session_seconds": seconds,
+                "pushed_bytes": space.pushed_bytes,
+                "push_seconds": space.push_seconds,
+                "warmups": timing.warmups,
+                "baseline_rss_bytes": timing.baseline_rss_bytes,
+                "round_p50_ns": list(timing.round_p50_ns),
+                "runner_sha256": session.runner_sha256,
+                "remarks": list(session.remarks),
+            },
+        )
+
+    def _compared(self, row: Measurement, session: Session) -> Measurement:
+        """The row with its file's accuracy on the target and the comparison with this machine's outputs."""
+        artifact = self.artifacts[row.artifact]
+        if self.samples is None or (self.remote and artifact.name not in session.outputs):
+            return row
+        here = self.here(artifact)
+        there = session.outputs[artifact.name] if self.remote else here
+        labels = self.samples.labels
+        compared = None
+        if self.remote:
+            same = row.runtime == f"ai-edge-litert {versions('ai-edge-litert')['ai-edge-litert']}"
+            allowed = parity.allowed_difference(
+                artifact.path,
+                same_runtime=same and session.output_kernels == "xnnpack",
+                same_processor=session.before["machine"] == platform.machine(),
+            )
+            compared = parity.compare(here, there, labels, allowed=allowed)
+        accuracy = float((there.argmax(axis=1) == labels).mean())
+        return dataclasses.replace(row, accuracy=accuracy, samples=len(labels), parity=compared)
+
+
+def _kept(first: Measurement, second: Measurement) -> Measurement:
+    """The later attempt, unless it is worse."""
+    order = ("invalid", "suspect", "valid")
+    return second if order.index(second.verdict) >= order.index(first.verdict) else first
+
+
+def _state(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if key not in _DEVICE}

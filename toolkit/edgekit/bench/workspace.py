@@ -1,0 +1,218 @@
+"""One unique folder on a target, removed in every case, and what is done in it: files with checked digests, bounded programs.
+
+A keeper waits on the target for the end of its input: when we are done, are killed, or the connection is cut, it stops what still
+runs in the folder and removes it. Files of 1 MB and more stay in a cache on the target by their digest, checked before each use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from edgekit.bench.command import Completed
+from edgekit.bench.transport import Transport
+from edgekit.errors import TargetError
+from edgekit.store import sha256_file
+
+CACHED_BYTES = 1 << 20
+_CACHE_FILES = 20
+_SHORT_S, _GRACE_S = 30.0, 15.0
+_MARK = b"\nEDGEKIT-STATUS="
+# What `timeout` ends with when the time is over: GNU's and new toyboxes; with -k; busybox and old toyboxes.
+_TIMED_OUT = (124, 137, 143)
+
+# $1: the base folder. Prints the new folder, then waits. No trap on EXIT alone: dash and mksh do not run it when a signal
+# kills them.
+_KEEPER = """
+# What a device that lost its power, and with it our keeper, still has.
+find "$1" -maxdepth 1 -name 'work-*' -mtime +1 -exec rm -rf {} + 2>/dev/null
+mkdir -p "$1" && d=$(mktemp -d "$1/work-XXXXXXXX") || { echo "cannot make a folder in $1" >&2; exit 1; }
+end() {
+  trap '' HUP TERM INT PIPE
+  mv "$d" "$d-end" && d=$d-end
+  # Each program and its parent. toybox's timeout dies alone and leaves its child; GNU's and toybox's make a group for it.
+  set -- $(cat "$d"/.pid-* 2>/dev/null)
+  for p; do kill -TERM "-$p"; kill -TERM "$p"; done 2>/dev/null
+  [ $# = 0 ] || sleep 1
+  for p; do kill -KILL "-$p"; kill -KILL "$p"; done 2>/dev/null
+  rm -rf "$d" || { sleep 1; rm -rf "$d"; }
+  exit 0
+}
+trap end HUP TERM INT PIPE
+echo "$d"
+cat >/dev/null
+end
+"""
+
+
+class Workspace:
+    """A folder on the target. `name`s are relative to it and plain: letters, digits, dot, dash and underscore."""
+
+    def __init__(self, transport: Transport, folder: str) -> None:
+        self.transport, self.folder = transport, folder
+        self.pushed_bytes, self.push_seconds = 0, 0.0
+        self._programs = 0
+
+    def path(self, name: str) -> str:
+        """The absolute path of a name on the target."""
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+            raise ValueError(f"{name!r} is not a plain file name")
+        return f"{self.folder}/{name}"
+
+    def run(self, argv: Sequence[str], *, timeout_s: float, environment: Mapping[str, str] | None = None) -> Completed:
+        """Run a program in the folder to its end; it is stopped on the target too when its time is over or we are gone.
+
+        Raises:
+            TargetError: the target vanished meanwhile, or the program did not end in time. A program's own failure is returned.
+        """
+        self._programs += 1
+        limit_s, begin = max(1, int(timeout_s)), time.monotonic()
+        bound = ["timeout", "-k", "5", str(limit_s)] if self.transport.bounded else []
+        variables = [f"{name}={value}" for name, value in (environment or {}).items()]
+        note = f".pid-{self._programs}"
+        # A note that the keeper may have missed starts nothing: it moves the folder away before it reads the notes.
+        # The pause: `timeout` of toybox 0.8.9 tells 127 for a program that ends before timeout itself runs on after its start.
+        start = f'sleep 0.05 2>/dev/null; echo $$ $PPID >{note} && [ -d {shlex.quote(self.folder)} ] && exec "$@"'
+        noted = ["sh", "-c", start, "sh"]
+        command = shlex.join([*bound, *noted, "env", *variables, *argv])
+        script = (
+            f"cd {shlex.quote(self.folder)} || exit 1\n{command} </dev/null & wait $!\ns=$?\n"
+            f"rm -f {note}\nprintf '\\nEDGEKIT-STATUS=%s\\n' $s\n"
+        )
+        done = self._ended(self.transport.run(script, timeout_s=timeout_s + _GRACE_S), f"{argv[0]} ran there")
+        if bound and done.status in _TIMED_OUT and time.monotonic() - begin >= limit_s:
+            raise TargetError(
+                f"{argv[0]} on {self.transport.text} did not end within {timeout_s:.0f} s and was stopped."
+            )
+        return done
+
+    def push(self, files: Mapping[str, Path | bytes], *, executable: Sequence[str] = ()) -> None:
+        """Bring files there. Each one's SHA-256 is computed on the target and must be ours.
+
+        Raises:
+            TargetError: the target vanished, has no space left, or holds other bytes than were sent.
+        """
+        with tempfile.TemporaryDirectory(prefix="edgekit-push-") as staging:
+            local = {name: _on_disk(content, Path(staging) / name) for name, content in files.items()}
+            digests = {name: sha256_file(path) for name, path in local.items()}
+            large = {name for name, path in local.items() if path.stat().st_size >= CACHED_BYTES}
+            there = self._from_cache({name: digests[name] for name in large})
+            missing = {self.path(name): path for name, path in local.items() if name not in there}
+            if missing:
+                size, begin = sum(path.stat().st_size for path in missing.values()), time.perf_counter()
+                self.transport.push(missing, timeout_s=_SHORT_S + size / 100_000)
+                self.pushed_bytes += size
+                self.push_seconds += time.perf_counter() - begin
+        self._verify(digests, large - there, executable)
+
+    def pull(self, name: str, *, timeout_s: float = 300.0) -> bytes:
+        """The content of a file of the folder."""
+        return self.transport.pull(self.path(name), timeout_s=timeout_s)
+
+    def _ended(self, done: Completed, doing: str) -> Completed:
+        """A script's own status and output, by the mark that it prints last."""
+        stdout, mark, status = done.stdout.rpartition(_MARK)
+        if not mark or not re.fullmatch(rb"\d+\s*", status):
+            raise TargetError(f"{self.transport.text} vanished while {doing} ({done.last_line}).")
+        return Completed(status=int(status), stdout=stdout, stderr=done.stderr)
+
+    def _shell(self, script: str, *, timeout_s: float = 120.0) -> Completed:
+        script = f"cd {shlex.quote(self.folder)} && {{\n{script}\n}}\nprintf '\\nEDGEKIT-STATUS=%s\\n' $?\n"
+        done = self._ended(self.transport.run(script, timeout_s=timeout_s), "its folder was in use")
+        if done.status:
+            raise TargetError(f"{self.transport.text} failed in its own folder: {done.last_line}.")
+        return done
+
+    def _from_cache(self, digests: Mapping[str, str]) -> set[str]:
+        """Link what the target's cache has into the folder; the names for which that worked. Damaged ones are removed."""
+        if not digests:
+            return set()
+        cache = shlex.quote(f"{self.transport.base}/cache")
+        lines = [
+            f'if [ -f {cache}/{d} ] && [ "$(sha256sum {cache}/{d} | cut -c1-64)" = {d} ]; then '
+            f"touch {cache}/{d}; {{ ln {cache}/{d} {name} 2>/dev/null || cp {cache}/{d} {name}; }} && echo {name}; "
+            f"else rm -f {cache}/{d}; fi"
+            for name, d in digests.items()
+        ]
+        return set(self._shell("\n".join(lines)).stdout.decode().split())
+
+    def _verify(self, digests: Mapping[str, str], new: set[str], executable: Sequence[str]) -> None:
+        cache = shlex.quote(f"{self.transport.base}/cache")
+        lines = ["sha256sum " + " ".join(digests)]
+        lines += [f"chmod 755 {name}" for name in executable]
+        found = self._shell("\n".join(lines)).stdout.decode(errors="replace")
+        there = {name: digest for digest, name in re.findall(r"^\\?([0-9a-f]{64})\s+\*?(\S+)$", found, re.MULTILINE)}
+        for name, digest in digests.items():
+            if there.get(name) != digest:
+                raise TargetError(
+                    f"{name} on {self.transport.text} is not what was sent: SHA-256 {there.get(name, 'unknown')[:16]}, "
+                    f"expected {digest[:16]}. Look at its disk and its free space."
+                )
+        if new:
+            keep = [f"mkdir -p {cache}"]
+            keep += [
+                f"{{ ln {n} {cache}/{digests[n]} || cp {n} {cache}/{digests[n]}; }} 2>/dev/null" for n in sorted(new)
+            ]
+            # The oldest go first; a cache is no reason to fill a phone.
+            keep.append(
+                f"ls -t {cache} | tail -n +{_CACHE_FILES + 1} | while read -r f; do rm -f {cache}/$f; done; true"
+            )
+            self._shell("\n".join(keep))
+
+
+@contextlib.contextmanager
+def workspace(transport: Transport) -> Iterator[Workspace]:
+    """A new folder on the target for the block; gone afterwards, whatever happens.
+
+    Raises:
+        TargetError: no folder can be made there.
+    """
+    script = f"set -- {shlex.quote(transport.base)}\n{_KEEPER}"
+    with transport.start(script) as keeper:
+        folder = _first_line(keeper, transport)
+        try:
+            yield Workspace(transport, folder)
+        finally:
+            _end(keeper, transport, folder)
+
+
+def _first_line(keeper: subprocess.Popen[bytes], transport: Transport) -> str:
+    line = _stream(keeper.stdout).readline().decode(errors="replace").strip()
+    if not line.startswith("/"):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            keeper.wait(5)
+        message = _stream(keeper.stderr).read().decode(errors="replace").strip() if keeper.poll() is not None else ""
+        raise TargetError(f"No folder could be made on {transport.text}: {message or line or 'no answer'}.")
+    return line
+
+
+def _end(keeper: subprocess.Popen[bytes], transport: Transport, folder: str) -> None:
+    with contextlib.suppress(OSError):
+        _stream(keeper.stdin).close()
+    try:
+        if keeper.wait(_GRACE_S) == 0:
+            return
+    except subprocess.TimeoutExpired:
+        pass
+    # The connection of the keeper is gone. Where the target still answers, remove the folder over a new one.
+    with contextlib.suppress(TargetError):
+        transport.run(f"rm -rf {shlex.quote(folder)} {shlex.quote(folder)}-end", timeout_s=_SHORT_S)
+
+
+def _stream(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
+
+
+def _on_disk(content: Path | bytes, staged: Path) -> Path:
+    if isinstance(content, Path):
+        return content
+    staged.write_bytes(content)
+    return staged

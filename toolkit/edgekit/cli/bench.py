@@ -1,0 +1,114 @@
+"""edgekit bench: latency, accuracy and parity of files on this machine and on attached devices."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgekit.cli import options as o
+from edgekit.cli.console import Console
+
+if TYPE_CHECKING:
+    from edgekit.bench.measure import Benched
+    from edgekit.types import Measurement
+
+Data = Annotated[
+    str | None,
+    typer.Option(help="Labeled images for accuracy and parity, as for build; left out: latency only, on noise."),
+]
+Threads = Annotated[str, typer.Option(help="Thread counts, comma-separated; 0 = all cores of the target.")]
+Runs = Annotated[int, typer.Option(min=50, help="Counted runs of each file, at least.")]
+Affinity = Annotated[
+    str | None, typer.Option(metavar="big|little|MASK", help="Cores to run on; a mask is hexadecimal, e.g. f0.")
+]
+Delegate = Annotated[str, typer.Option(help="xnnpack, none (plain kernels), or a phone's gpu or nnapi.")]
+SampleCount = Annotated[int | None, typer.Option("--samples", min=1, help="Test images for accuracy; default: all.")]
+Retries = Annotated[int, typer.Option(min=0, max=10, help="Further attempts when a latency is not valid.")]
+Profile = Annotated[bool, typer.Option("--profile", help="Also time each operator, where the runner can.")]
+Fixed = Annotated[bool, typer.Option("--fixed-performance", help="Android's fixed-performance mode meanwhile.")]
+Runner = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A native runner for the target: benchmark_model, or edgekit's own.")
+]
+RunnerSha = Annotated[str | None, typer.Option("--runner-sha256", metavar="HEX", help="The digest it must have.")]
+Library = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="A library that the runner loads; pushed beside it.")
+]
+TimeLimit = Annotated[int, typer.Option("--timeout", min=10, help="Most seconds that one program may run there.")]
+Save = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write the measurements, raw ones too, there.")
+]
+
+
+def bench(
+    files: o.Files, data: Data = None, image_size: o.ImageSize = None, target: o.Target = None,
+    threads: Threads = "1,0", runs: Runs = 100,
+    affinity: Affinity = None, delegate: Delegate = "xnnpack", split: o.SplitName = "test", samples: SampleCount = None,
+    input_range: o.InputRange = "0-1", retries: Retries = 1, profile: Profile = False, fixed_performance: Fixed = False,
+    runner: Runner = None, runner_sha256: RunnerSha = None, library: Library = None, timeout: TimeLimit = 600,
+    seed: o.Seed = None, out: Save = None, as_json: o.Json = False,
+) -> None:  # fmt: skip
+    """Latency of files with evidence that it is valid, and with --data their accuracy, on this machine or attached devices."""
+    from edgekit import recipe
+    from edgekit.bench import files as benching
+    from edgekit.store import write_atomic
+
+    plan = recipe.bench_of(
+        targets=tuple(target or ("host",)), threads=benching.parse_threads(threads), runs=runs,
+        affinity=affinity, delegate=delegate, samples=samples, retries=retries, profile=profile,
+        fixed_performance=fixed_performance, runner=str(runner.resolve()) if runner else None, runner_sha256=runner_sha256,
+        libraries=tuple(str(path.resolve()) for path in library or ()), timeout_s=timeout,
+    )  # fmt: skip
+    with Console() as reporter:
+        found = benching.bench_files(
+            files, data, plan, reporter,
+            split_name=split, input_range=input_range, image_size=image_size, seed=seed,  # type: ignore[arg-type]
+        )  # fmt: skip
+    rows = [dataclasses.asdict(row) for row in found.measurements]
+    if out is not None:
+        write_atomic(out, json.dumps({"schema": 1, "measurements": rows}, indent=2) + "\n")
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        for line in lines(found):
+            typer.echo(line)
+    found.raise_failures(f"What was measured is in {out}." if out else "What else was measured is above.")
+
+
+def lines(found: Benched) -> Iterator[str]:
+    """The measurements as text, by target."""
+    for target in dict.fromkeys(row.target for row in found.measurements):
+        rows = [row for row in found.measurements if row.target == target]
+        device = rows[0].device
+        about = [device["model"], device["soc"], device["cpu"], f"{device['cores']} cores", device["os"]]
+        yield f"{target}: {', '.join(filter(None, about))}" + (" (EMULATED)" if rows[0].emulated else "")
+        yield f"  {rows[0].method}"
+        for row in rows:
+            yield from _row(row)
+    for target in found.failures:
+        yield f"{target}: not measured"
+
+
+def _row(row: Measurement) -> Iterator[str]:
+    from edgekit.bench.parity import told
+
+    low, high = row.p50_interval_ms
+    p90 = "" if row.p90_ms is None else f"  p90 {row.p90_ms:.3f}"
+    memory = "" if row.peak_rss_bytes is None else f"  peak RSS {row.peak_rss_bytes / 1024**2:.0f} MB"
+    pinned = f" on CPU {','.join(map(str, row.affinity))}" if row.affinity else ""
+    yield (
+        f"  {row.artifact:<24} {row.threads} thread(s){pinned}  p50 {row.p50_ms:.4g} ms ({low:.4g} to {high:.4g}){p90}"
+        f"  init {row.init_ms:.1f} ms{memory}  {row.runtime}, {row.kernels}"
+    )
+    yield f"    {'emulated' if row.emulated else row.verdict}" + (
+        f": {row.invalid_reason}" if row.invalid_reason else ""
+    )
+    if row.accuracy is not None:
+        same = f"; {told(row.parity)}" if row.parity else ""
+        yield f"    accuracy {row.accuracy:.4f} on {row.samples:,} images{same}"
+    for each in row.profile[:10]:
+        yield f"    {each['share']:>6.1%} {each['ms']:>9.4f} ms  {each['type']}  {each['name']}"

@@ -1,0 +1,20 @@
+"""What report.json says of the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgekit.types import Dataset
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """Name, source, fingerprint, classes, what a model is fed, and the samples of each split, as plain JSON values."""
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "fingerprint": dataset.fingerprint,
+        "classes": list(dataset.classes),
+        "input_shape": list(dataset.input.shape),
+        "preprocessing": dataset.input.preprocessing,
+        "sizes": {part: len(getattr(dataset, part)) for part in ("train", "val", "cal", "test")},
+    }
