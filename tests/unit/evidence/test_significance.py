@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from edgekit.errors import IntegrityError
-from edgekit.evidence.comparisons import compare
-from edgekit.evidence.significance import mcnemar
+from edgekit.evidence.comparisons import METRICS, compare, differences
+from edgekit.evidence.metrics import quality
+from edgekit.evidence.significance import holm, mcnemar
 
 
 def pair(only_a, only_b, both=100):
@@ -20,6 +21,27 @@ def test_vector():
     assert test.exact_p == pytest.approx(0.0470310, abs=1e-7)
     assert test.mid_p == pytest.approx(0.0335524, abs=1e-7)
     assert test.difference == pytest.approx(-13 / 137)
+    # Agresti and Min: (12 - 25)/139, variance (38/139 - (13/139)^2)/139
+    half = 1.959963985 * ((38 / 139 - (13 / 139) ** 2) / 139) ** 0.5
+    assert (test.lower, test.upper) == pytest.approx((-13 / 139 - half, -13 / 139 + half))
+
+
+def test_holm_vector():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02], abs=1e-9)
+    assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1, 1]
+
+
+def test_agreement_with_statsmodels():
+    contingency = pytest.importorskip("statsmodels.stats.contingency_tables")
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    for only_a, only_b in ((12, 25), (3, 1), (40, 38)):
+        theirs = contingency.mcnemar([[100, only_a], [only_b, 0]], exact=True).pvalue
+        assert mcnemar(*pair(only_a, only_b)).exact_p == pytest.approx(theirs, abs=1e-9)
+    rng = np.random.default_rng(0)
+    for count in (1, 5, 20):
+        p = rng.random(count) ** 3
+        assert holm(p) == pytest.approx(multitest.multipletests(p, method="holm")[1], abs=1e-9)
 
 
 def test_no_discordant_pair_is_no_evidence():
@@ -35,5 +57,24 @@ def test_a_curation_comparison_never_claims_more_than_one_seed_can():
     assert row["mcnemar_mid_p"] < 1e-6
     assert row["verdict"] == "no evidence (1 seed)"
     assert compare("quantization", "a", a, "b", b)["verdict"] == "better"
+    assert row["difference_interval"][0] < row["difference"]
     with pytest.raises(IntegrityError, match="different samples"):
         compare("curation", "a", a, "b", (ids[::-1], labels, b[2]))
+    with pytest.raises(IntegrityError, match="different samples"):
+        compare("curation", "a", a, "b", (ids, labels + 1, b[2]))
+
+
+def test_differences_of_two_files_in_every_metric():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.full(3, 0.3), 500)
+    labels = np.where(rng.random(500) < 0.8, p.argmax(axis=1), rng.integers(0, 3, 500))
+    ids = np.arange(500).astype(str)
+    levels = np.round(p * 256).clip(0, 255) / 256
+    found = differences("int8", (ids, labels, levels), "float", (ids, labels, p), draws=200)
+    assert tuple(found) == METRICS
+    for metric, interval in found.items():
+        expected = getattr(quality(levels, labels), metric) - getattr(quality(p, labels), metric)
+        assert interval.effect == pytest.approx(expected, abs=1e-9)
+        assert interval.lower <= interval.effect <= interval.upper or metric == "ece_squared"
+    same = differences("a", (ids, labels, p), "b", (ids, labels, p), draws=50)
+    assert all((i.effect, i.lower, i.upper) == (0, 0, 0) for i in same.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,4 +176,6 @@ def unused(targets: Sequence[str]) -> list[str]:
 
 
 def _endpoint(name: str, entry: Named) -> Endpoint:
-    return Endpoint(text=name, address=addresses.parse(entry.target), named=entry)
+    # Messages call it by the name that the user gave it.
+    address = dataclasses.replace(addresses.parse(entry.target), text=name)
+    return Endpoint(text=name, address=address, named=entry)

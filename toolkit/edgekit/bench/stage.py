@@ -30,11 +30,10 @@ def bench(
     for target in dict.fromkeys(row.target for row in found.measurements):
         rows = [row for row in found.measurements if row.target == target]
         folder.write_json(f"bench/{slug(target)}.json", document(target, rows))
-    for row in found.measurements:
-        if row.verdict == "invalid":
-            reporter.warn(
-                f"{row.artifact} on {row.target} at {row.threads} threads: latency not valid: {row.invalid_reason}"
-            )
+    bad = [row for row in found.measurements if row.verdict == "invalid"]
+    for target, reason in dict.fromkeys((row.target, row.invalid_reason) for row in bad):
+        files = dict.fromkeys(row.artifact for row in bad if (row.target, row.invalid_reason) == (target, reason))
+        reporter.warn(f"latency on {target} is not valid ({reason}): {', '.join(files)}")
     return found
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import IntegrityError
+from edgekit.evidence.bootstrap import Interval, paired
 from edgekit.evidence.significance import mcnemar
+from edgekit.evidence.weighted import statistic
 
 Predictions = tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float32]]
 LEVEL = 0.05
+METRICS = ("accuracy", "nll", "brier", "aurc", "augrc", "ece_squared")
 
 
 def compare(kind: str, name_a: str, a: Predictions, name_b: str, b: Predictions) -> dict[str, Any]:
@@ -24,9 +28,8 @@ def compare(kind: str, name_a: str, a: Predictions, name_b: str, b: Predictions)
     Raises:
         IntegrityError: the predictions are not of the same samples.
     """
-    (ids_a, labels, p_a), (ids_b, _, p_b) = a, b
-    if not np.array_equal(ids_a, ids_b):
-        raise IntegrityError(f"{name_a} and {name_b} were evaluated on different samples and cannot be paired.")
+    labels = _same_samples(name_a, a, name_b, b)
+    p_a, p_b = a[2], b[2]
     right_a, right_b = p_a.argmax(axis=1) == labels, p_b.argmax(axis=1) == labels
     test = mcnemar(right_a, right_b)
     word = "no significant difference" if test.mid_p >= LEVEL else ("better" if test.difference > 0 else "worse")
@@ -39,6 +42,7 @@ def compare(kind: str, name_a: str, a: Predictions, name_b: str, b: Predictions)
         "accuracy_a": float(right_a.mean()),
         "accuracy_b": float(right_b.mean()),
         "difference": test.difference,
+        "difference_interval": [test.lower, test.upper],
         "only_a_right": test.only_a,
         "only_b_right": test.only_b,
         "agreement": float((p_a.argmax(axis=1) == p_b.argmax(axis=1)).mean()),
@@ -48,3 +52,29 @@ def compare(kind: str, name_a: str, a: Predictions, name_b: str, b: Predictions)
         "files": f"{name_a} against {name_b}: {word} (mid-p {test.mid_p:.3g})",
         "verdict": "no evidence (1 seed)" if kind == "curation" else word,
     }
+
+
+def differences(
+    name_a: str, a: Predictions, name_b: str, b: Predictions, metrics: Sequence[str] = METRICS, *, draws: int = 2000
+) -> dict[str, Interval]:
+    """A - B in each metric, such as int8 - float, with the paired percentile bootstrap interval over the test samples.
+
+    Args:
+        a, b: as in `compare`.
+        metrics: keys of `edgekit.evidence.weighted.METRICS`.
+
+    Raises:
+        IntegrityError: the predictions are not of the same samples. DataError: see `edgekit.evidence.metrics.checked`.
+    """
+    labels = _same_samples(name_a, a, name_b, b)
+    return {
+        metric: paired(statistic(metric, a[2], labels), statistic(metric, b[2], labels), len(labels), draws=draws)
+        for metric in metrics
+    }
+
+
+def _same_samples(name_a: str, a: Predictions, name_b: str, b: Predictions) -> NDArray[np.int64]:
+    """The labels of both."""
+    if not (np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])):
+        raise IntegrityError(f"{name_a} and {name_b} were evaluated on different samples and cannot be paired.")
+    return a[1]

@@ -1,21 +1,33 @@
 """Quality and reliability of a classifier's probabilities (METHODS.md section 5), exact under ties.
 
-Confidence is the largest probability; an error is argmax != label, ties in the argmax broken by the first index. Files in
-int8 have only 256 levels of probability, so ties are the rule: every ranking metric here works on groups of equal confidence.
+Confidence is the largest probability; an error is argmax != label, ties in the argmax broken by the first index. The areas under
+risk and coverage are in `risk_coverage`, calibration errors in `calibration_error`; here is what puts them together.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.errors import DataError
+from edgekit.evidence import calibration_error
+from edgekit.evidence.calibration_error import debiased_ece_squared, equal_mass_bins, reliability_bins
+from edgekit.evidence.risk_coverage import RiskCoverage, augrc, aurc, risk_at_coverage
+
+__all__ = [
+    "Quality", "Reliability", "Ties", "augrc", "aurc", "brier", "checked", "confusion", "debiased_ece_squared", "equal_mass_bins",
+    "is_int8", "nll", "nll_of_samples", "quality", "reliability", "reliability_bins", "risk_at_coverage", "ties",
+]  # fmt: skip
+
 COVERAGES = (0.8, 0.9, 0.95)
+RISKS = (0.01, 0.02, 0.05)
 TINY = float(np.finfo(np.float32).tiny)
 HALF_LEVEL = 1 / 512  # half a step of an int8 softmax: what a stored 0 stands for
+TOP_LEVEL = 255 / 256  # the largest probability an int8 softmax can store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +47,100 @@ class Quality:
     argmax_ties: int
 
 
-def quality(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> Quality:
-    """Compute every metric.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ties:
+    """What 256 levels did to (N, K) probabilities, in samples.
+
+    confidences: distinct confidences. tied: samples that share theirs with another. at_top: samples at the largest confidence.
+    clipped_high: samples at 255/256 or above, the top of an int8 softmax. argmax: largest probability shared by classes.
+    zeros: samples with a probability of exactly 0.
+    """
+
+    confidences: int
+    tied: int
+    at_top: int
+    clipped_high: int
+    argmax: int
+    zeros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """What `Quality` does not hold: other conventions, optima and secondary calibration errors.
+
+    auroc_f is None where no sample is wrong, or all are.
+    """
+
+    auroc_f: float | None
+    augrc_best: float
+    aurc_fd_shifts: float
+    e_aurc: float
+    e_aurc_asymptotic: float
+    coverage_at_risk: Mapping[str, float]
+    ece_l1: float
+    ece_l1_debiased: float
+    ece_sweep: float
+    ece_sweep_bins: int
+    ties: Ties
+
+
+def checked(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """The probabilities as float64.
+
+    Raises:
+        DataError: not (N, K) and (N,) with N > 0 and K > 1, a value that is not a finite number, or a label outside [0, K).
+    """
+    if (
+        probabilities.ndim != 2
+        or labels.shape != probabilities.shape[:1]
+        or not labels.size
+        or probabilities.shape[1] < 2
+    ):
+        raise DataError(
+            f"Expected (N, K) probabilities and (N,) labels, N > 0 and K > 1; found {probabilities.shape} and {labels.shape}."
+        )
+    bad = int((~np.isfinite(probabilities).all(axis=1)).sum())
+    if bad:
+        raise DataError(
+            f"{bad} of {len(labels)} samples have a probability that is not a finite number (the training may have "
+            "diverged): look at that run; it cannot be judged."
+        )
+    if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
+        raise DataError(
+            f"Labels lie in [{labels.min()}, {labels.max()}], but there are {probabilities.shape[1]} classes."
+        )
+    return probabilities.astype(np.float64)
+
+
+def is_int8(probabilities: NDArray[np.float64]) -> bool:
+    """Whether all values lie on the 256 levels of an int8 softmax, whatever type the file gives them in."""
+    # A float file shows itself in the first rows; the whole is read only if those do not decide.
+    for part in (probabilities[:64], probabilities):
+        scaled = part * 256
+        if not (scaled == np.round(scaled)).all():
+            return False
+    return True
+
+
+def floor_of(probabilities: NDArray[np.float64]) -> float:
+    """The smallest probability that can be told from 0: half a level for int8, the smallest normal float32 otherwise."""
+    return HALF_LEVEL if is_int8(probabilities) else TINY
+
+
+def quality(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Quality:
+    """Compute every metric of `Quality`.
 
     Args:
         probabilities: (N, K) in [0, 1]; rows sum to 1 up to quantization.
         labels: (N,) in [0, K).
+
+    Raises:
+        DataError: see `checked`.
     """
-    p = probabilities.astype(np.float64)
+    p = checked(probabilities, labels)
     confidence, error = p.max(axis=1), p.argmax(axis=1) != labels
-    squared = debiased_ece_squared(confidence, error)
-    # The 256 levels of an int8 softmax, whatever type the file gives them in.
-    quantized = bool((p * 256 == np.round(p * 256)).all())
-    loss, clipped = nll(p, labels, HALF_LEVEL if quantized else TINY)
+    curve, squared = RiskCoverage(confidence, error), debiased_ece_squared(confidence, error)
+    loss, clipped = nll(p, labels, floor_of(p))
     return Quality(
         n=len(labels),
         accuracy=float((~error).mean()),
@@ -55,114 +148,80 @@ def quality(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> Q
         brier=brier(p, labels),
         ece=float(np.sqrt(max(0.0, squared))),
         ece_squared=squared,
-        aurc=aurc(confidence, error),
-        augrc=augrc(confidence, error),
-        risk_at_coverage={f"{c:.2f}": risk_at_coverage(confidence, error, c) for c in COVERAGES},
+        aurc=curve.aurc(),
+        augrc=curve.augrc(),
+        risk_at_coverage={f"{c:.2f}": curve.risk_at_coverage(c) for c in COVERAGES},
         nll_clipped=clipped,
-        argmax_ties=int(((p == confidence[:, None]).sum(axis=1) > 1).sum()),
+        argmax_ties=_argmax_ties(p, confidence),
     )
 
 
-def nll(probabilities: NDArray[np.float64], labels: NDArray[np.int64], floor: float) -> tuple[float, int]:
-    """(mean -log p of the label in nats, samples whose p lay below `floor`); rows are clipped at `floor`, then renormalized."""
-    clipped = np.maximum(probabilities, floor)
-    clipped /= clipped.sum(axis=1, keepdims=True)
+def reliability(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Reliability:
+    """Compute every metric of `Reliability`. Arguments and errors as in `quality`."""
+    p = checked(probabilities, labels)
+    confidence, error = p.max(axis=1), p.argmax(axis=1) != labels
+    curve = RiskCoverage(confidence, error)
+    swept, bins = calibration_error.ece_sweep(confidence, error)
+    return Reliability(
+        auroc_f=None if curve.error_rate in (0, 1) else curve.auroc_f(),
+        augrc_best=curve.error_rate**2 / 2,
+        aurc_fd_shifts=curve.aurc("fd_shifts"),
+        e_aurc=curve.e_aurc(),
+        e_aurc_asymptotic=curve.e_aurc(asymptotic=True),
+        coverage_at_risk={f"{r:.2f}": curve.coverage_at_risk(r) for r in RISKS},
+        ece_l1=calibration_error.ece(confidence, error),
+        ece_l1_debiased=calibration_error.debiased_ece(confidence, error),
+        ece_sweep=swept,
+        ece_sweep_bins=bins,
+        ties=ties(p),
+    )
+
+
+def ties(probabilities: NDArray[np.floating[Any]]) -> Ties:
+    """Count equal and clipped values of (N, K) probabilities."""
+    confidence = probabilities.max(axis=1)
+    _, counts = np.unique(confidence, return_counts=True)
+    return Ties(
+        confidences=len(counts),
+        tied=int(counts[counts > 1].sum()),
+        at_top=int(counts[-1]),
+        clipped_high=int((confidence >= TOP_LEVEL).sum()),
+        argmax=_argmax_ties(probabilities, confidence),
+        zeros=int((probabilities == 0).any(axis=1).sum()),
+    )
+
+
+def _argmax_ties(probabilities: NDArray[np.floating[Any]], confidence: NDArray[np.floating[Any]]) -> int:
+    return int(((probabilities == confidence[:, None]).sum(axis=1) > 1).sum())
+
+
+def nll_of_samples(probabilities: NDArray[np.float64], labels: NDArray[np.int64], floor: float) -> NDArray[np.float64]:
+    """(N,) -log p of the label in nats; rows are clipped at `floor`, then renormalized."""
     rows = np.arange(len(labels))
-    return float(-np.log(clipped[rows, labels]).mean()), int((probabilities[rows, labels] < floor).sum())
+    total = np.maximum(probabilities, floor).sum(axis=1)
+    result: NDArray[np.float64] = np.log(total) - np.log(np.maximum(probabilities[rows, labels], floor))
+    return result
+
+
+def nll(probabilities: NDArray[np.float64], labels: NDArray[np.int64], floor: float) -> tuple[float, int]:
+    """(mean of `nll_of_samples`, samples whose p of the label lay below `floor`)."""
+    below = probabilities[np.arange(len(labels)), labels] < floor
+    return float(nll_of_samples(probabilities, labels, floor).mean()), int(below.sum())
+
+
+def brier_of_samples(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) squared error summed over classes, in [0, 2]: sum_k p_k^2 - 2 p_y + 1."""
+    of_label = probabilities[np.arange(len(labels)), labels]
+    result: NDArray[np.float64] = np.einsum("nk,nk->n", probabilities, probabilities) - 2 * of_label + 1
+    return result
 
 
 def brier(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     """Mean over samples of the squared error summed over classes, in [0, 2]."""
-    target = np.zeros_like(probabilities)
-    target[np.arange(len(labels)), labels] = 1
-    return float(((probabilities - target) ** 2).sum(axis=1).mean())
-
-
-def _accepted(
-    confidence: NDArray[np.float64], error: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Per distinct threshold, highest first: (samples accepted k_g, errors among them E_g)."""
-    order = np.argsort(-confidence, kind="stable")
-    ranked = confidence[order]
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-    return last + 1, np.cumsum(error[order], dtype=np.float64)[last]
-
-
-def augrc(confidence: NDArray[np.float64], error: NDArray[np.bool_]) -> float:
-    """Area under the generalized risk-coverage curve, E/n over k/n (Traub et al. 2024): the rate of silent failures."""
-    n = len(error)
-    k, e = _accepted(confidence, error)
-    risk, coverage = np.append(0, e / n), np.append(0, k / n)
-    return float(((risk[1:] + risk[:-1]) / 2 * np.diff(coverage)).sum())
-
-
-def aurc(confidence: NDArray[np.float64], error: NDArray[np.bool_]) -> float:
-    """Mean selective risk E_k/k over k = 1..n (Geifman), E_k interpolated in ties = mean over random tie orders."""
-    n = len(error)
-    k, e = _accepted(confidence, error)
-    counts = np.arange(1, n + 1)
-    return float((np.interp(counts, np.append(0, k), np.append(0, e)) / counts).mean())
-
-
-def risk_at_coverage(confidence: NDArray[np.float64], error: NDArray[np.bool_], coverage: float) -> float:
-    """Error rate among the ceil(coverage * n) most confident samples; a tie at the boundary counts in part."""
-    n = len(error)
-    k, e = _accepted(confidence, error)
-    accepted = math.ceil(coverage * n - 1e-9)
-    return float(np.interp(accepted, np.append(0, k), np.append(0, e)) / accepted)
-
-
-def equal_mass_bins(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
-    """(N,) bin of each sample, bins of about equal size whose edges never cut equal confidences.
-
-    Edge j begins at round(j n / bins) in ascending order and moves to the nearest change of value (the lower one at
-    equal distance); it is kept only beyond the edge before it.
-    """
-    n = len(confidence)
-    order = np.argsort(confidence, kind="stable")
-    ranked = confidence[order]
-    changes = np.concatenate([[0], np.flatnonzero(ranked[1:] != ranked[:-1]) + 1, [n]])
-    edges = [0]
-    for j in range(1, bins):
-        wanted = round(j * n / bins)
-        edge = int(changes[np.abs(changes - wanted).argmin()])
-        if edges[-1] < edge < n:
-            edges.append(edge)
-    assigned = np.empty(n, np.int64)
-    assigned[order] = np.searchsorted(np.array(edges), np.arange(n), side="right") - 1
-    return assigned
-
-
-def debiased_ece_squared(confidence: NDArray[np.float64], error: NDArray[np.bool_], bins: int = 15) -> float:
-    """Squared top-label calibration error without its sampling bias (Kumar et al. 2019, arXiv 1909.10155); may be < 0.
-
-    sum_b n_b/n [(acc_b - conf_b)^2 - acc_b (1 - acc_b) / (n_b - 1)]; bins of fewer than two samples count 0.
-    """
-    assigned = equal_mass_bins(confidence, bins)
-    size = np.bincount(assigned).astype(np.float64)
-    accuracy = np.bincount(assigned, ~error) / size
-    mean = np.bincount(assigned, confidence) / size
-    bias = accuracy * (1 - accuracy) / np.maximum(size - 1, 1)
-    return float((size / len(error) * np.where(size > 1, (accuracy - mean) ** 2 - bias, 0)).sum())
-
-
-def reliability_bins(
-    confidence: NDArray[np.float64], error: NDArray[np.bool_], bins: int = 15
-) -> list[dict[str, float]]:
-    """The reliability diagram: per equal-mass bin its size, mean confidence and accuracy, in ascending confidence."""
-    assigned = equal_mass_bins(confidence, bins)
-    return [
-        {
-            "n": int((assigned == b).sum()),
-            "confidence": float(confidence[assigned == b].mean()),
-            "accuracy": float(1 - error[assigned == b].mean()),
-        }
-        for b in range(int(assigned.max()) + 1)
-    ]
+    return float(brier_of_samples(probabilities, labels).mean())
 
 
 def confusion(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     """(K, K) counts: row = true class, column = predicted class."""
-    matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (labels, predicted), 1)
-    return matrix
+    counts: NDArray[np.int64] = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes)
