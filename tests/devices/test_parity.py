@@ -24,7 +24,6 @@ from edgekit.recipe import BenchSection
 pytestmark = pytest.mark.device
 
 MLPERF = sorted((REPOSITORY / "tests" / "files" / "mlperf-tiny").glob("*.tflite"))
-ZOO = REPOSITORY / "models"
 PLAN = BenchSection(targets=("ssh://pi",), threads=(1,), runs=50, retries=0)
 
 
@@ -58,16 +57,14 @@ def test_mlperf_tiny_is_bit_identical_but_for_the_softmax_of_arm(machine, path, 
 
 @pytest.fixture(scope="module")
 def students(tmp_path_factory) -> list[Path]:
-    """Shipped students, each whole and without its last operator."""
-    folder, paths = tmp_path_factory.mktemp("students"), []
-    for name in ("fashion-mnist-s", "mnist-s"):
-        whole = folder / f"{name}.tflite"
-        whole.write_bytes((ZOO / f"{name}-int8" / "model_int8.tflite").read_bytes())
-        paths += [whole, without_softmax(whole, folder)]
-    return paths
+    """The default student, whole and without its last operator."""
+    folder = tmp_path_factory.mktemp("students")
+    whole = folder / "student.tflite"
+    whole.write_bytes((REPOSITORY / "models" / "fashion-mnist-s-int8" / "model_int8.tflite").read_bytes())
+    return [whole, without_softmax(whole, folder)]
 
 
-def test_students_are_bit_identical_but_for_the_softmax_of_arm(machine, shipped, students):
+def test_the_default_student_is_bit_identical_but_for_the_softmax_of_arm(machine, shipped, students):
     """All 2,000 test images: the same class for each, and so the same accuracy."""
     artifacts = [artifact_of(path) for path in students]
     samples = Samples(x=shipped.test.x, labels=shipped.test.y)
@@ -75,14 +72,11 @@ def test_students_are_bit_identical_but_for_the_softmax_of_arm(machine, shipped,
     assert not found.failures
     rows = {row.artifact: row for row in found.measurements}
     assert all(row.samples == 2000 and row.parity["n"] == 2000 for row in rows.values())
-    for name in ("fashion-mnist-s", "mnist-s"):
-        logits, whole = rows[f"{name}-logits.tflite"].parity, rows[f"{name}.tflite"].parity
-        assert (logits["allowed"], logits["identical"], logits["max_difference"]) == (0, 1, 0)
-        assert whole["allowed"] == 1
-        assert whole["max_difference"] <= 1
-        assert whole["agreement"] == 1
-        assert whole["mcnemar_mid_p"] == 1
+    logits, whole = rows["student-logits.tflite"].parity, rows["student.tflite"].parity
+    assert (logits["allowed"], logits["identical"], logits["max_difference"]) == (0, 1, 0)
+    assert (whole["allowed"], whole["agreement"], whole["mcnemar_mid_p"]) == (1, 1, 1)
+    assert whole["max_difference"] <= 1
     here = (litert.run(students[0], shipped.test.x).argmax(axis=1) == shipped.test.y).mean()
-    assert rows["fashion-mnist-s.tflite"].accuracy == pytest.approx(here, abs=1e-12)
+    assert rows["student.tflite"].accuracy == pytest.approx(here, abs=1e-12)
     assert here > 0.9
     assert all(row.emulated and row.verdict == "invalid" and not row.valid for row in rows.values())
