@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from tests.conftest import REPOSITORY
 
 import edgekit.bench
 
 SOURCE = Path(edgekit.bench.__file__).parent / "device" / "edgekit_runner.c"
 GCC, CROSS_GCC, QEMU = "gcc", "aarch64-linux-gnu-gcc", "qemu-aarch64-static"
-_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
+DOCS = REPOSITORY / "docs" / "devices.md"
+_STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 _CACHE = Path.home() / ".cache" / "edgekit-tests"
 _CROSS_LIBRARIES = Path("/usr/aarch64-linux-gnu/lib")
 # The only package found that holds TensorFlow Lite's C library, 2.9.0, for both architectures.
@@ -44,12 +46,20 @@ def missing(*programs: str) -> list[str]:
 
 
 def build(compiler: str, folder: Path) -> Path:
-    """Compile the runner as its head comment says, with warnings as errors."""
+    """Compile the runner as docs/devices.md says, with warnings as errors."""
     out = folder / "edgekit_runner"
-    done = subprocess.run([compiler, *_FLAGS, "-o", out, SOURCE, "-ldl", "-lm"], capture_output=True, text=True)
+    (written,) = [words for words in build_lines(DOCS.read_text()) if words[0] == CROSS_GCC]
+    places = {CROSS_GCC: compiler, "edgekit_runner": str(out), SOURCE.name: str(SOURCE)}
+    argv = [places.get(word, word) for word in written]
+    done = subprocess.run([*argv, *_STRICT], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{compiler}: {done.stderr}")
     return out
+
+
+def build_lines(text: str) -> list[list[str]]:
+    """The words of each command line in a text that builds the runner."""
+    return [line.lstrip("* ").split() for line in text.splitlines() if f"-o edgekit_runner {SOURCE.name}" in line]
 
 
 def litert_library() -> Path:

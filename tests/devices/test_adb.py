@@ -220,13 +220,13 @@ def test_a_large_file_is_sent_once_and_a_stale_one_is_noticed(phone: Phone, andr
     content = os.urandom(1 << 20)
     for _ in range(2):
         with workspace(android_phone) as space:
-            space.push({"m0.tflite": content})
+            space.push({"m0.tflite": content}, cached=["m0.tflite"])
             sent = space.pushed_bytes
     assert sent == 0
     (cached,) = (phone.root / "data/local/tmp/edgekit/cache").iterdir()
     cached.write_bytes(bytes(1 << 20))  # of the same size
     with workspace(android_phone) as space:
-        space.push({"m0.tflite": content})
+        space.push({"m0.tflite": content}, cached=["m0.tflite"])
         assert space.pushed_bytes == 1 << 20
         assert space.pull("m0.tflite") == content
     cached.unlink()
@@ -325,7 +325,7 @@ def test_a_device_that_stores_other_bytes(attach):
         pytest.raises(TargetError, match=r"m0.tflite on adb:.* is not what was sent"),
         workspace(connect(phone)) as space,
     ):
-        space.push({"m0.tflite": bytes(2 << 20)})
+        space.push({"m0.tflite": bytes(2 << 20)}, cached=["m0.tflite"])
     assert not phone.work and not (phone.root / "data/local/tmp/edgekit/cache").exists()
 
 
@@ -333,7 +333,7 @@ def test_a_device_that_vanishes_in_mid_push(attach):
     phone = attach("--vanish-in", "1000000")
     transport = connect(phone)
     with pytest.raises(TargetError, match=r"^adb:.* while files were sent to it"), workspace(transport) as space:
-        space.push({"m0.tflite": bytes(2 << 20)})
+        space.push({"m0.tflite": bytes(2 << 20)}, cached=["m0.tflite"])
     assert comes(lambda: not phone.work)
 
 

@@ -228,3 +228,11 @@ def test_the_library_beside_the_program_is_found(host_runner: Path, tmp_path: Pa
     (tmp_path / "libLiteRt.so").symlink_to(crossed.litert_library())
     done = run([program, f"--graph={INT8[0]}", *ONCE], folder=Path("/"))
     assert done.returncode == 0 and "INFO: Runtime: LiteRT" in done.stdout
+
+
+def test_the_docs_and_the_source_build_it_alike():
+    linux, android = crossed.build_lines(crossed.DOCS.read_text())
+    (source,) = crossed.build_lines(crossed.SOURCE.read_text())
+    assert linux == [word for word in source if word not in ("64-bit", "ARM", "Linux", "-Wall", "-Wextra")]
+    assert linux[1:] == android[1:]
+    assert android[0] in crossed.SOURCE.read_text()

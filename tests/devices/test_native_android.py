@@ -48,7 +48,8 @@ def test_outputs_are_bit_identical(phone: Phone, arm64_runner: Path, tmp_path: P
     (timing,) = session.timings
     np.testing.assert_array_equal(session.outputs[timing.artifact], litert.run(MODELS[0], X))
     assert timing.runtime == f"ai-edge-litert {version('ai-edge-litert')}"
-    assert (timing.kernels, session.output_kernels, timing.affinity) == ("xnnpack", "xnnpack", [1])
+    assert (timing.kernels, timing.affinity) == ("xnnpack", [1])
+    assert set(session.output_kernels.values()) == {"xnnpack"}
     assert timing.runs == len(timing.latencies_ns) >= 52 and min(timing.latencies_ns) > 0
     assert session.others_cores is not None and "in the adb shell" in session.method
     assert session.before["emulated"] is not None

@@ -28,11 +28,7 @@ def test_a_runtime_is_installed_once_and_then_used(machine: Machine, capsys):
     bare = connect("bare")
     assert bare.python == "/home/bare/.local/share/edgekit/venv/bin/python"
     assert machine.shell(f"{bare.python} {IMPORT}", user="bare") == "Interpreter\n"
-    assert machine.shell("ls -A .local/share/edgekit .cache/edgekit/cache", user="bare").split() == [
-        ".cache/edgekit/cache:",
-        ".local/share/edgekit:",
-        "venv",
-    ]
+    assert machine.shell("ls -A .local/share/edgekit; ls -A .cache/edgekit", user="bare") == "venv\n"
     setup_device("ssh://bare")
     assert capsys.readouterr().out.startswith("ssh://bare: has a runtime already; --force")
 

@@ -13,8 +13,9 @@ import pytest
 from tests.devices.vm import Machine
 
 from edgekit import addresses
+from edgekit.bench.cache import CACHED_BYTES
 from edgekit.bench.targets import ssh
-from edgekit.bench.workspace import CACHED_BYTES, workspace
+from edgekit.bench.workspace import workspace
 from edgekit.errors import TargetError
 
 pytestmark = pytest.mark.device
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.device
 WORKER = """
 import sys
 from edgekit import addresses
+from edgekit.bench.cache import CACHED_BYTES
 from edgekit.bench.targets import ssh
 from edgekit.bench.workspace import workspace
 with workspace(ssh.connect(addresses.parse("ssh://pi"))) as space:
@@ -122,7 +124,7 @@ def test_a_large_file_is_sent_once(pi: ssh.Ssh, tmp_path):
     sent = []
     for _ in range(2):
         with workspace(pi) as space:
-            space.push({"m0.tflite": tmp_path / "large", "x0.bin": b"abc"})
+            space.push({"m0.tflite": tmp_path / "large", "x0.bin": b"abc"}, cached=["m0.tflite"])
             sent.append(space.pushed_bytes)
     assert sent == [20_000_003, 3]
 
@@ -132,10 +134,10 @@ def test_a_stale_file_of_the_same_size_is_not_used(pi: ssh.Ssh, machine: Machine
     spoil = "for f in .cache/edgekit/cache/*; do printf x | dd of=$f seek=999 bs=1 conv=notrunc 2>/dev/null; done"
     for script in (spoil, "rm -r .cache/edgekit/cache; mkdir -p .cache/edgekit/cache"):
         with workspace(pi) as space:
-            space.push({"m0.tflite": content})
+            space.push({"m0.tflite": content}, cached=["m0.tflite"])
         machine.shell(script, user="pi")
         with workspace(pi) as space:
-            space.push({"m0.tflite": content})
+            space.push({"m0.tflite": content}, cached=["m0.tflite"])
             assert space.pushed_bytes == len(content)
             assert space.pull("m0.tflite") == content
 

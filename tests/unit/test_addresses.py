@@ -46,3 +46,8 @@ def test_a_password_is_not_repeated():
     with pytest.raises(UsageError) as caught:
         addresses.parse("ssh://pi:secret@host")
     assert "secret" not in str(caught.value)
+
+
+def test_port_0_is_no_port():
+    with pytest.raises(UsageError, match="has the port 0; expected 1 to 65535"):
+        addresses.parse("ssh://pi@host:0")

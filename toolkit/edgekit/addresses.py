@@ -56,6 +56,8 @@ def _ssh(text: str) -> Address:
         user, host, port = parts.username, parts.hostname, parts.port
     except ValueError as error:
         raise UsageError(f"The target {text!r} is not ssh://[user@]host[:port]: {error}.") from None
+    if port == 0:
+        raise UsageError(f"The target {text!r} has the port 0; expected 1 to 65535.")
     if parts.password is not None:
         raise UsageError("A target holds no password; use an SSH key (ssh-copy-id).")
     # urlsplit drops tabs and newlines, and lowers the case of a host, which is a key of the user's ssh configuration.

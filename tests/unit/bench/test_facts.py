@@ -48,7 +48,7 @@ def test_a_phone_is_read():
     assert (found["model"], found["soc"], found["os"]) == ("samsung SM-S911B", "kalama", "Android 14")
     assert found["thermal_status"] == 2
     assert found["battery"] == {"level_percent": 77, "plugged": True, "temperature_c": 30.5}
-    assert found["power_save"] is None
+    assert found["power_save"] is False, "a setting that nobody ever made"
     assert found["temperatures"] == {"cpu-1-0 3": 44.0}, "a sensor that is off tells absolute zero"
 
 
@@ -76,9 +76,42 @@ def test_big_and_little_come_from_the_highest_frequencies():
         ("big", {"max_khz": {}, "cores": 4}, "no frequencies"),
         ("little", {"max_khz": {"0": 1500000, "1": 1500000}, "cores": 2}, r"only cores of 1\.50 GHz"),
         ("f0", BIG_LITTLE, r"\[4, 5, 6, 7\]; the target has 4"),
-        ("0", BIG_LITTLE, r"CPUs \[\]"),
+        ("0", BIG_LITTLE, "--affinity 0 names no CPU"),
     ],
 )
 def test_cores_that_are_not_there_are_refused(affinity, found, reason):
     with pytest.raises(TargetError, match=reason):
         facts.cpus(affinity, found)
+
+
+def test_a_core_that_is_asleep_may_be_asked_for():
+    asleep = {"max_khz": {"0": 1800000, "7": 2400000}, "cores": 4}  # /proc/cpuinfo has lines for four of eight
+    assert facts.cpus("80", asleep) == [7]
+    with pytest.raises(TargetError, match="the target has 8, numbered from 0"):
+        facts.cpus("100", asleep)
+
+
+@pytest.mark.parametrize(
+    ("text", "emulated"),
+    [
+        ("machine aarch64\nmodel QEMU Virtual Machine\n", True),  # booted by UEFI
+        ("machine aarch64\nmodel linux,dummy-virt\n", True),
+        (
+            "machine x86_64\nmodel Standard PC (Q35 + ICH9, 2009)\ncpuinfo.model_name Intel(R) Xeon(R) Processor\n",
+            False,
+        ),
+        (
+            "machine x86_64\ncpuinfo.model_name QEMU Virtual CPU version 2.5+\nclocksources tsc kvm-clock acpi_pm\n",
+            False,
+        ),
+        ("machine x86_64\ncpuinfo.model_name QEMU Virtual CPU version 2.5+\nclocksources tsc hpet acpi_pm\n", True),
+        ("machine aarch64\nmodel Raspberry Pi 5 Model B Rev 1.0\n", False),
+    ],
+)
+def test_an_emulator_is_told_from_a_virtual_machine_of_real_speed(text, emulated):
+    assert (facts.parse(text)["emulated"] is not None) == emulated
+
+
+def test_a_device_cannot_speak_to_the_terminal():
+    found = facts.parse("model \x1b[2J\x1b]0;title\x07Pi\x9b5\u202e\nos De\x07bian\n")
+    assert (found["model"], found["os"]) == ("Pi5", "Debian")

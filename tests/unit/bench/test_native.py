@@ -306,3 +306,12 @@ def test_only_tflite_files(tmp_path: Path, model: Artifact):
     assert "m.onnx was left out: a native runner takes .tflite files" in session.remarks
     with pytest.raises(EdgekitError, match=r"measures \.tflite files"):
         measure(Program(tmp_path), [onnx])
+
+
+def test_two_libraries_of_one_name(tmp_path: Path, model: Artifact):
+    libraries = [tmp_path / folder / "libLiteRt.so" for folder in ("a", "b")]
+    for path in libraries:
+        path.parent.mkdir()
+        path.write_bytes(path.parent.name.encode())
+    with pytest.raises(UsageError, match=r"Two of the libraries are named libLiteRt\.so"):
+        measure(Program(tmp_path), [model], libraries=tuple(map(str, libraries)))

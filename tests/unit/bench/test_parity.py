@@ -53,9 +53,26 @@ def test_one_step_may_be_allowed():
     assert "at most 2 LSB (allowed: 1 LSB)" in parity.told(parity.compare(HERE, there, None, allowed=1))
 
 
-def test_only_a_softmax_on_another_processor_may_differ():
-    ends_in_softmax = REPOSITORY / "tests/files/mlperf-tiny/pretrainedResnet_quant.tflite"
-    demand = parity.allowed_difference
-    assert demand(ends_in_softmax, same_runtime=True, same_processor=True) == 0
-    assert demand(ends_in_softmax, same_runtime=True, same_processor=False) == 1
-    assert demand(ends_in_softmax, same_runtime=False, same_processor=True) is None
+SOFTMAX = REPOSITORY / "tests/files/mlperf-tiny/pretrainedResnet_quant.tflite"
+
+
+@pytest.mark.parametrize(
+    ("runtimes", "kernels", "same_processor", "allowed"),
+    [
+        (("a 1", "a 1"), ("xnnpack", "xnnpack"), True, 0),
+        (("a 1", "a 1"), ("xnnpack", "xnnpack"), False, 1),
+        (("a 1", "a 1"), ("builtin", "builtin"), True, 0),
+        (("a 1", "a 1"), ("builtin", "builtin"), False, None),
+        (("a 1", "a 1"), ("xnnpack", "builtin"), True, None),
+        (("a 1", "a 2"), ("xnnpack", "xnnpack"), True, None),
+    ],
+)
+def test_what_may_differ(runtimes, kernels, same_processor, allowed):
+    found = parity.allowed_difference(SOFTMAX, runtimes=runtimes, kernels=kernels, same_processor=same_processor)
+    assert found == allowed
+
+
+def test_without_a_softmax_nothing_may_differ():
+    path = SOFTMAX.with_name("ad01_int8.tflite")
+    both = {"runtimes": ("a 1", "a 1"), "kernels": ("xnnpack", "xnnpack")}
+    assert parity.allowed_difference(path, **both, same_processor=False) == 0

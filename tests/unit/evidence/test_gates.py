@@ -76,6 +76,8 @@ def test_latency_is_that_of_one_thread():
 def test_an_invalid_latency_does_not_count_and_a_suspect_one_does():
     assert met(("p50_ms<=1",), measurements=[measurement("q", 1, 0.5, "invalid")]) == [False]
     assert met(("p50_ms<=1",), measurements=[measurement("q", 1, 0.5, "suspect")]) == [True]
+    rows = [measurement("q", 1, 0.5), measurement("q", 1, 50.0, "invalid", target="pi")]
+    assert met(("p50_ms<=5",), measurements=rows) == [False], "the host's says nothing of the device"
 
 
 def test_the_slowest_target_decides():

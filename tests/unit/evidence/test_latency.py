@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgekit.evidence.latency import median_interval
+from edgekit.evidence.latency import median_interval, ratio_interval
 
 
 def test_constant_values_have_no_spread():
@@ -38,3 +38,15 @@ def test_slow_spells_widen_it():
 def test_many_values_are_thinned_and_repeatable():
     values = np.arange(100_000) % 1000
     assert median_interval(values) == median_interval(values)
+
+
+def test_a_slow_spell_that_hits_both_leaves_their_ratio_alone():
+    rng = np.random.default_rng(0)
+    spells = np.repeat(rng.choice([1.0, 3.0], 40), 25)
+    a, b = spells * rng.normal(2, 0.01, 1000), spells * rng.normal(1, 0.01, 1000)
+    ratio, low, high = ratio_interval(a, b)
+    assert low <= ratio <= high
+    assert ratio == pytest.approx(2, abs=0.01)
+    assert high - low < 0.02 < median_interval(a)[2] - median_interval(a)[1]
+    with pytest.raises(ValueError, match="same rounds"):
+        ratio_interval(a, b[:-1])

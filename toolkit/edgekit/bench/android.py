@@ -10,11 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from edgekit.bench import command
 from edgekit.bench.transport import Transport
 from edgekit.errors import TargetError
 
 _SET = "cmd power set-fixed-performance-mode-enabled"
-_END_S = 30.0
+_ANSWER_S, _END_S = 30.0, 30.0
 _OFF = "EDGEKIT-OFF=0"
 # It waits on the device for the end of its input: the mode ends there too when we are killed or the cable is pulled.
 # Android tells only by the status whether the mode took: no command reads it back.
@@ -42,12 +43,17 @@ def fixed_performance(transport: Transport) -> Iterator[None]:
     It cannot be known whether it was on before: it is off afterwards in any case. A restart of the device ends it too.
 
     Raises:
-        TargetError: the device has no such mode; or it could not be ended (not raised over an error of the block).
+        TargetError: the device has no such mode, or does not answer; or it could not be ended (not raised over an error of
+        the block).
     """
     with transport.start(_KEEPER) as keeper:
-        stdout = keeper.stdout
-        assert stdout is not None
-        first = stdout.readline().decode(errors="replace").strip()
+        first, in_time = command.first_line(keeper, timeout_s=_ANSWER_S)
+        if not in_time:
+            # Should it still come to that, the one on the device ends the mode: its input has ended.
+            raise TargetError(
+                f"{transport.text} did not answer within {_ANSWER_S:.0f} s when its fixed-performance mode was asked for. "
+                "Restart it, or measure without the mode."
+            )
         mark, _, said = first.partition(" ")
         if mark != "EDGEKIT-ON=0":
             reason = said or first or "no answer"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.bench.command import Completed
+from edgekit.bench.command import Completed, plain
 from edgekit.bench.session import Job
 from edgekit.errors import TargetError
 
@@ -36,8 +36,8 @@ def read(done: Completed, target: str, job: Job) -> Answer:
     """
     last = done.stdout.decode(errors="replace").strip().rpartition("\n")[2]
     try:
-        told = json.loads(last)
-    except ValueError:
+        told = _plain(json.loads(last))
+    except (ValueError, RecursionError):
         told = None
     if isinstance(told, dict) and "error" in told and done.status:
         raise TargetError(_failure(told, target, job))
@@ -96,6 +96,17 @@ def _row(row: Mapping[str, Any], memory: Mapping[str, Mapping[str, Any]], job: J
         "init_ms": float(row["init_ms"]),
         "latencies_ns": latencies,
     }
+
+
+def _plain(value: Any) -> Any:
+    """A device's JSON with every text as a terminal may see it; facts.sh's keep their lines, and are read by facts.parse."""
+    if isinstance(value, str):
+        return "\n".join(map(plain, value.split("\n")))
+    if isinstance(value, list):
+        return value if value and isinstance(value[0], int) else [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {plain(key): _plain(each) for key, each in value.items()}
+    return value
 
 
 def _failure(told: Mapping[str, Any], target: str, job: Job) -> str:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgekit.errors import TargetError
+
+_LINE_BYTES = 1 << 16
+_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\))")
+
+
+def plain(text: str) -> str:
+    """A line of a device's text without what a terminal would obey: escape sequences, control and formatting characters."""
+    return "".join(c if c.isprintable() else " " * (c == "\t") for c in _ESCAPE.sub("", text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +35,11 @@ class Completed:
 
     @property
     def last_line(self) -> str:
-        """The last line of stderr, or of stdout if it wrote none: what a program says before it fails."""
+        """The last line of stderr, or of stdout if it wrote none, made plain: what a program says before it fails."""
         for stream in (self.stderr, self.stdout):
-            if lines := stream.decode(errors="replace").strip().splitlines():
-                return lines[-1]
+            lines = [plain(line).strip() for line in stream.decode(errors="replace").splitlines()]
+            if told := [line for line in lines if line]:
+                return told[-1]
         return "no message"
 
 
@@ -42,7 +54,7 @@ def started(argv: Sequence[str], *, stdin: int = subprocess.DEVNULL) -> Iterator
     """A running command in a session of its own, so that a Ctrl-C reaches it only through us; dead when the block ends.
 
     Raises:
-        TargetError: the program is not installed.
+        TargetError: the program is not installed, or its arguments are longer than this system allows.
     """
     show(argv)
     try:
@@ -51,17 +63,45 @@ def started(argv: Sequence[str], *, stdin: int = subprocess.DEVNULL) -> Iterator
         )
     except FileNotFoundError:
         raise TargetError(f"{argv[0]} is not installed, or not on the PATH.") from None
+    except OSError as error:
+        if error.errno != errno.E2BIG:
+            raise
+        size = sum(len(os.fsencode(word)) for word in argv)
+        raise TargetError(f"{argv[0]} cannot be started: {size:,} bytes of arguments are too many here.") from None
     try:
         yield process
     finally:
         if process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
         process.wait()
+
+
+def first_line(process: subprocess.Popen[bytes], *, timeout_s: float) -> tuple[str, bool]:
+    """The first line that a started command writes, made plain, and whether it came in time; else the command is killed."""
+    assert process.stdout is not None
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        _kill(process)
+
+    watch = threading.Timer(timeout_s, end)
+    watch.start()
+    try:
+        line = process.stdout.readline(_LINE_BYTES)
+    finally:
+        watch.cancel()
+    return plain(line.decode(errors="replace")).strip(), not late.is_set()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With all its children, which may hold its pipes."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def call(argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None) -> Completed:

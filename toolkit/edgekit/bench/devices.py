@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgekit.bench import facts, named
+from edgekit.bench.command import plain
 from edgekit.bench.named import Endpoint
 from edgekit.bench.targets import adb
 from edgekit.bench.transport import Transport
@@ -50,7 +51,9 @@ class Device:
 
 def devices() -> list[Device]:
     """All of them, looked at side by side; one that does not answer is listed with the reason."""
-    listed = adb.attached() if adb.installed() else []
+    listed: list[adb.Attached] = []
+    with contextlib.suppress(TargetError):  # of an adb that is broken, which is then an endpoint that cannot be reached
+        listed = adb.attached() if adb.installed() else []
     endpoints = named.attached()
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(_look, endpoints))
@@ -79,7 +82,7 @@ def _described(endpoint: Endpoint, transport: Transport) -> Device:
     if transport.python:
         script += f"\n{shlex.quote(transport.python)} -c {shlex.quote(_RUNTIMES)} 2>/dev/null\n"
     text = transport.run(f"{script}\nexit 0", timeout_s=_PROBE_S).stdout.decode(errors="replace")
-    lines = [line for line in text.splitlines() if line.startswith(f"{_MARK} ")]
+    lines = [plain(line) for line in text.splitlines() if line.startswith(f"{_MARK} ")]
     runtimes = {line.split()[1]: " ".join(line.split()[2:]) for line in lines}
     about = facts.parse(text)
     state, fix = _readiness(endpoint, about, runtimes)
@@ -98,13 +101,20 @@ def _readiness(endpoint: Endpoint, about: Mapping[str, Any], runtimes: Mapping[s
     if "python" not in runtimes:
         return "no Python", "install python3 there, or give a native runner with --runner (docs/devices.md)"
     if not any(name in runtimes for name in _LITE) or "numpy" not in runtimes:
-        return "no runtime", f"edgekit setup-device {endpoint.text}"
+        return "no runtime", _install(endpoint)
     glibc = about["glibc"]
     if about["machine"] == "aarch64" and "ai-edge-litert" in runtimes and glibc and _version(glibc) < _GLIBC:
         return "glibc too old", (
-            f"ai-edge-litert needs glibc 2.34 and it has {glibc}: a newer system, or `edgekit setup-device {endpoint.text}`"
+            f"ai-edge-litert needs glibc 2.34 and it has {glibc}: a newer system, or {_install(endpoint)}"
         )
     return "ready", None
+
+
+def _install(endpoint: Endpoint) -> str:
+    if endpoint.named and endpoint.named.python:
+        python = endpoint.named.python
+        return f"install ai-edge-litert (or tflite-runtime) and numpy into {python} there, or drop `python` in targets.yaml"
+    return f"edgekit setup-device {endpoint.text}"
 
 
 def _version(text: str) -> tuple[int, ...]:

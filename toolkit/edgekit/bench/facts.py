@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgekit.bench.command import plain
 from edgekit.errors import TargetError
 
 SCRIPT = Path(__file__).parent / "device" / "facts.sh"
@@ -20,13 +21,13 @@ def parse(text: str) -> dict[str, Any]:
     """The facts of a target; what it did not tell is None or empty.
 
     Returns:
-        model, soc, cpu, os, kernel, machine, abi, glibc: text. cores. memory_bytes, available_bytes. emulated: why its
-        latencies mean nothing. By CPU number (text): max_khz, limit_khz (what the governor may use), khz (now), governors.
+        model, soc, cpu, os, kernel, machine, abi, glibc: text. cores: online. memory_bytes. emulated: why its latencies mean
+        nothing. By CPU number (text): max_khz, limit_khz (what the governor may use), khz (now), governors.
         temperature_c: of the processor; temperatures: of every zone. throttled: VideoCore's bits. load_average: 3 numbers.
         cpu_ticks: of /proc/stat. thermal_status: Android's, 0 to 6. battery: level_percent, plugged, temperature_c.
         power_save.
     """
-    rows = [line.partition(" ")[::2] for line in text.splitlines() if " " in line]
+    rows = [line.partition(" ")[::2] for line in map(plain, text.splitlines()) if " " in line]
     flat = dict(rows)
     zones = {k: v for k, v in _indexed(flat, "temperature", _millidegrees).items() if v is not None}
     names = _indexed(flat, "zone", str)
@@ -44,11 +45,9 @@ def parse(text: str) -> dict[str, Any]:
         "kernel": flat.get("kernel"),
         "machine": flat.get("machine"),
         "abi": flat.get("prop.product.cpu.abi"),
-        "bits": _whole(flat.get("bits")),
         "glibc": flat["glibc"].split()[-1] if "glibc" in flat else None,
         "cores": _whole(flat.get("cores")),
         "memory_bytes": _kilobytes(flat.get("memory_kb")),
-        "available_bytes": _kilobytes(flat.get("available_kb")),
         "emulated": _emulated(flat),
         "max_khz": _indexed(flat, "max_khz", _whole),
         "limit_khz": _indexed(flat, "limit_khz", _whole),
@@ -61,7 +60,7 @@ def parse(text: str) -> dict[str, Any]:
         "cpu_ticks": _ticks(flat.get("stat")),
         "thermal_status": _whole(flat.get("thermal_status", "").rpartition(":")[2].strip()),
         "battery": _battery([value for key, value in rows if key == "battery"]),
-        "power_save": {"0": False, "1": True}.get(flat.get("low_power", "")),
+        "power_save": {"0": False, "1": True, "null": False}.get(flat.get("low_power", "")),
     }
 
 
@@ -76,7 +75,7 @@ def cpus(affinity: str | None, facts: Mapping[str, Any]) -> list[int] | None:
     "big" and "little" are the CPUs of the highest and of the lowest maximum frequency (cpufreq's cpuinfo_max_freq).
 
     Raises:
-        TargetError: the target tells no frequencies, has one kind of core only, or has no such CPU.
+        TargetError: the target tells no frequencies, has one kind of core only, or has no such CPU; or the mask is 0.
     """
     if affinity is None:
         return None
@@ -90,9 +89,14 @@ def cpus(affinity: str | None, facts: Mapping[str, Any]) -> list[int] | None:
         wanted = (max if affinity == "big" else min)(highest.values())
         return sorted(cpu for cpu, khz in highest.items() if khz == wanted)
     mask = int(affinity, 16)
+    if mask == 0:
+        raise TargetError(
+            f"--affinity {affinity} names no CPU; expected a hexadecimal mask such as 3, which is CPUs 0 and 1."
+        )
     numbers = [cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1]
-    cores = facts["cores"] or 64
-    if not numbers or numbers[-1] >= cores:
+    # Android's /proc/cpuinfo, which `cores` counts, has no line for a core that is asleep.
+    cores = max([facts["cores"] or 64, *(int(cpu) + 1 for cpu in facts["max_khz"])])
+    if numbers[-1] >= cores:
         raise TargetError(f"--affinity {affinity} is CPUs {numbers}; the target has {cores}, numbered from 0.")
     return numbers
 
@@ -166,9 +170,14 @@ def _soc(flat: Mapping[str, str]) -> str | None:
 
 def _emulated(flat: Mapping[str, str]) -> str | None:
     """Why an emulator runs this target, or None. Hardware virtualization (KVM) runs at full speed and is not meant."""
+    cpu, x86 = flat.get("cpuinfo.model_name", ""), flat.get("machine", "").startswith(("x86", "i"))
     if "dummy-virt" in flat.get("model", "") or "dummy-virt" in flat.get("compatible", ""):
         return "a virtual machine of qemu"
-    if "QEMU" in flat.get("cpuinfo.model_name", "") or "TCG" in flat.get("cpuinfo.model_name", ""):
+    # Booted by UEFI, there is no device tree but SMBIOS's product. On ARM no user program can tell whether KVM runs it.
+    if "QEMU" in flat.get("model", "") and not x86:
+        return "a virtual machine of qemu"
+    # "QEMU Virtual CPU" is also a processor type of real speed under KVM, whose clock is then offered.
+    if ("QEMU" in cpu or "TCG" in cpu) and "kvm-clock" not in flat.get("clocksources", ""):
         return "a processor emulated by qemu"
     if "1" in (flat.get("prop.kernel.qemu"), flat.get("prop.boot.qemu")):
         return "the Android emulator"

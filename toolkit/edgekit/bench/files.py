@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from edgekit.bench.visit import Samples
 from edgekit.data.pixels import InputRange, scaled
 from edgekit.errors import UsageError
 from edgekit.recipe import BenchSection
-from edgekit.types import Artifact, Reporter
+from edgekit.types import Artifact, Measurement, Reporter
 
 
 def parse_threads(text: str) -> tuple[int, ...]:
@@ -40,19 +40,25 @@ def bench_files(
     input_range: InputRange = "0-1",
     image_size: str | None = None,
     seed: int | None = None,
+    done: Callable[[Sequence[Measurement]], None] | None = None,
 ) -> Benched:
     """Measure files on the targets of `plan`, interleaved.
 
     Args:
         spec: data for accuracy and parity; None = latency only, on noise.
         input_range: the values that the files take pixels as. image_size: "N" or "HxW", to resize all images to.
+        done: called with the rows of each target as soon as it is done.
 
     Raises:
         UsageError: files of different input shapes, or the same one twice.
         DataError: a file does not take these images, or has another number of classes.
         TargetError: see `measure.check`; a target that fails later is in the result's `failures`.
     """
-    endpoints = check(plan)
+    if spec is None and (plan.samples or image_size or split_name != "test" or input_range != "0-1"):
+        raise UsageError(
+            "--samples, --split, --image-size and --input-range are about the images of --data, which is not given."
+        )
+    planned = check(plan)
     artifacts = [artifact_of(path) for path in paths]
     shapes = {artifact.inputs[0].shape[1:] for artifact in artifacts}
     if len(shapes) > 1:
@@ -63,12 +69,12 @@ def bench_files(
     (shape,) = shapes
     if spec is None:
         reporter.note("No --data: latency only, on noise.")
-        return measure(artifacts, plan, _noise(shape), reporter=reporter)
-    with greeted(endpoints):
+        return measure(artifacts, plan, _noise(shape), reporter=reporter, done=done)
+    with greeted(planned):
         dataset = images(spec, image_size, seed)
     split = fitting(artifacts, dataset, split_name, input_range)
     samples = Samples(x=scaled(split.x, input_range), labels=split.y)
-    return measure(artifacts, plan, samples.x[:1], samples=samples, seed=seed or 0, reporter=reporter)
+    return measure(artifacts, plan, samples.x[:1], samples=samples, seed=seed or 0, reporter=reporter, done=done)
 
 
 def _told_apart(artifacts: Sequence[Artifact]) -> list[Artifact]:

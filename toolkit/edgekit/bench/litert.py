@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.bench.device import runner
 from edgekit.data.pixels import to_float
 from edgekit.errors import DataError
 from edgekit.quiet import quiet_stderr
@@ -33,32 +34,38 @@ def describe(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]
     )
 
 
-def run(path: Path, x: Images, *, batch: int = BATCH, threads: int | None = None) -> NDArray[Any]:
+def run(
+    path: Path, x: Images, *, batch: int = BATCH, threads: int | None = None, delegate: str = "xnnpack"
+) -> NDArray[Any]:
     """Run a one-input, one-output classifier on images.
+
+    A file of a fixed batch has its last one filled up with copies of the last image.
 
     Args:
         x: (N, H, W, C) uint8 pixels or float32 in [0, 1]; quantized here as the input tensor demands.
         batch: images per invocation; the last one may be smaller.
         threads: worker threads, each with an interpreter of its own; all cores by default.
+        delegate: "xnnpack" (the runtime's default) or "none" (its plain kernels).
 
     Returns:
         (N, K) in the output tensor's own type.
     """
     (given, *_), _ = describe(path)
-    if given.shape[0] > 0:  # a file of somebody else's with a fixed batch
+    fixed = given.shape[0] > 0  # a file of somebody else's
+    if fixed:
         batch = given.shape[0]
-        if len(x) % batch:
-            raise DataError(f"{path} takes exactly {batch} images at a time, which {len(x)} do not divide into.")
     starts = list(range(0, len(x), batch))
     workers = max(1, min(threads or cores(), len(starts)))
     shares = np.array_split(np.array(starts), workers)
 
     def work(share: NDArray[np.int64]) -> list[NDArray[Any]]:
-        interpreter = _interpreter(path, threads=1)
+        interpreter = _interpreter(path, threads=1, delegate=delegate)
         given, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
         spec, outputs, shape = _spec(given), [], None
         for start in share:
             block = quantize(x[start : start + batch], spec)
+            if fixed:
+                block = np.concatenate([block, *[block[-1:]] * (batch - len(block))])
             if block.shape != shape:
                 interpreter.resize_tensor_input(given["index"], block.shape)
                 interpreter.allocate_tensors()
@@ -69,7 +76,12 @@ def run(path: Path, x: Images, *, batch: int = BATCH, threads: int | None = None
         return outputs
 
     with quiet_stderr(), ThreadPoolExecutor(workers) as pool:
-        return np.concatenate([block for blocks in pool.map(work, shares) for block in blocks])
+        return np.concatenate([block for blocks in pool.map(work, shares) for block in blocks])[: len(x)]
+
+
+def kernels(path: Path, delegate: str = "xnnpack") -> str:
+    """What computes a file here: "xnnpack", or "builtin" where the delegate is not wanted or not applied."""
+    return str(runner.kernels(_interpreter(path, threads=1, delegate=delegate)))  # type: ignore[no-untyped-call]
 
 
 def probabilities(path: Path, x: Images, *, batch: int = BATCH, threads: int | None = None) -> NDArray[np.float32]:
@@ -125,12 +137,14 @@ def sparsity(path: Path) -> float:
     return zeros / total if total else 0.0
 
 
-def _interpreter(path: Path, *, threads: int) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
+def _interpreter(path: Path, *, threads: int, delegate: str = "xnnpack") -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.AUTO if delegate == "xnnpack" else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
     try:
         with quiet_stderr():
-            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            interpreter = Interpreter(model_path=str(path), num_threads=threads, experimental_op_resolver_type=resolver)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise DataError(f"{path} is not a .tflite that LiteRT can run: {str(error).splitlines()[0]}") from None

@@ -50,6 +50,12 @@ class Endpoint:
     address: Address
     named: Named | None = None
 
+    @property
+    def device(self) -> tuple[Any, ...]:
+        """What is the same for two ways to write one device."""
+        address = self.address
+        return address.kind, address.user, address.host, address.port, address.serial
+
     def connect(self) -> Transport:
         """Reach it. Raises TargetError with what is wrong and what to do."""
         given: dict[str, Any] = {}
@@ -62,7 +68,7 @@ class Endpoint:
     def plan(self, plan: BenchSection) -> BenchSection:
         """The plan with what targets.yaml says of this target; what the recipe says goes first."""
         if self.named is None or plan.runner is not None:
-            return plan
+            return plan  # a runner comes with its own pin and libraries
         own = self.named.model_dump(include={"runner", "runner_sha256", "libraries"})
         for key in ("runner", "libraries"):  # relative to targets.yaml
             own[key] = _absolute(own[key])
@@ -121,7 +127,7 @@ def endpoints(targets: Sequence[str]) -> list[Endpoint]:
         TargetError: "attached", and nothing but this machine is.
     """
     known = configured()
-    found: dict[str, Endpoint] = {}
+    found: list[Endpoint] = []
     for text in targets:
         address = addresses.parse(text)
         if address.kind == "attached":
@@ -130,14 +136,15 @@ def endpoints(targets: Sequence[str]) -> list[Endpoint]:
                 raise TargetError(
                     "--target attached: only this machine is; `edgekit devices` says what was looked for."
                 )
-            found.update({device.text: device for device in devices})
+            found += devices
         elif address.kind == "named":
             if text not in known:
                 raise UnknownName("target", text, (*registry.TARGETS, "attached", *known))
-            found[text] = _endpoint(text, known[text])
+            found.append(_endpoint(text, known[text]))
         else:
-            found[text] = Endpoint(text=text, address=address)
-    return list(found.values())
+            found.append(Endpoint(text=text, address=address))
+    # One device may be named twice, as in --target pi --target attached.
+    return list({each.device: each for each in reversed(found)}.values())[::-1]
 
 
 def attached() -> list[Endpoint]:
@@ -147,7 +154,12 @@ def attached() -> list[Endpoint]:
     listed = [Endpoint(text="host", address=addresses.parse("host"))]
     listed += [_endpoint(name, entry) for name, entry in configured().items()]
     serials = {each.address.serial for each in listed if each.address.kind == "adb"}
-    for device in adb.attached() if adb.installed() else ():
+    phones: list[adb.Attached] = []
+    try:
+        phones = adb.attached() if adb.installed() else []
+    except TargetError:  # connect() of a plain adb says what is wrong with it
+        listed.append(Endpoint(text="adb", address=addresses.parse("adb")))
+    for device in phones:
         if device.state == "device" and device.serial not in serials:
             text = f"adb:{device.serial}"
             listed.append(Endpoint(text=text, address=addresses.parse(text)))
@@ -162,17 +174,16 @@ def unused(targets: Sequence[str]) -> list[str]:
     if "attached" in targets:
         return []
     try:
-        asked = {(e.address.kind, e.address.serial, e.address.host, e.address.port) for e in endpoints(targets)}
+        asked = {endpoint.device for endpoint in endpoints(targets)}
         devices = attached() if adb.usb_devices_present() else [_endpoint(*entry) for entry in configured().items()]
     except EdgekitError:
         return []
-    found = [
+    any_phone = any(kind == "adb" and serial is None for kind, *_, serial in asked)
+    return [
         each.text
         for each in devices
-        if each.address.kind != "host"
-        and (each.address.kind, each.address.serial, each.address.host, each.address.port) not in asked
+        if each.address.kind != "host" and each.device not in asked and not (any_phone and each.address.kind == "adb")
     ]
-    return [] if ("adb", None, None, None) in asked else found
 
 
 def _endpoint(name: str, entry: Named) -> Endpoint:

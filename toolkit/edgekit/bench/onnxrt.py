@@ -47,10 +47,14 @@ def probabilities(path: Path, x: Images) -> NDArray[np.float32]:
     session = _session(path)
     given = session.get_inputs()[0]
     name, batch = given.name, given.shape[0] if isinstance(given.shape[0], int) else _BATCH
-    if len(x) % batch and isinstance(given.shape[0], int):
-        raise DataError(f"{path} takes exactly {batch} images at a time, which {len(x)} do not divide into.")
-    blocks = [session.run(None, {name: to_float(x[i : i + batch])})[0] for i in range(0, len(x), batch)]
-    return np.concatenate(blocks)
+    fixed, count = isinstance(given.shape[0], int), len(x)
+    blocks = []
+    for start in range(0, count, batch):
+        block = to_float(x[start : start + batch])
+        if fixed:  # a file of somebody else's: the last batch is filled up with copies
+            block = np.concatenate([block, *[block[-1:]] * (batch - len(block))])
+        blocks.append(session.run(None, {name: block})[0])
+    return np.concatenate(blocks)[:count]
 
 
 def sparsity(path: Path) -> float:

@@ -65,17 +65,23 @@ def told(parity: Mapping[str, Any]) -> str:
     return line + ("" if parity["holds"] else f" (allowed: {parity['allowed']} LSB)")
 
 
-def allowed_difference(path: Path, *, same_runtime: bool, same_processor: bool) -> int | None:
+def allowed_difference(
+    path: Path, *, runtimes: tuple[str, str], kernels: tuple[str, str], same_processor: bool
+) -> int | None:
     """By how many steps the int8 outputs of a .tflite may differ between two machines; None = no telling.
 
-    The same runtime version with the same kernels computes the same integers everywhere, but for one operator: LiteRT's int8
-    SOFTMAX computes its exponentials otherwise on ARM than on x86, which can move an output by one step.
+    The same runtime version with XNNPACK on both computes the same integers everywhere, but for one operator: LiteRT's int8
+    SOFTMAX computes its exponentials otherwise on ARM than on x86, which can move an output by one step. Plain kernels round
+    otherwise on every kind of processor.
 
     Args:
-        same_runtime: whether version and kernels are the same on both. same_processor: whether `uname -m` is.
+        runtimes: names and versions, kernels: what computed the outputs, here and there. same_processor: whether `uname -m` is.
     """
-    if not same_runtime:
+    if runtimes[0] != runtimes[1] or kernels[0] != kernels[1] or kernels[0] not in ("xnnpack", "builtin"):
+        return None
+    if same_processor:
+        return 0
+    if kernels[0] == "builtin":
         return None
     found = cuts(path)
-    last = found.operators[-1][0] if found and found.operators else None
-    return 1 if last == "SOFTMAX" and not same_processor else 0
+    return 1 if found and found.operators and found.operators[-1][0] == "SOFTMAX" else 0

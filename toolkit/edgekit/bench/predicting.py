@@ -113,7 +113,7 @@ def run(
     for chunk in inputs.read(paths, (height, width, channels), skip_bad=skip_bad):
         if chunk.skipped:
             reporter.warn(skipped_told(chunk.skipped))
-        p = _run(artifact, chunk.x)
+        p = predict(artifact, chunk.x)
         if logits is None and (p.min() < -1e-3 or p.max() > 1 + 1e-3):
             logits = True
             reporter.warn(f"{artifact.name} gives values outside [0, 1]; they are taken as logits.")
@@ -125,12 +125,6 @@ def run(
             yield Prediction(input=name, top=tuple((classifier.classes[k], float(row[k])) for k in classes))
     if resized:
         reporter.warn(f"{resized:,} inputs are not {height}x{width} and were resized.")
-
-
-def _run(artifact: Artifact, x: NDArray[Any]) -> NDArray[np.float32]:
-    """Probabilities; a file of a fixed batch gets its last batch filled up with copies."""
-    missing = -len(x) % max(1, artifact.inputs[0].shape[0])
-    return predict(artifact, np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else x)[: len(x)]
 
 
 def _softmax(z: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -67,14 +67,14 @@ class Timing:
 class Session:
     """One visit of a runner to a target.
 
-    outputs: artifact name -> (N, K) in the output tensor's own type. output_kernels: what computed them. before, after: what
-    facts.sh printed, as edgekit.bench.facts reads it. others_cores: cores that other processes used meanwhile, None = not
-    known. method: how it was measured, one sentence for the report. remarks: what a reader must know.
+    outputs: artifact name -> (N, K) in the output tensor's own type. output_kernels: likewise, what computed them. before,
+    after: what facts.sh printed, as edgekit.bench.facts reads it. others_cores: cores that other processes used meanwhile,
+    None = not known. method: how it was measured, one sentence for the report. remarks: what a reader must know.
     """
 
     timings: Sequence[Timing]
     outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    output_kernels: str = ""
+    output_kernels: Mapping[str, str] = field(default_factory=dict)
     before: Mapping[str, Any]
     after: Mapping[str, Any]
     others_cores: float | None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 import sys
 import tarfile
@@ -19,7 +18,6 @@ from edgekit.bench import command
 from edgekit.bench.transport import Transport
 from edgekit.bench.workspace import Workspace, workspace
 from edgekit.errors import TargetError
-from edgekit.store import sha256_file
 from edgekit.types import Reporter
 
 VENV = ".local/share/edgekit/venv"  # in the home folder there
@@ -240,13 +238,10 @@ def _install(space: Workspace, archive: Path, choice: Choice, device: Interprete
     space.push({archive.name: archive})
     option = "--system-site-packages" if choice.system_numpy else ""
     done = space.run(["sh", "-c", _INSTALL, "sh", device.path, option, _CHECK], timeout_s=_INSTALL_S)
-    # The workspace keeps large files for the next time; of this one there is none.
-    kept = shlex.quote(f"{space.transport.base}/cache/{sha256_file(archive)}")
-    space.transport.run(f"rm -f {kept}", timeout_s=_PROBE_S)
     said = done.stderr.decode(errors="replace")
     found = re.search(r"^EDGEKIT-INSTALLED=(.*)$", done.stdout.decode(errors="replace"), re.MULTILINE)
     if done.status == 0 and found:
-        return found[1]
+        return command.plain(found[1])
     if "No space left" in said or "Disk quota" in said:
         raise TargetError(f"No space left on {text} for the runtime in ~/{VENV}: free some there.")
     if "No module named venv" in said or "ensurepip" in said:

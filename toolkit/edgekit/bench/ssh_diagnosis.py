@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from edgekit.bench.command import Completed
+from edgekit.bench.command import Completed, plain
 
 # The first pattern that matches counts. {by_hand}: the command that reaches the target in a terminal.
 _KNOWN = (
@@ -46,7 +46,7 @@ def diagnose(text: str, by_hand: str, done: Completed) -> str:
         by_hand: the command that reaches it in a terminal.
     """
     said = done.stderr.decode(errors="replace").strip()
-    last = said.splitlines()[-1].strip().rstrip(".") if said else "no message"
+    last = plain(said.splitlines()[-1]).strip().rstrip(".") if said else "no message"
     for pattern, message in _KNOWN:
         if re.search(pattern, said):
             return f"{text} {message.replace('{by_hand}', by_hand)} ({last})."

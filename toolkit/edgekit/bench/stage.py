@@ -12,7 +12,7 @@ from edgekit.bench.visit import Samples
 from edgekit.data.pixels import to_float
 from edgekit.recipe import BenchSection
 from edgekit.store import RunFolder
-from edgekit.types import Artifact, Dataset, Evaluation, Reporter
+from edgekit.types import Artifact, Dataset, Evaluation, Measurement, Reporter
 
 
 def bench(
@@ -26,10 +26,13 @@ def bench(
 ) -> Benched:
     """Measure the files of a run, accuracy on the test split included, and write down what was found."""
     samples = Samples(x=dataset.test.x, labels=dataset.test.y)
-    found = measure(artifacts, plan, to_float(dataset.val.x[:1]), samples=samples, seed=seed, reporter=reporter)
-    for target in dict.fromkeys(row.target for row in found.measurements):
-        rows = [row for row in found.measurements if row.target == target]
-        folder.write_json(f"bench/{slug(target)}.json", document(target, rows))
+
+    def done(rows: Sequence[Measurement]) -> None:
+        if rows:
+            folder.write_json(f"bench/{slug(rows[0].target)}.json", document(rows[0].target, rows))
+
+    image = to_float(dataset.val.x[:1])
+    found = measure(artifacts, plan, image, samples=samples, seed=seed, reporter=reporter, done=done)
     bad = [row for row in found.measurements if row.verdict == "invalid"]
     for target, reason in dict.fromkeys((row.target, row.invalid_reason) for row in bad):
         files = dict.fromkeys(row.artifact for row in bad if (row.target, row.invalid_reason) == (target, reason))

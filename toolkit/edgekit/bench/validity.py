@@ -93,7 +93,9 @@ def _weak(
     if capped:
         yield f"the frequency of CPU {', '.join(capped)} is limited below its maximum"
     governors = sorted(set(after["governors"].values()) - {"performance"})
-    watched = {str(cpu) for cpu in affinity} if affinity else set(now)
+    # Left to the system, the work goes to the fastest cores.
+    fastest = {cpu for cpu, khz in top.items() if khz == max(filter(None, top.values()), default=None)}
+    watched = {str(cpu) for cpu in affinity} if affinity else fastest or set(now)
     reached = any(now.get(cpu) and limit.get(cpu) and now[cpu] >= _AT_TOP * limit[cpu] for cpu in watched)
     if governors and not reached:
         yield f"governor {', '.join(governors)}, and not seen at its highest frequency right after the runs"
@@ -122,6 +124,11 @@ def _missing(before: Mapping[str, Any], after: Mapping[str, Any], others_cores: 
         yield "frequency"
     if after["temperature_c"] is None and after["thermal_status"] is None:
         yield "temperature"
+    if (after["os"] or "").startswith("Android"):
+        if after["thermal_status"] is None:
+            yield "thermal status"
+        if after["power_save"] is None:
+            yield "state of the battery saver"
     if "Raspberry Pi" in (after["model"] or "") and after["throttled"] is None:
         yield "throttle bits (vcgencmd)"
     if others_cores is None and before["load_average"] is None:

@@ -19,7 +19,8 @@ from edgekit.bench.runners import native, python
 from edgekit.bench.session import Job, Session, Timing
 from edgekit.bench.workspace import Workspace, workspace
 from edgekit.environment import versions
-from edgekit.evidence.latency import median_interval
+from edgekit.errors import TargetError
+from edgekit.evidence.latency import median_interval, ratio_interval
 from edgekit.recipe import BenchSection
 from edgekit.types import Artifact, Images, Measurement, Reporter
 
@@ -55,18 +56,17 @@ class Visit:
         plan: BenchSection,
         image: Images,
         samples: Samples | None,
-        here: Callable[[Artifact], NDArray[Any]],
+        here: Callable[[Artifact, str], tuple[NDArray[Any], str]],
         reporter: Reporter,
     ) -> None:
         self.endpoint, self.plan, self.samples, self.here, self.reporter = endpoint, plan, samples, here, reporter
         self.artifacts = {artifact.name: artifact for artifact in artifacts}
-        # On this machine the outputs are `here` already, by the same runtime.
         self.remote = endpoint.address.kind != "host"
         self.job = Job(
             artifacts=artifacts,
             plan=plan,
             image=image,
-            samples=samples.x if samples is not None and self.remote else None,
+            samples=None if samples is None else samples.x,
             threads=plan.threads,
         )
         self.runner = native if plan.runner is not None else python
@@ -87,7 +87,11 @@ class Visit:
                     if not bad:
                         break
                     self.reporter.note(f"{self.endpoint.text}: measured again, since {bad[0].reasons[0]}")
-                    again = self._judged(self._repeated(space, bad), space, seconds, attempts=attempt)
+                    try:
+                        again = self._judged(self._repeated(space, bad), space, seconds, attempts=attempt)
+                    except TargetError as error:  # what was measured before is not lost
+                        self.reporter.warn(f"{self.endpoint.text}: could not be measured again: {error}")
+                        break
                     found |= {row.key: _kept(found[row.key], row) for row in again if row.key in found}
         finally:
             transport.close()
@@ -98,8 +102,9 @@ class Visit:
         job = dataclasses.replace(
             self.job,
             artifacts=[a for a in self.job.artifacts if a.name in names],
-            threads=tuple(sorted({row.threads for row in bad})),
+            threads=tuple(dict.fromkeys(row.threads for row in bad)),
             samples=None,
+            plan=self.plan.model_copy(update={"profile": False}),
         )
         session: Session = self.runner.measure(space, job)
         return session
@@ -159,6 +164,7 @@ class Visit:
                 "warmups": timing.warmups,
                 "baseline_rss_bytes": timing.baseline_rss_bytes,
                 "round_p50_ns": list(timing.round_p50_ns),
+                "relative": _relative(timing, session),
                 "runner_sha256": session.runner_sha256,
                 "remarks": list(session.remarks),
             },
@@ -167,28 +173,42 @@ class Visit:
     def _compared(self, row: Measurement, session: Session) -> Measurement:
         """The row with its file's accuracy on the target and the comparison with this machine's outputs."""
         artifact = self.artifacts[row.artifact]
-        if self.samples is None or (self.remote and artifact.name not in session.outputs):
+        if self.samples is None or artifact.name not in session.outputs:
             return row
-        here = self.here(artifact)
-        there = session.outputs[artifact.name] if self.remote else here
-        labels = self.samples.labels
+        there, labels = session.outputs[artifact.name], self.samples.labels
         compared = None
         if self.remote:
-            same = row.runtime == f"ai-edge-litert {versions('ai-edge-litert')['ai-edge-litert']}"
+            here, here_by = self.here(artifact, self.plan.delegate)
             allowed = parity.allowed_difference(
                 artifact.path,
-                same_runtime=same and session.output_kernels == "xnnpack",
+                runtimes=(f"ai-edge-litert {versions('ai-edge-litert')['ai-edge-litert']}", row.runtime),
+                kernels=(here_by, session.output_kernels.get(artifact.name, "")),
                 same_processor=session.before["machine"] == platform.machine(),
             )
             compared = parity.compare(here, there, labels, allowed=allowed)
+            compared |= {"host_kernels": here_by, "device_kernels": session.output_kernels.get(artifact.name)}
         accuracy = float((there.argmax(axis=1) == labels).mean())
         return dataclasses.replace(row, accuracy=accuracy, samples=len(labels), parity=compared)
 
 
+def _relative(timing: Timing, session: Session) -> dict[str, Any] | None:
+    """The latency as a share of the first file's at the same thread count; their runs took turns."""
+    first = next(each for each in session.timings if each.threads == timing.threads)
+    if (
+        first.artifact == timing.artifact
+        or len(timing.latencies_ns) != len(first.latencies_ns)
+        or not first.latencies_ns
+    ):
+        return None
+    ratio, lower, upper = ratio_interval(timing.latencies_ns, first.latencies_ns)
+    return {"to": first.artifact, "ratio": ratio, "interval": [lower, upper]}
+
+
 def _kept(first: Measurement, second: Measurement) -> Measurement:
-    """The later attempt, unless it is worse."""
+    """The later attempt, unless it is worse; with the first one's profile, which is not taken again."""
     order = ("invalid", "suspect", "valid")
-    return second if order.index(second.verdict) >= order.index(first.verdict) else first
+    better = second if order.index(second.verdict) >= order.index(first.verdict) else first
+    return dataclasses.replace(better, profile=first.profile, attempts=second.attempts)
 
 
 def _state(facts: Mapping[str, Any]) -> dict[str, Any]:

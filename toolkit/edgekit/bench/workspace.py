@@ -1,7 +1,8 @@
 """One unique folder on a target, removed in every case, and what is done in it: files with checked digests, bounded programs.
 
 A keeper waits on the target for the end of its input: when we are done, are killed, or the connection is cut, it stops what still
-runs in the folder and removes it. Files of 1 MB and more stay in a cache on the target by their digest, checked before each use.
+runs in the folder and removes it. Large files that the caller names stay in a cache on the target by their digest, checked before
+each use.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import shlex
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from edgekit.bench import command
+from edgekit.bench.cache import Cache, parts
 from edgekit.bench.command import Completed
 from edgekit.bench.transport import Transport
 from edgekit.errors import TargetError
 from edgekit.store import sha256_file
 
-CACHED_BYTES = 1 << 20
-_CACHE_FILES = 20
 _SHORT_S, _GRACE_S = 30.0, 15.0
+# To the folder's name: it may first have to remove what an older one left, on a slow card.
+_FOLDER_S = 120.0
 _MARK = b"\nEDGEKIT-STATUS="
 # What `timeout` ends with when the time is over: GNU's and new toyboxes; with -k; busybox and old toyboxes.
 _TIMED_OUT = (124, 137, 143)
@@ -59,6 +62,8 @@ class Workspace:
         self.transport, self.folder = transport, folder
         self.pushed_bytes, self.push_seconds = 0, 0.0
         self._programs = 0
+        self._pushed: set[str] = set()
+        self._cache = Cache(f"{transport.base}/cache", self._shell)
 
     def path(self, name: str) -> str:
         """The absolute path of a name on the target."""
@@ -81,9 +86,9 @@ class Workspace:
         # The pause: `timeout` of toybox 0.8.9 tells 127 for a program that ends before timeout itself runs on after its start.
         start = f'sleep 0.05 2>/dev/null; echo $$ $PPID >{note} && [ -d {shlex.quote(self.folder)} ] && exec "$@"'
         noted = ["sh", "-c", start, "sh"]
-        command = shlex.join([*bound, *noted, "env", *variables, *argv])
+        words = shlex.join([*bound, *noted, "env", *variables, *argv])
         script = (
-            f"cd {shlex.quote(self.folder)} || exit 1\n{command} </dev/null & wait $!\ns=$?\n"
+            f"cd {shlex.quote(self.folder)} || exit 1\n{words} </dev/null & wait $!\ns=$?\n"
             f"rm -f {note}\nprintf '\\nEDGEKIT-STATUS=%s\\n' $s\n"
         )
         done = self._ended(self.transport.run(script, timeout_s=timeout_s + _GRACE_S), f"{argv[0]} ran there")
@@ -93,24 +98,43 @@ class Workspace:
             )
         return done
 
-    def push(self, files: Mapping[str, Path | bytes], *, executable: Sequence[str] = ()) -> None:
-        """Bring files there. Each one's SHA-256 is computed on the target and must be ours.
+    def push(
+        self,
+        files: Mapping[str, Path | bytes],
+        *,
+        executable: Sequence[str] = (),
+        cached: Collection[str] = (),
+    ) -> None:
+        """Bring files there. Each one's SHA-256 is computed on the target and must be ours. What is there already is not sent.
+
+        Args:
+            files: by their names; a name that is there is replaced.
+            executable: names to make executable.
+            cached: names whose content may stay on the target for the next time if it is large: never the user's samples.
 
         Raises:
             TargetError: the target vanished, has no space left, or holds other bytes than were sent.
         """
+        for name in (*files, *executable):
+            self.path(name)  # plain, since it becomes a part of scripts
         with tempfile.TemporaryDirectory(prefix="edgekit-push-") as staging:
             local = {name: _on_disk(content, Path(staging) / name) for name, content in files.items()}
             digests = {name: sha256_file(path) for name, path in local.items()}
-            large = {name for name, path in local.items() if path.stat().st_size >= CACHED_BYTES}
-            there = self._from_cache({name: digests[name] for name in large})
+            kept = {name for name in cached if self._cache.takes(local[name])}
+            known = {name: digest for name, digest in digests.items() if name in self._pushed or name in kept}
+            self._pushed |= set(digests)
+            there = self._cache.there(known, kept)
             missing = {self.path(name): path for name, path in local.items() if name not in there}
             if missing:
                 size, begin = sum(path.stat().st_size for path in missing.values()), time.perf_counter()
                 self.transport.push(missing, timeout_s=_SHORT_S + size / 100_000)
                 self.pushed_bytes += size
                 self.push_seconds += time.perf_counter() - begin
-        self._verify(digests, large - there, executable)
+        self._verify({name: digest for name, digest in digests.items() if name not in there})
+        if executable:
+            self._shell("chmod 755 " + " ".join(executable))
+        if new := kept - there:
+            self._cache.keep({name: digests[name] for name in sorted(new)})
 
     def pull(self, name: str, *, timeout_s: float = 300.0) -> bytes:
         """The content of a file of the folder."""
@@ -130,41 +154,17 @@ class Workspace:
             raise TargetError(f"{self.transport.text} failed in its own folder: {done.last_line}.")
         return done
 
-    def _from_cache(self, digests: Mapping[str, str]) -> set[str]:
-        """Link what the target's cache has into the folder; the names for which that worked. Damaged ones are removed."""
-        if not digests:
-            return set()
-        cache = shlex.quote(f"{self.transport.base}/cache")
-        lines = [
-            f'if [ -f {cache}/{d} ] && [ "$(sha256sum {cache}/{d} | cut -c1-64)" = {d} ]; then '
-            f"touch {cache}/{d}; {{ ln {cache}/{d} {name} 2>/dev/null || cp {cache}/{d} {name}; }} && echo {name}; "
-            f"else rm -f {cache}/{d}; fi"
-            for name, d in digests.items()
-        ]
-        return set(self._shell("\n".join(lines)).stdout.decode().split())
-
-    def _verify(self, digests: Mapping[str, str], new: set[str], executable: Sequence[str]) -> None:
-        cache = shlex.quote(f"{self.transport.base}/cache")
-        lines = ["sha256sum " + " ".join(digests)]
-        lines += [f"chmod 755 {name}" for name in executable]
-        found = self._shell("\n".join(lines)).stdout.decode(errors="replace")
-        there = {name: digest for digest, name in re.findall(r"^\\?([0-9a-f]{64})\s+\*?(\S+)$", found, re.MULTILINE)}
-        for name, digest in digests.items():
-            if there.get(name) != digest:
-                raise TargetError(
-                    f"{name} on {self.transport.text} is not what was sent: SHA-256 {there.get(name, 'unknown')[:16]}, "
-                    f"expected {digest[:16]}. Look at its disk and its free space."
-                )
-        if new:
-            keep = [f"mkdir -p {cache}"]
-            keep += [
-                f"{{ ln {n} {cache}/{digests[n]} || cp {n} {cache}/{digests[n]}; }} 2>/dev/null" for n in sorted(new)
-            ]
-            # The oldest go first; a cache is no reason to fill a phone.
-            keep.append(
-                f"ls -t {cache} | tail -n +{_CACHE_FILES + 1} | while read -r f; do rm -f {cache}/$f; done; true"
-            )
-            self._shell("\n".join(keep))
+    def _verify(self, digests: Mapping[str, str]) -> None:
+        for part in parts(digests):
+            found = self._shell("sha256sum " + " ".join(part)).stdout.decode(errors="replace")
+            told = re.findall(r"^\\?([0-9a-f]{64})\s+\*?(\S+)$", found, re.MULTILINE)
+            there = {name: digest for digest, name in told}
+            for name, digest in part.items():
+                if there.get(name) != digest:
+                    raise TargetError(
+                        f"{name} on {self.transport.text} is not what was sent: SHA-256 "
+                        f"{there.get(name, 'unknown')[:16]}, expected {digest[:16]}. Look at its disk and its free space."
+                    )
 
 
 @contextlib.contextmanager
@@ -184,12 +184,15 @@ def workspace(transport: Transport) -> Iterator[Workspace]:
 
 
 def _first_line(keeper: subprocess.Popen[bytes], transport: Transport) -> str:
-    line = _stream(keeper.stdout).readline().decode(errors="replace").strip()
+    line, in_time = command.first_line(keeper, timeout_s=_FOLDER_S)
+    if not in_time:
+        raise TargetError(f"No folder could be made on {transport.text}: it did not answer within {_FOLDER_S:.0f} s.")
     if not line.startswith("/"):
         with contextlib.suppress(subprocess.TimeoutExpired):
             keeper.wait(5)
-        message = _stream(keeper.stderr).read().decode(errors="replace").strip() if keeper.poll() is not None else ""
-        raise TargetError(f"No folder could be made on {transport.text}: {message or line or 'no answer'}.")
+        stderr = _stream(keeper.stderr).read() if keeper.poll() is not None else b""
+        said = command.plain(" ".join(stderr.decode(errors="replace").split())) or line or "no answer"
+        raise TargetError(f"No folder could be made on {transport.text}: {said}.")
     return line
 
 

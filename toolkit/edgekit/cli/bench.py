@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgekit.cli import options as o
 from edgekit.cli.console import Console
+from edgekit.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgekit.bench.measure import Benched
     from edgekit.types import Measurement
 
 Data = Annotated[
@@ -63,34 +63,38 @@ def bench(
         fixed_performance=fixed_performance, runner=str(runner.resolve()) if runner else None, runner_sha256=runner_sha256,
         libraries=tuple(str(path.resolve()) for path in library or ()), timeout_s=timeout,
     )  # fmt: skip
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise UsageError(f"--out {out} cannot be written: expected a file in a folder that exists.")
+    rows: list[dict[str, Any]] = []
+
+    def done(found: Sequence[Measurement]) -> None:
+        rows.extend(dataclasses.asdict(row) for row in found)
+        if not as_json:
+            for line in lines(found):
+                typer.echo(line)
+        if out is not None:
+            write_atomic(out, json.dumps({"schema": 1, "measurements": rows}, indent=2) + "\n")
+
     with Console() as reporter:
         found = benching.bench_files(
             files, data, plan, reporter,
-            split_name=split, input_range=input_range, image_size=image_size, seed=seed,  # type: ignore[arg-type]
+            split_name=split, input_range=input_range, image_size=image_size, seed=seed, done=done,  # type: ignore[arg-type]
         )  # fmt: skip
-    rows = [dataclasses.asdict(row) for row in found.measurements]
-    if out is not None:
-        write_atomic(out, json.dumps({"schema": 1, "measurements": rows}, indent=2) + "\n")
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
-    else:
-        for line in lines(found):
-            typer.echo(line)
-    found.raise_failures(f"What was measured is in {out}." if out else "What else was measured is above.")
+    rest = "" if not rows else f"What was measured is in {out}." if out else "What else was measured is above."
+    found.raise_failures(rest)
 
 
-def lines(found: Benched) -> Iterator[str]:
-    """The measurements as text, by target."""
-    for target in dict.fromkeys(row.target for row in found.measurements):
-        rows = [row for row in found.measurements if row.target == target]
-        device = rows[0].device
-        about = [device["model"], device["soc"], device["cpu"], f"{device['cores']} cores", device["os"]]
-        yield f"{target}: {', '.join(filter(None, about))}" + (" (EMULATED)" if rows[0].emulated else "")
-        yield f"  {rows[0].method}"
-        for row in rows:
-            yield from _row(row)
-    for target in found.failures:
-        yield f"{target}: not measured"
+def lines(rows: Sequence[Measurement]) -> Iterator[str]:
+    """The measurements of one target as text."""
+    device = rows[0].device
+    cores = f"{device['cores']} cores" if device["cores"] else None
+    about = ", ".join(filter(None, (device["model"], device["soc"], device["cpu"], cores, device["os"])))
+    yield f"{rows[0].target}: {about or 'unknown device'}" + (" (EMULATED)" if rows[0].emulated else "")
+    yield f"  {rows[0].method}"
+    for row in rows:
+        yield from _row(row)
 
 
 def _row(row: Measurement) -> Iterator[str]:
@@ -107,6 +111,9 @@ def _row(row: Measurement) -> Iterator[str]:
     yield f"    {'emulated' if row.emulated else row.verdict}" + (
         f": {row.invalid_reason}" if row.invalid_reason else ""
     )
+    if relative := row.conditions["relative"]:
+        low, high = relative["interval"]
+        yield f"    {relative['ratio']:.3g} times {relative['to']} ({low:.3g} to {high:.3g}), run in turn"
     if row.accuracy is not None:
         same = f"; {told(row.parity)}" if row.parity else ""
         yield f"    accuracy {row.accuracy:.4f} on {row.samples:,} images{same}"

@@ -19,6 +19,11 @@ def setup_device(target: Target, force: Force = False) -> None:
     for endpoint in named.endpoints([target]):
         if endpoint.address.kind != "ssh":
             raise UsageError(f"setup-device is for ssh targets; {endpoint.text} needs none (Android: bench --runner).")
+        if endpoint.named and endpoint.named.python:
+            raise UsageError(
+                f"{endpoint.text} has `python: {endpoint.named.python}` in targets.yaml, which bench would go on using: install "
+                "a runtime and numpy into that interpreter yourself, or drop `python` there and try again."
+            )
         with Console() as reporter:
             transport = endpoint.connect()
             try:

@@ -54,7 +54,7 @@ def assemble(
             dataclasses.asdict(row) | {"predictions": f"evaluation/{row.predictions.name}" if row.predictions else None}
             for row in evaluations
         ],
-        "measurements": [_measurement(row, evaluations, parity) for row in measurements],
+        "measurements": [_measurement(row, parity) for row in measurements],
         "bench_failures": {target: str(error) for target, error in failures.items()},
         "comparisons": list(comparisons),
         "parity": dict(parity),
@@ -77,10 +77,9 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
     return dataclasses.asdict(artifact) | {"path": f"artifacts/{artifact.name}"}
 
 
-def _measurement(row: Measurement, evaluations: Sequence[Evaluation], parity: Mapping[str, Any]) -> dict[str, Any]:
-    # The raw latencies stay in bench/<slug>.json. On the host, the runtime that was timed is the one that was evaluated.
+def _measurement(row: Measurement, parity: Mapping[str, Any]) -> dict[str, Any]:
+    # The raw latencies stay in bench/<slug>.json. Parity of the host's files is that of their export.
     values = {key: value for key, value in dataclasses.asdict(row).items() if key != "latencies_ns"}
     if row.target != "host":
         return values
-    accuracy = next(e.accuracy for e in evaluations if e.artifact == row.artifact and e.split == "test")
-    return values | {"accuracy": accuracy, "parity": parity.get(row.artifact)}
+    return values | {"parity": parity.get(row.artifact)}

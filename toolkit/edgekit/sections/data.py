@@ -80,6 +80,10 @@ class BenchSection(Section):
     @field_validator("affinity")
     @classmethod
     def _cores(cls, value: str | None) -> str | None:
-        if value is not None and value not in ("big", "little") and not re.fullmatch("(0x)?[0-9a-fA-F]{1,16}", value):
+        if (
+            value is not None
+            and value not in ("big", "little")
+            and not re.fullmatch("(0x)?0*[1-9a-fA-F][0-9a-fA-F]{0,15}", value)
+        ):
             raise ValueError(f"expected big, little or a hexadecimal mask such as f0; found {value!r}")
         return value

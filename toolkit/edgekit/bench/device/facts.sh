@@ -16,7 +16,7 @@ say kernel "${k% *}"
 [ -r /etc/os-release ] && say os "$(. /etc/os-release 2>/dev/null && printf %s "$PRETTY_NAME")"
 if [ -r /proc/device-tree/model ]; then say model "$(tr -d '\000' </proc/device-tree/model)"; else one model /sys/class/dmi/id/product_name; fi
 [ -r /proc/device-tree/compatible ] && say compatible "$(tr '\000' ' ' </proc/device-tree/compatible)"
-here getconf && { say glibc "$(getconf GNU_LIBC_VERSION 2>/dev/null)"; say bits "$(getconf LONG_BIT 2>/dev/null)"; }
+here getconf && say glibc "$(getconf GNU_LIBC_VERSION 2>/dev/null)"
 if here getprop; then
   for p in product.manufacturer product.model soc.manufacturer soc.model board.platform hardware product.cpu.abi build.version.release build.fingerprint kernel.qemu boot.qemu; do
     say "prop.$p" "$(getprop "ro.$p")"
@@ -40,9 +40,10 @@ while IFS= read -r line; do
 done 2>/dev/null </proc/cpuinfo
 say cores "$n"
 while read -r k v _; do
-  case $k in MemTotal:) say memory_kb "$v" ;; MemAvailable:) say available_kb "$v" ;; esac
+  case $k in MemTotal:) say memory_kb "$v" && break ;; esac
 done 2>/dev/null </proc/meminfo
 
+one clocksources /sys/devices/system/clocksource/clocksource0/available_clocksource
 one loadavg /proc/loadavg
 one stat /proc/stat
 for d in /sys/devices/system/cpu/cpu[0-9]*; do

@@ -59,7 +59,7 @@ class Deployment:
         self.cpus = facts.cpus(job.plan.affinity, self._first)
         files: dict[str, Path | bytes] = {NAME: runner, WRAPPER: WRAPPER_SCRIPT, **{p.name: p for p in libraries}}
         files |= {self.model(index): artifact.path for index, artifact in enumerate(self.artifacts)}
-        space.push(files, executable=[NAME])
+        space.push(files, executable=[NAME], cached=files)
         self.program = Program(
             space,
             job.plan.delegate,
@@ -148,4 +148,9 @@ def _local(plan: BenchSection) -> tuple[Path, list[Path]]:
     for path in libraries:
         if not _LIBRARY.fullmatch(path.name):
             raise UsageError(f"{path} is not named like a shared library (lib....so), which it must be on the target.")
+    names = [path.name for path in libraries]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(
+            f"Two of the libraries are named {twice[0]}; they lie in one folder on the target. Give one of them."
+        )
     return runner, libraries

@@ -61,7 +61,7 @@ def measure(space: Workspace, job: Job) -> Session:
             rounds[pair].append(_round(there, *pair))
     seconds, after = time.perf_counter() - begin, there.facts()
     timings = [_timing(there, *pair, rounds[pair], profiled=pair[1] == threads[0]) for pair in pairs]
-    outputs, output_kernels = ({}, "") if job.samples is None else native_outputs.outputs(there, job.samples)
+    outputs, used = ({}, "") if job.samples is None else native_outputs.outputs(there, job.samples)
     plain = sorted({timing.artifact for timing in timings if timing.kernels == "builtin"})
     if plain and job.plan.delegate == "xnnpack":
         there.remarks.append(
@@ -70,7 +70,7 @@ def measure(space: Workspace, job: Job) -> Session:
     return Session(
         timings=timings,
         outputs=outputs,
-        output_kernels=output_kernels,
+        output_kernels=dict.fromkeys(outputs, used),
         before=before,
         after=after,
         others_cores=_others_cores(before, after, [one.run for found in rounds.values() for one in found], seconds),

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from edgekit.bench.litert import BATCH, quantize
 from edgekit.bench.runners.deployment import Deployment
-from edgekit.bench.workspace import CACHED_BYTES
 from edgekit.errors import TargetError
 from edgekit.types import Artifact, Images
 
@@ -30,7 +29,7 @@ def outputs(there: Deployment, samples: Images) -> tuple[dict[str, NDArray[Any]]
     kernels: set[str] = set()
     found = {}
     for index, artifact in enumerate(there.artifacts):
-        batch, row = _batch(there, artifact), _row_bytes(artifact)
+        batch, row = _batch(artifact), _row_bytes(artifact)
         step = batch * max(1, _THERE_BYTES // (batch * row))
         slabs = [samples[start : start + step] for start in range(0, len(samples), step)]
         blocks = []
@@ -78,12 +77,10 @@ def _pulled(there: Deployment, artifact: Artifact, name: str, count: int) -> NDA
     return np.frombuffer(content, kind).reshape(count, width).astype(spec.dtype)
 
 
-def _batch(there: Deployment, artifact: Artifact) -> int:
-    """Samples of one invocation. benchmark_model needs a file for each, which should not crowd the target's cache."""
+def _batch(artifact: Artifact) -> int:
+    """Samples of one invocation."""
     fixed = artifact.inputs[0].shape[0]
-    if fixed > 0:
-        return fixed
-    return BATCH if there.program.own else max(1, min(BATCH, (CACHED_BYTES - 1) // _row_bytes(artifact)))
+    return fixed if fixed > 0 else BATCH
 
 
 def _row_bytes(artifact: Artifact) -> int:

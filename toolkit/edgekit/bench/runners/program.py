@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgekit.bench.command import Completed
+from edgekit.bench.command import Completed, plain
 from edgekit.bench.runners import benchmark_output
 from edgekit.bench.runners.benchmark_output import Output
 from edgekit.bench.workspace import Workspace
@@ -132,7 +132,8 @@ class Program:
 
 def _text(done: Completed) -> str:
     stdout = done.stdout.decode(errors="replace").rpartition(_TIMES)
-    return f"{stdout[0] if stdout[1] else stdout[2]}\n{done.stderr.decode(errors='replace')}"
+    text = f"{stdout[0] if stdout[1] else stdout[2]}\n{done.stderr.decode(errors='replace')}"
+    return "\n".join(map(plain, text.splitlines()))
 
 
 def _cpu_seconds(done: Completed) -> float | None:

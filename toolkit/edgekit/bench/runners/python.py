@@ -71,7 +71,8 @@ def measure(space: Workspace, job: Job) -> Session:
             "facts.sh": facts.SCRIPT,
             "job.json": json.dumps(order).encode(),
         }
-        space.push(own | inputs.files | {str(m["file"]): a.path for m, a in zip(models, job.artifacts, strict=True)})
+        files = {str(m["file"]): a.path for m, a in zip(models, job.artifacts, strict=True)}
+        space.push(own | inputs.files | files, cached=files)
     # On this machine PYTHONPATH and the current folder must not lead to other packages; a device's are its owner's choice.
     isolated = ["-I"] if target == "host" else []
     done = space.run([python, *isolated, "runner.py", "job.json"], timeout_s=job.plan.timeout_s)
@@ -84,7 +85,7 @@ def measure(space: Workspace, job: Job) -> Session:
     return Session(
         timings=timings,
         outputs=outputs,
-        output_kernels=_output_kernels(answer),
+        output_kernels={job.artifacts[int(index)].name: told["kernels"] for index, told in answer.outputs.items()},
         before=facts.parse(answer.before),
         after=facts.parse(answer.after),
         others_cores=answer.others_cores,
@@ -217,11 +218,6 @@ def _outputs(space: Workspace, answer: Answer, job: Job) -> dict[str, NDArray[An
     return found
 
 
-def _output_kernels(answer: Answer) -> str:
-    kernels = {told["kernels"] for told in answer.outputs.values()}
-    return ", ".join(sorted(kernels - {"onnxruntime"} or kernels))
-
-
 def _remarks(answer: Answer, job: Job, profiled: Mapping[int, Cuts | None], done: Completed, target: str) -> list[str]:
     """What a reader of the figures must know."""
     measured = {row["model"] for row in answer.rows}
@@ -234,6 +230,9 @@ def _remarks(answer: Answer, job: Job, profiled: Mapping[int, Cuts | None], done
     if plain and job.plan.delegate == "xnnpack":
         why = "cpuinfo does not know its processor" if b"cpuinfo" in done.stderr else "the runtime did not apply it"
         remarks.append(f"XNNPACK was not used for {', '.join(plain)} on {target}: {why}")
+    for artifact in job.artifacts:
+        if (count := artifact.inputs[0].shape[0]) > 1:
+            remarks.append(f"{artifact.name} takes {count} images at a time: its latency is that of {count}")
     if job.plan.profile:
         without = [a.name for i, a in enumerate(job.artifacts) if profiled.get(i) is None]
         if without:

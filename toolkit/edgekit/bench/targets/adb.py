@@ -273,8 +273,8 @@ def _writable(serial: str) -> bool:
 
 
 def _last(text: bytes) -> str:
-    lines = text.decode(errors="replace").strip().splitlines()
-    return lines[-1].strip().rstrip(".") if lines else "the connection was cut"
+    last = Completed(status=1, stdout=b"", stderr=text).last_line
+    return last.rstrip(".") if text.strip() else "the connection was cut"
 
 
 def _stream(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -140,7 +140,7 @@ class Ssh:
 
     def _refuse_push(self, done: Completed) -> None:
         said = done.stderr.decode(errors="replace")
-        first = said.strip().partition("\n")[0]
+        first = command.plain(said.strip().partition("\n")[0])
         # GNU tar tells a write that the full disk cut short by its length alone.
         if re.search("No space left|Disk quota exceeded|Wrote only", said):
             raise TargetError(f"No space left on {self.text}: free some there ({first}).")
