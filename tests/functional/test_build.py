@@ -15,6 +15,8 @@ import pytest
 from edgekit import pipeline, recipe, store
 from edgekit.curation import manifest
 from edgekit.errors import GateNotMet, IntegrityError, OutputInUse
+from edgekit.evidence import temperature
+from edgekit.report import card, compared, html
 from edgekit.types import Silent
 
 pytestmark = pytest.mark.tf
@@ -74,7 +76,7 @@ def test_report_json_has_every_key_of_the_contract(run):
     names = [artifact["name"] for artifact in run.document["artifacts"]]
     assert names == ["model_float32.tflite", "model_float32.onnx", "model_int8.tflite", "model_int8.onnx"]
     assert {(e["artifact"], e["split"]) for e in run.document["evaluations"]} == {
-        (n, s) for n in names for s in ("val", "test")
+        (n, s) for n in names for s in ("val", "cal", "test")
     }
     for artifact in run.document["artifacts"]:
         assert (run.path / artifact["path"]).stat().st_size == artifact["size_bytes"]
@@ -134,7 +136,80 @@ def test_the_control_drops_as_many_and_no_verdict_is_claimed(run):
     rows = [row for row in run.document["comparisons"] if row["kind"] == "curation"]
     assert [row["a"] for row in rows] == ["model_float32.tflite", "model_int8.tflite"]
     assert all(0 <= row["mcnemar_mid_p"] <= 1 and row["n"] == 300 for row in rows)
-    assert run.document["verdict"]["verdict"] == "no evidence (1 seed)"
+    verdict = run.document["verdict"]
+    assert verdict["verdict"] == "no evidence (1 seed)"
+    assert "`edgekit study FILE.yaml`" in verdict["next"]
+    assert {row["verdict"] for row in verdict["judged"]} == {"no evidence (1 seed)"}
+    judged = {row["metric"]: row["effect"] for row in verdict["judged"]}
+    assert judged == pytest.approx({k: d["effect"] for k, d in rows[1]["differences"].items()})
+
+
+def test_temperature_and_threshold_come_from_the_calibration_split(run):
+    meta = json.loads((run.path / "artifacts/metadata.json").read_text())["artifacts"]
+    for name, row in run.document["reliability"].items():
+        labels, p = {}, {}
+        for split, stem in (("cal", f"{name}.cal"), ("test", name)):
+            with np.load(run.path / f"evaluation/{stem}.predictions.npz") as file:
+                labels[split], p[split] = file["labels"], file["probabilities"]
+        assert row["n"] == len(labels["cal"]) == run.document["dataset"]["sizes"]["cal"]
+        found = temperature.of_files({name: ((p["cal"], labels["cal"]), (p["test"], labels["test"]))})[name]
+        assert row["temperature"] == found["temperature"]
+        assert {f"{k}_after": v for k, v in row["after"].items()}.items() <= found.items()
+        assert row["operating"]["wanted"] == {"coverage": 0.9}
+        accepted = p["test"].max(axis=1) >= row["operating"]["threshold"]
+        assert accepted.mean() == pytest.approx(row["operating"]["coverage"])
+        assert (row["drift"] is None) == ("float32" in name)
+        assert meta[name]["operating"]["threshold"] == row["operating"]["threshold"]
+        assert meta[name]["calibration"]["temperature"] == (1 if row["at_bound"] else row["temperature"])
+    assert set(meta) == set(run.document["reliability"])
+
+
+def test_what_a_file_differs_in_is_told_in_every_metric(run):
+    rows = {(row["kind"], row["split"]): row for row in run.document["comparisons"]}
+    assert set(rows) == {("quantization", "test"), ("max_drop", "val"), ("curation", "test")}
+    quality = {(e["artifact"], e["split"]): e for e in run.document["evaluations"]}
+    for (kind, split), row in rows.items():
+        if kind == "curation":
+            continue
+        a, b = (quality[row[side], split] for side in "ab")
+        assert {k: d["effect"] for k, d in row["differences"].items()} == pytest.approx(
+            {k: a[k] - b[k] for k in row["differences"]}
+        )
+    (gate,) = (g for g in run.document["gates"] if g["demand"].startswith("max_drop"))
+    assert gate["found"] == pytest.approx(-100 * rows["max_drop", "val"]["difference"], abs=1e-5)
+
+
+def test_the_run_and_its_control_can_be_compared(run):
+    found = compared.runs(run.path, run.path / "control", "model_int8.tflite")
+    told = next(r for r in run.document["comparisons"] if r["kind"] == "curation" and r["a"] == "model_int8.tflite")
+    assert found["comparisons"][0]["differences"] == told["differences"]
+
+
+def test_a_threshold_that_accepts_nothing_is_told(run):
+    document = json.loads((run.path / "report.json").read_text())
+    row = document["reliability"]["model_int8.tflite"]
+    row["at_bound"] = True
+    for accepted in (row["operating"], row["drift"]["float_on_int8"]):
+        accepted |= {
+            "threshold": None,
+            "accepted": 0,
+            "errors": 0,
+            "coverage": 0.0,
+            "risk": None,
+            "risk_interval": [0, 1],
+        }
+    page, text = html.render(document, run.path), card.render(document)
+    assert "none keeps it" in page
+    assert "none accepted" in page
+    assert "no confidence keeps it" in text
+    assert "No temperature fits" in text
+
+
+def test_a_report_of_an_earlier_version_can_be_made_again(run):
+    document = {key: value for key, value in run.document.items() if key != "reliability"}
+    document["comparisons"] = [{k: v for k, v in c.items() if k != "differences"} for c in document["comparisons"]]
+    assert html.render(document, run.path).count("data:image/svg+xml") == 5
+    assert "## Reliability" not in card.render(document)
 
 
 def test_the_calibration_samples_are_recorded_and_come_from_the_curated_set(run):
@@ -161,9 +236,14 @@ def test_the_page_is_self_contained_and_shows_the_numbers(run):
     assert f"{int8['accuracy']:.4f}" in page
     assert "no evidence (1 seed)" in page
     assert page.count("data:image/png") > 0, "thumbnails of removed samples"
-    assert page.count("data:image/svg+xml") == 4
-    card = (run.path / "card.md").read_text()
-    assert f"{int8['accuracy']:.2%}" in card
+    assert page.count("data:image/svg+xml") == 5
+    text = (run.path / "card.md").read_text()
+    assert f"{int8['accuracy']:.2%}" in text
+    row = run.document["reliability"]["model_int8.tflite"]
+    for told in (page, text):
+        assert f"{row['operating']['threshold']:.4f}" in told
+        assert f"{row['before']['ece']:.4f}" in told
+    assert "The probabilities are not temperature-scaled" in text
 
 
 def test_another_quantization_reuses_everything_before_it(run, small_npz, tmp_path, shared_cache):

@@ -60,6 +60,7 @@ def test_prune_and_qat_of_a_users_model(mine, small_npz, tmp_path):
     made = edgekit(
         "--model", mine, "--data", small_npz, "--prune", 0.5, "--quantize", "int8-qat", "--out", out, "--json",
         "--set", "pruning.epochs=8", "--set", "quantization.qat_epochs=1", "--set", "bench.targets=[]",
+        "--set", "operating.risk=0.2",
     )  # fmt: skip
     document = json.loads(made.stdout)
     assert document == json.loads((out / "report.json").read_text())
@@ -82,6 +83,12 @@ def test_prune_and_qat_of_a_users_model(mine, small_npz, tmp_path):
     test = {row["artifact"]: row for row in document["evaluations"] if row["split"] == "test"}
     assert test[first["name"]]["accuracy"] > 0.4
     assert test[last["name"]]["accuracy"] > test[first["name"]]["accuracy"] - 0.08
+    meta = json.loads((out / "artifacts/metadata.json").read_text())["artifacts"]
+    for name, row in document["reliability"].items():
+        assert row["operating"]["wanted"] == {"risk": 0.2}
+        assert meta[name]["operating"]["threshold"] == row["operating"]["threshold"]
+    assert document["reliability"][last["name"]]["drift"]["float"] == first["name"]
+    assert document["comparisons"][0]["differences"]["nll"]["lower"] is not None
     assert any("latency was not measured" in line for line in document["not_improved"])
     assert {path.name for path in (out / "models").iterdir()} == {
         "model_pruned.tfkeras.keras",

@@ -127,6 +127,30 @@ def test_a_file_that_is_not_the_one_described_is_refused(given, tmp_path):
         run(folder, given[0] / "images")
 
 
+def test_calibrated_probabilities_are_those_of_the_temperature_in_the_metadata(given, tmp_path):
+    folder, images = shutil.copytree(PRODUCT, tmp_path / "product"), given[0] / "images"
+    path = folder / "metadata.json"
+
+    def calibrated(found):
+        metadata = json.loads(path.read_text())
+        metadata["artifacts"]["model_int8.tflite"]["calibration"] = found
+        path.write_text(json.dumps(metadata))
+        return list(predicting.run(predicting.load(folder, calibrated=True), [images], 10, Silent()))
+
+    fit = {"temperature": 2.0, "fitted": True, "floor": 1 / 512, "n": 300, "split": "cal"}
+    for plain, scaled in zip(run(PRODUCT, images, top=10), calibrated(fit), strict=True):
+        p, q = dict(plain.top), dict(scaled.top)
+        roots = {name: max(value, 1 / 512) ** 0.5 for name, value in p.items()}
+        assert q == pytest.approx({name: root / sum(roots.values()) for name, root in roots.items()}, rel=1e-4)
+        assert plain.top[0][0] == scaled.top[0][0]
+    with pytest.raises(DataError, match="No temperature fitted the 300"):
+        calibrated(fit | {"fitted": False})
+    with pytest.raises(IntegrityError, match="temperature -1"):
+        calibrated(fit | {"temperature": -1})
+    with pytest.raises(DataError, match="holds no temperature"):
+        predicting.load(shutil.copy(MODEL, tmp_path / "alone.tflite"), calibrated=True)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

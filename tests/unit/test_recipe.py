@@ -34,6 +34,9 @@ def test_options_win_over_settings_and_settings_over_the_file(tmp_path):
         ("seed.x=1", "Input should be"),
         ("bench.threads=[-5]", "greater than or equal to 0"),
         ("training.learning_rate=.inf", "finite"),
+        ("operating={coverage: 0.8, risk: 0.02}", "give one of the two"),
+        ("operating.coverage=1.5", "less than or equal to 1"),
+        ("operating.risk=1", "less than 1"),
         ("quantization={precision: float16, io: uint8}", "is for int8 files"),
     ],
 )
@@ -111,6 +114,12 @@ def test_words_that_yaml_reads_as_something_else_mean_what_they_say():
 def test_what_nothing_would_read_is_refused(setting, told):
     with pytest.raises(RecipeError, match=told):
         recipe.load(settings=[setting])
+
+
+def test_a_threshold_is_chosen_for_a_coverage_unless_a_risk_is_given():
+    assert recipe.load().operating.wanted == {"coverage": 0.9}
+    assert recipe.load(settings=["operating.coverage=0.5"]).operating.wanted == {"coverage": 0.5}
+    assert recipe.load(settings=["operating.risk=0"]).operating.wanted == {"risk": 0.0}
 
 
 def test_sizes_are_read_with_their_units():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.bench import stage as benching
-from edgekit.bench.evaluate import load_predictions
+from edgekit.bench.evaluate import load_predictions, predictions_of
 from edgekit.bench.measure import Benched
 from edgekit.compression import channels_stage, prune, qat, user_model, user_report
 from edgekit.errors import GateNotMet
@@ -69,11 +69,12 @@ class Compression:
         elif recipe.pruning.sparsity or recipe.pruning.channels:
             self._export(self.model, precision, "_pruned")
         evaluations = self._evaluate()
+        reliability = benching.reliable(self.artifacts, self.folder.path, self.recipe.operating.wanted, self.reporter)
         self._bench()
         measurements = self.benched.measurements
         shipped = exporting.shipped(self.artifacts)
         self.folder.write("artifacts/labels.txt", labels_txt(self.dataset))
-        self.folder.write_json("artifacts/metadata.json", metadata(self.dataset, self.artifacts))
+        self.folder.write_json("artifacts/metadata.json", metadata(self.dataset, self.artifacts, reliability))
         document = user_report.document(
             run=self.folder.path.name,
             recipe=recipe,
@@ -88,6 +89,7 @@ class Compression:
             failures=self.benched.failures,
             comparisons=self._compare(shipped),
             gates=gates.check(recipe.gates, self._max_drop(), shipped, evaluations, measurements),
+            reliability=reliability,
             parity=self.parity,
             timings=self.stages.timings,
         )
@@ -208,7 +210,8 @@ class Compression:
         first = self.artifacts[0]
         if shipped is first:
             return []
-        one, two = (
-            load_predictions(self.folder.path / f"evaluation/{a.name}.predictions.npz") for a in (shipped, first)
-        )
-        return [compare("quantization", shipped.name, one, first.name, two)]
+        rows, kinds = [], {"quantization": "test"} | ({} if self._max_drop() is None else {"max_drop": "val"})
+        for kind, split in kinds.items():
+            one, two = (load_predictions(self.folder.path / predictions_of(a.name, split)) for a in (shipped, first))
+            rows.append(compare(kind, shipped.name, one, first.name, two, split=split))
+        return rows

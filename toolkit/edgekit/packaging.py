@@ -11,7 +11,7 @@ from typing import Any
 from edgekit.curating import Curated
 from edgekit.errors import GateNotMet
 from edgekit.export import stage as exporting
-from edgekit.export.metadata import labels_txt, metadata
+from edgekit.export.metadata import labels_txt
 from edgekit.modeling import Made, loss_weights
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
@@ -47,7 +47,6 @@ def export(
             artifacts.append(exporting.artifact(path, facts, params=made.student.params, macs=made.student.macs))
         told["files"][facts["files"][0]] = exporting.told(facts)
     folder.write("artifacts/labels.txt", labels_txt(dataset))
-    folder.write_json("artifacts/metadata.json", metadata(dataset, artifacts))
     for artifact in artifacts:
         stages.reporter.note(f"{artifact.name}: {artifact.size_bytes:,} bytes ({artifact.gzip_bytes:,} after gzip)")
     return artifacts, told

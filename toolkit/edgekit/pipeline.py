@@ -14,14 +14,15 @@ from typing import Any, Literal
 from edgekit import curating, data, modeling, packaging, report
 from edgekit.bench import measure as measuring
 from edgekit.bench import stage as benching
-from edgekit.bench.evaluate import load_predictions
+from edgekit.bench.evaluate import load_predictions, predictions_of
 from edgekit.bench.measure import Benched
 from edgekit.curating import curate
 from edgekit.environment import environment
 from edgekit.errors import GateNotMet, IntegrityError, RecipeError
 from edgekit.evidence import gates, verdict
-from edgekit.evidence.comparisons import compare
+from edgekit.evidence.comparisons import METRICS, Predictions, compare
 from edgekit.export import stage as exporting
+from edgekit.export.metadata import metadata
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
@@ -151,8 +152,12 @@ class _Build:
         modeling.compress(recipe, dataset, curated, made, folder, self.stages)
         artifacts, told = packaging.export(recipe, dataset, curated, made, folder, self.stages, force=self.lenient)
         evaluations = self._evaluate(dataset, artifacts)
+        with self.stages.timed("reliability", "Temperature and operating threshold"):
+            reliability = benching.reliable(artifacts, folder.path, recipe.operating.wanted, self.reporter)
+            folder.write_json("artifacts/metadata.json", metadata(dataset, artifacts, reliability))
         benched = self._bench(dataset, artifacts)
-        comparisons = self._compare(artifacts, self._control(selection) if recipe.control and selection.edits else None)
+        control = self._control(selection) if recipe.control and selection.edits else None
+        comparisons = self._compare(artifacts, control)
         demanded = gates.check(
             _demands(recipe), _max_drop(recipe), exporting.shipped(artifacts), evaluations, benched.measurements
         )
@@ -171,7 +176,8 @@ class _Build:
                 failures=benched.failures,
                 comparisons=comparisons,
                 gates=demanded,
-                verdict=verdict.on_method(selection.method, seeds=1),
+                verdict=self._verdict(selection, exporting.shipped(artifacts), control),
+                reliability=reliability,
                 parity=told["parity"],
                 timings=self.stages.timings,
                 reused=self.stages.reused,
@@ -228,20 +234,35 @@ class _Build:
         return path
 
     def _compare(self, artifacts: Sequence[Artifact], control: Path | None) -> list[dict[str, Any]]:
-        def predictions(root: Path, name: str) -> Any:
-            return load_predictions(root / f"evaluation/{name}.predictions.npz")
-
-        root, shipped = self.folder.path, exporting.shipped(artifacts)
-        rows = []
-        if shipped.precision != "float32":
-            rows.append(compare("quantization", shipped.name, predictions(root, shipped.name),
-                                "model_float32.tflite", predictions(root, "model_float32.tflite")))  # fmt: skip
+        root, shipped, exact = self.folder.path, exporting.shipped(artifacts), "model_float32.tflite"
+        kinds = {"quantization": "test"} if shipped.precision != "float32" else {}
+        if kinds and _max_drop(self.recipe) is not None:
+            kinds["max_drop"] = "val"
+        rows = [
+            compare(kind, shipped.name, _load(root, shipped.name, split), exact, _load(root, exact, split), split=split)
+            for kind, split in kinds.items()
+        ]
         if control is not None:
             rows.extend(
-                compare(
-                    "curation", a.name, predictions(root, a.name), f"control/{a.name}", predictions(control, a.name)
-                )
+                compare("curation", a.name, _load(root, a.name), f"control/{a.name}", _load(control, a.name))
                 for a in artifacts
                 if a.format == "tflite"
             )
         return rows
+
+    def _verdict(self, selection: Selection, shipped: Artifact, control: Path | None) -> dict[str, Any]:
+        """What one RNG seed may say of the curation; with a control, the effect in each metric as `edgekit study` judges it."""
+        method = "edits by hand" if selection.method == "none" and selection.edits else selection.method
+        found = dict(verdict.on_method(method, seeds=1))
+        if control is None:
+            return found
+        arms = {
+            method: {self.recipe.seed: _load(self.folder.path, shipped.name)},
+            "control": {self.recipe.seed: _load(control, shipped.name)},
+        }
+        judged = verdict.judge(arms, [(method, "control")], METRICS, draws=500)
+        return found | {"judged": [each.row() for each in judged]}
+
+
+def _load(root: Path, name: str, split: str = "test") -> Predictions:
+    return load_predictions(root / predictions_of(name, split))

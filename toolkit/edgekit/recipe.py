@@ -20,6 +20,7 @@ from edgekit.sections import (
     CurationSection,
     DataSection,
     DistillationSection,
+    OperatingSection,
     PruningSection,
     QuantizationSection,
     Section,
@@ -46,6 +47,7 @@ class Recipe(Section):
     pruning: PruningSection = PruningSection()
     quantization: QuantizationSection = QuantizationSection()
     bench: BenchSection = BenchSection()
+    operating: OperatingSection = OperatingSection()
     gates: tuple[str, ...] = ()
     max_drop: float | None = Field(None, ge=0)
 
@@ -205,6 +207,7 @@ __all__ = [
     "CurationSection",
     "DataSection",
     "DistillationSection",
+    "OperatingSection",
     "PruningSection",
     "QuantizationSection",
     "Recipe",

@@ -183,5 +183,7 @@ def test_it_repeats():
 
 
 def test_on_method_of_one_build():
-    assert verdict.on_method("iqr", 1)["verdict"] == "no evidence (1 seed)"
+    found = verdict.on_method("iqr", 1)
+    assert found["verdict"] == "no evidence (1 seed)"
+    assert "`edgekit study FILE.yaml`" in found["next"]
     assert verdict.on_method("none", 1)["next"] is None

@@ -41,7 +41,12 @@ def evaluate(artifact: Artifact, split: Split, split_name: str, predictions: Pat
     return evaluation, buffer.getvalue()
 
 
+def predictions_of(artifact: str, split: str) -> str:
+    """Where a run folder holds the predictions of a file on a split."""
+    return f"evaluation/{artifact}{'' if split == 'test' else f'.{split}'}.predictions.npz"
+
+
 def load_predictions(path: Path) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float32]]:
     """(ids, labels, probabilities) of a predictions file."""
-    with np.load(path, allow_pickle=False) as file:
+    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:  # numpy leaves a damaged one open
         return file["ids"], file["labels"], file["probabilities"]

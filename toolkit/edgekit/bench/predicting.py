@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,16 @@ _CONTRACT = "pixel / 255, float in [0, 1]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classifier:
-    """A file and the names of its K classes. logits: of its outputs, None = not known. described: by a metadata.json."""
+    """A file and the names of its K classes. logits: of its outputs, None = not known. described: by a metadata.json.
+
+    calibration: (temperature, floor) that its probabilities are scaled with, None = as they are.
+    """
 
     artifact: Artifact
     classes: tuple[str, ...]
     logits: bool | None
     described: bool
+    calibration: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +66,15 @@ def find(path: Path) -> Path:
     )
 
 
-def load(path: Path, labels: Path | None = None) -> Classifier:
+def load(path: Path, labels: Path | None = None, *, calibrated: bool = False) -> Classifier:
     """Describe the classifier at `path` (see `find`), which is what later predictions are made with.
 
     Args:
         labels: one class name a line; None = metadata.json or labels.txt beside the file, else "0", "1", ...
+        calibrated: scale the probabilities with the temperature that metadata.json holds.
 
     Raises:
-        DataError: no classifier of images, or as many labels as it has no outputs.
+        DataError: no classifier of images, as many labels as it has no outputs, or no temperature for it.
         IntegrityError: metadata.json records another digest for the file.
     """
     artifact = artifact_of(find(path))
@@ -90,7 +96,13 @@ def load(path: Path, labels: Path | None = None) -> Classifier:
         raise DataError(f"{source} names {len(names)} classes, but {artifact.path} has {count} outputs.")
     kind = metadata.get("output", {}).get("kind")
     logits = None if kind is None else kind == "logits"
-    return Classifier(artifact=artifact, classes=tuple(names), logits=logits, described=bool(metadata))
+    return Classifier(
+        artifact=artifact,
+        classes=tuple(names),
+        logits=logits,
+        described=bool(metadata),
+        calibration=_calibration(artifact, metadata) if calibrated else None,
+    )
 
 
 def run(
@@ -119,6 +131,9 @@ def run(
             reporter.warn(f"{artifact.name} gives values outside [0, 1]; they are taken as logits.")
         if logits:
             p = _softmax(p)
+        if classifier.calibration is not None:
+            temperature, floor = classifier.calibration
+            p = _softmax(np.log(np.maximum(p, floor)) / temperature)
         resized += chunk.resized
         best = np.argsort(-p, axis=1, kind="stable")[:, :top]
         for name, row, classes in zip(chunk.names, p, best.tolist(), strict=True):
@@ -127,10 +142,29 @@ def run(
         reporter.warn(f"{resized:,} inputs are not {height}x{width} and were resized.")
 
 
-def _softmax(z: NDArray[np.float32]) -> NDArray[np.float32]:
+def _softmax(z: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     powers = np.exp(z - z.max(axis=1, keepdims=True))
-    share: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    share: NDArray[np.float32] = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
     return share
+
+
+def _calibration(artifact: Artifact, metadata: Mapping[str, Any]) -> tuple[float, float]:
+    """(temperature, floor) of the file. Raises DataError or IntegrityError."""
+    where = artifact.path.parent / "metadata.json"
+    found = metadata["artifacts"][artifact.name].get("calibration") if metadata else None
+    if found is None:
+        raise DataError(f"{where} holds no temperature for {artifact.name}; leave --calibrated out, or build it again.")
+    try:
+        fitted, temperature, floor = bool(found["fitted"]), float(found["temperature"]), float(found["floor"])
+        if not (0 < temperature < math.inf and 0 < floor < 1):
+            raise ValueError(f"temperature {temperature}, floor {floor}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"{where} is not a metadata file of edgekit ({type(error).__name__}: {error}).") from None
+    if not fitted:
+        raise DataError(
+            f"No temperature fitted the {found.get('n')} calibration samples of {artifact.name}: leave --calibrated out."
+        )
+    return temperature, floor
 
 
 def _metadata(artifact: Artifact) -> Mapping[str, Any]:

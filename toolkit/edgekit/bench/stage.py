@@ -1,15 +1,18 @@
-"""The files of a run, run: their quality on val and test, and on every target of the recipe; evaluation/ and bench/."""
+"""The files of a run, run: their quality on val, cal and test, and on every target of the recipe; evaluation/ and bench/."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from edgekit.bench import named
-from edgekit.bench.evaluate import evaluate
+from edgekit.bench.evaluate import evaluate, load_predictions, predictions_of
 from edgekit.bench.measure import Benched, document, measure, slug
 from edgekit.bench.visit import Samples
 from edgekit.data.pixels import to_float
+from edgekit.evidence import reliability
 from edgekit.recipe import BenchSection
 from edgekit.store import RunFolder
 from edgekit.types import Artifact, Dataset, Evaluation, Measurement, Reporter
@@ -43,20 +46,49 @@ def bench(
 def evaluate_files(
     artifacts: Sequence[Artifact], dataset: Dataset, folder: RunFolder, reporter: Reporter
 ) -> list[Evaluation]:
-    """Run every file on val and test, and write predictions and metrics into evaluation/."""
+    """Run every file on val, cal and test, and write predictions and metrics into evaluation/."""
     evaluations = []
     for artifact in artifacts:
-        # Gates look at val; test is read here, once, and decides nothing.
-        for name, split in (("val", dataset.val), ("test", dataset.test)):
-            stem = f"evaluation/{artifact.name}" + ("" if name == "test" else f".{name}")
-            found, predictions = evaluate(artifact, split, name, folder.path / f"{stem}.predictions.npz")
-            folder.write(f"{stem}.predictions.npz", predictions)
-            folder.write_json(f"{stem}.json", dataclasses.asdict(found) | {"predictions": f"{stem}.predictions.npz"})
+        # Gates look at val, temperature and threshold at cal; test is read here, once, and decides nothing.
+        for name, split in (("val", dataset.val), ("cal", dataset.cal), ("test", dataset.test)):
+            stored = predictions_of(artifact.name, name)
+            found, predictions = evaluate(artifact, split, name, folder.path / stored)
+            folder.write(stored, predictions)
+            folder.write_json(
+                stored.replace(".predictions.npz", ".json"), dataclasses.asdict(found) | {"predictions": stored}
+            )
             evaluations.append(found)
         reporter.note(
             f"{artifact.name}: test accuracy {found.accuracy:.4f}, AURC {found.aurc:.4f}, ECE {found.ece:.4f}"
         )
     return evaluations
+
+
+def reliable(
+    artifacts: Sequence[Artifact], root: Path, wanted: Mapping[str, float], reporter: Reporter
+) -> dict[str, dict[str, Any]]:
+    """The temperature and the operating threshold of each file that `evaluate_files` ran in the folder `root`.
+
+    Args:
+        wanted: {"coverage": share} or {"risk": share}.
+
+    Returns:
+        See `edgekit.evidence.reliability.rows`.
+    """
+    files, floats = {}, {a.format: a.name for a in reversed(artifacts) if a.precision == "float32"}
+    for artifact in artifacts:
+        calibration, test = (load_predictions(root / predictions_of(artifact.name, part)) for part in ("cal", "test"))
+        files[artifact.name] = (calibration[2], calibration[1]), (test[2], test[1])
+    float_of = {a.name: floats.get(a.format, floats["tflite"]) for a in artifacts if a.precision != "float32"}
+    rows = reliability.rows(files, float_of, coverage=wanted.get("coverage"), risk=wanted.get("risk"))
+    for name, row in rows.items():
+        if row["at_bound"]:
+            reporter.warn(
+                f"no temperature fits {name}: its {row['n']} calibration samples are too few, or all right or wrong"
+            )
+        if row["operating"]["threshold"] is None:
+            reporter.warn(f"no confidence of {name} keeps the risk at {wanted['risk']:g} on the calibration samples")
+    return rows
 
 
 def hint(plan: BenchSection, reporter: Reporter) -> None:

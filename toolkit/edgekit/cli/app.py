@@ -13,6 +13,7 @@ from edgekit.cli import (
     bench,
     build,
     cache,
+    compare,
     compress,
     curate,
     data,
@@ -65,6 +66,7 @@ def options(
 app.command("build")(build.build)
 app.command("train")(train.train)
 app.command("compress")(compress.compress)
+app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 app.command("devices")(devices.devices)

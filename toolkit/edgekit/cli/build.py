@@ -41,6 +41,13 @@ GateOption = Annotated[
 MaxDrop = Annotated[
     float | None, typer.Option(metavar="PP", help="Most accuracy points that quantization may cost (on validation).")
 ]
+Coverage = Annotated[
+    float | None,
+    typer.Option(help="Share of answers to accept: what the operating threshold is chosen for; default 0.9."),
+]
+Risk = Annotated[
+    float | None, typer.Option(help="Choose the threshold for this share of errors among accepted answers instead.")
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the complete recipe and what data it finds; write nothing.")
 ]
@@ -78,6 +85,8 @@ def build(
     control: Control = False,
     gate: GateOption = None,
     max_drop: MaxDrop = None,
+    coverage: Coverage = None,
+    risk: Risk = None,
     seed: o.Seed = None,
     deterministic: o.Deterministic = False,
     out: o.Out = None,
@@ -100,6 +109,8 @@ def build(
         "control": control or None,
         "gates": gate or None,
         "max_drop": max_drop,
+        "operating.coverage": coverage,
+        "operating.risk": risk,
     }  # fmt: skip
     run("report", recipe, set_, values, out, force=force, resume=resume, dry_run=dry_run, as_json=as_json)
 

@@ -39,6 +39,10 @@ Kaggle = Annotated[
     bool, typer.Option("--kaggle", help="Of one CSV of pixels: ImageId,Label, the form of a Kaggle submission.")
 ]
 
+Calibrated = Annotated[
+    bool, typer.Option("--calibrated", help="Scale the probabilities with the temperature in the file's metadata.json.")
+]
+
 
 def predict(
     file: Model,
@@ -47,6 +51,7 @@ def predict(
     top: Top = 1,
     out: Out = None,
     kaggle: Kaggle = False,
+    calibrated: Calibrated = False,
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
@@ -60,7 +65,7 @@ def predict(
     if kaggle and (len(inputs) > 1 or not kinds.is_table(inputs[0]) or top > 1 or (as_json and out is None)):
         raise UsageError("--kaggle is for one CSV of pixels, and names one label a row; leave the other options out.")
     with Console() as reporter:
-        classifier = predicting.load(file, labels)
+        classifier = predicting.load(file, labels, calibrated=calibrated)
         found = predicting.run(classifier, inputs, min(top, len(classifier.classes)), reporter, skip_bad=skip_bad)
         told = {"artifact": str(classifier.artifact.path), "sha256": classifier.artifact.sha256}
         if as_json and out is None:

@@ -35,9 +35,10 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
             f"{artifact['name']:<22} {artifact['size_bytes']:>9,} {test['accuracy']:>9.4f} {test['nll']:>7.4f} "
             f"{test['ece']:>7.4f} {test['aurc']:>7.4f} {test['augrc']:>7.4f}  {latency}"
         )
+    print_reliability(document)
     print_devices(document)
     for row in document["comparisons"]:
-        typer.echo(f"{row['kind']}: {row['files']}")
+        typer.echo(f"{row['kind'].replace('_', ' ')} on {row['split']}: {row['files']}")
     verdict = document["verdict"]
     typer.echo(f"verdict on curation {document['curation']['method']!r}: {verdict['verdict']}")
     if verdict["next"]:
@@ -45,6 +46,27 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
     if document["dataset"]["default"]:
         typer.echo("data: the images that ship with edgekit (give --data for your own)")
     typer.echo(f"report: {folder / 'report.html'}")
+
+
+def print_reliability(document: Mapping[str, Any]) -> None:
+    """Temperature and operating threshold of the shipped file, a line each."""
+    row = document.get("reliability", {}).get(document["run"]["shipped"])
+    if row is None:
+        return
+    name, operating = document["run"]["shipped"], row["operating"]
+    fit = "no temperature fits" if row["at_bound"] else f"temperature {row['temperature']:.3f}"
+    typer.echo(
+        f"{name}: {fit} ({row['n']:,} calibration samples), test ECE {row['before']['ece']:.4f} -> {row['after']['ece']:.4f}, "
+        f"NLL {row['before']['nll']:.4f} -> {row['after']['nll']:.4f}"
+    )
+    (key, value), *_ = operating["wanted"].items()
+    if operating["threshold"] is None:
+        typer.echo(f"{name}: no confidence keeps a {key} of {value:g}")
+        return
+    risk = "" if operating["risk"] is None else f", {operating['risk']:.2%} of them wrong"
+    typer.echo(
+        f"{name}: threshold {operating['threshold']:.4f} (for {key} {value:g}) accepts {operating['coverage']:.2%} of test{risk}"
+    )
 
 
 def print_devices(document: Mapping[str, Any]) -> None:

@@ -34,6 +34,7 @@ def document(
     failures: Mapping[str, EdgekitError],
     comparisons: Sequence[Mapping[str, Any]],
     gates: Sequence[Gate],
+    reliability: Mapping[str, Any],
     parity: Mapping[str, Any],
     timings: Mapping[str, float],
 ) -> dict[str, Any]:
@@ -73,6 +74,7 @@ def document(
         "comparisons": comparisons,
         "not_improved": not_improved(artifacts[0], shipped, evaluations, measurements),
         "gates": [dataclasses.asdict(gate) for gate in gates],
+        "reliability": reliability,
         "parity": parity,
         "timings": timings,
     }

@@ -1,7 +1,8 @@
-"""Two files on the same test samples: difference, McNemar's mid-p, and what that may be called."""
+"""Two files on the same samples: differences with intervals, McNemar's mid-p, and what that may be called."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,18 +16,24 @@ from edgekit.evidence.weighted import statistic
 
 Predictions = tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float32]]
 LEVEL = 0.05
+DRAWS = 1000
 METRICS = ("accuracy", "nll", "brier", "aurc", "augrc", "ece_squared")
+_OF_METHODS = ("curation", "runs")
 
 
-def compare(kind: str, name_a: str, a: Predictions, name_b: str, b: Predictions) -> dict[str, Any]:
+def compare(
+    kind: str, name_a: str, a: Predictions, name_b: str, b: Predictions, *, split: str = "test"
+) -> dict[str, Any]:
     """Compare file A with file B; a row of report.json's `comparisons`.
 
     Args:
-        kind: "quantization" (A made from B) or "curation" (A curated, B the control).
+        kind: "quantization" (A made from B), "max_drop" (the same, on what the gate looks at), "curation" (A curated, B the
+            control) or "runs" (of two run folders).
         a, b: (ids, labels, (N, K) probabilities) of the same samples.
+        split: which those are.
 
     Raises:
-        IntegrityError: the predictions are not of the same samples.
+        IntegrityError: the predictions are not of the same samples. DataError: see `edgekit.evidence.metrics.checked`.
     """
     labels = _same_samples(name_a, a, name_b, b)
     p_a, p_b = a[2], b[2]
@@ -37,7 +44,7 @@ def compare(kind: str, name_a: str, a: Predictions, name_b: str, b: Predictions)
         "kind": kind,
         "a": name_a,
         "b": name_b,
-        "split": "test",
+        "split": split,
         "n": len(labels),
         "accuracy_a": float(right_a.mean()),
         "accuracy_b": float(right_b.mean()),
@@ -48,9 +55,13 @@ def compare(kind: str, name_a: str, a: Predictions, name_b: str, b: Predictions)
         "agreement": float((p_a.argmax(axis=1) == p_b.argmax(axis=1)).mean()),
         "mcnemar_exact_p": test.exact_p,
         "mcnemar_mid_p": test.mid_p,
+        "differences": {
+            metric: dataclasses.asdict(interval)
+            for metric, interval in differences(name_a, a, name_b, b, draws=DRAWS).items()
+        },
         # One RNG seed a side: this is about these two files, never about the methods that made them.
         "files": f"{name_a} against {name_b}: {word} (mid-p {test.mid_p:.3g})",
-        "verdict": "no evidence (1 seed)" if kind == "curation" else word,
+        "verdict": "no evidence (1 seed)" if kind in _OF_METHODS else word,
     }
 
 

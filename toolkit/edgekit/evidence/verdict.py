@@ -260,7 +260,6 @@ def on_method(method: str, seeds: int) -> Mapping[str, Any]:
         "verdict": f"no evidence ({seeds} seed{'s' if seeds != 1 else ''})",
         "seeds": seeds,
         "next": (
-            f"at least {LEAST_SEEDS} paired RNG seeds against random removal of the same size: "
-            "build with --control and another --seed each time (`edgekit study` will do this in a coming version)"
+            f"`edgekit study FILE.yaml`, with at least {LEAST_SEEDS} paired RNG seeds against random removal of the same size"
         ),
     }

@@ -14,8 +14,10 @@ def labels_txt(dataset: Dataset) -> str:
     return "".join(f"{name}\n" for name in dataset.classes)
 
 
-def metadata(dataset: Dataset, artifacts: Sequence[Artifact]) -> Mapping[str, Any]:
-    """The content of metadata.json."""
+def metadata(
+    dataset: Dataset, artifacts: Sequence[Artifact], reliability: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """The content of metadata.json; reliability: see `edgekit.evidence.reliability.rows`."""
     return {
         "schema": 1,
         "classes": list(dataset.classes),
@@ -27,6 +29,8 @@ def metadata(dataset: Dataset, artifacts: Sequence[Artifact]) -> Mapping[str, An
             "quantized_inputs": "q = clip(round(real / scale) + zero_point)",
         },
         "output": {"kind": "softmax", "quantized_outputs": "real = (q - zero_point) * scale"},
+        "calibrated": "softmax(log(max(output, floor)) / temperature): same answer, with a probability nearer to the truth",
+        "operating": "take an answer if its largest output (before any temperature) is at least the threshold; null: take none",
         "artifacts": {
             artifact.name: {
                 "sha256": artifact.sha256,
@@ -34,7 +38,24 @@ def metadata(dataset: Dataset, artifacts: Sequence[Artifact]) -> Mapping[str, An
                 "precision": artifact.precision,
                 "inputs": [dataclasses.asdict(spec) for spec in artifact.inputs],
                 "outputs": [dataclasses.asdict(spec) for spec in artifact.outputs],
+                **_reliability(reliability[artifact.name]),
             }
             for artifact in artifacts
         },
+    }
+
+
+def _reliability(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What an app needs of it. A temperature at the end of what was searched is no fit: 1 leaves the output as it is."""
+    operating = {key: row["operating"][key] for key in ("wanted", "threshold", "coverage", "coverage_interval", "risk",
+                                                        "risk_interval", "n")}  # fmt: skip
+    return {
+        "calibration": {
+            "temperature": 1.0 if row["at_bound"] else row["temperature"],
+            "fitted": not row["at_bound"],
+            "floor": row["floor"],
+            "n": row["n"],
+            "split": row["split"],
+        },
+        "operating": {**operating, "chosen_on": row["split"], "measured_on": "test"},
     }

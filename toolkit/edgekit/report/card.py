@@ -58,21 +58,62 @@ def render(document: Mapping[str, Any]) -> str:
         "",
     ]
     lines += [
-        f"- {c['files']}; {c['accuracy_a']:.4f} against {c['accuracy_b']:.4f}, n = {c['n']:,}"
+        f"- {c['files']}; {c['accuracy_a']:.4f} against {c['accuracy_b']:.4f} on {c['split']}, n = {c['n']:,}"
         for c in document["comparisons"]
     ]
+    lines += _reliability(document, shipped)
+    fitted = not document.get("reliability", {}).get(shipped, {"at_bound": True})["at_bound"]
+    scaled = " (T, which would do that, is above)" if fitted else ""
     lines += _devices(document)
     lines += [
         "",
         "## Limits",
         "",
         "The latencies in the table of files are of the development machine. The probabilities are not "
-        "temperature-scaled. Accuracy says nothing of images unlike the test set.",
+        f"temperature-scaled{scaled}. Accuracy says nothing of images unlike the test set.",
         "",
         f"Made by edgekit {document['run']['edgekit']} on {document['run']['created']}; `recipe.yaml` repeats it.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _reliability(document: Mapping[str, Any], shipped: str) -> list[str]:
+    """Temperature and operating threshold of the shipped file."""
+    row = document.get("reliability", {}).get(shipped)
+    if row is None:
+        return []
+    told = (
+        f"The file's probabilities p are as the network gives them. T = {row['temperature']:.4g}, fitted on {row['n']:,} "
+        "calibration samples (`calibration` in `artifacts/metadata.json`), scales them: softmax(log p / T). On test that takes "
+        f"ECE from {row['before']['ece']:.4f} to {row['after']['ece']:.4f} and NLL from {row['before']['nll']:.4f} to "
+        f"{row['after']['nll']:.4f}."
+    )
+    if row["at_bound"]:
+        told = (
+            f"The file's probabilities are as the network gives them. No temperature fits the {row['n']:,} calibration "
+            "samples, and `artifacts/metadata.json` holds 1."
+        )
+    operating = row["operating"]
+    (key, value), *_ = operating["wanted"].items()
+    chosen = f"Operating threshold for a {key} of {value:g}, chosen on the calibration samples: "
+    if operating["threshold"] is None:
+        chosen += "no confidence keeps it."
+    else:
+        low, high = operating["coverage_interval"]
+        chosen += (
+            f"{operating['threshold']:.4f}. On test it accepts {operating['coverage']:.2%} ({low:.2%} to {high:.2%})"
+        )
+        if operating["risk"] is not None:
+            low, high = operating["risk_interval"]
+            chosen += f", of which {operating['risk']:.2%} are wrong ({low:.2%} to {high:.2%})"
+        chosen += "."
+    if row["drift"]:
+        chosen += (
+            f" With the threshold of {row['drift']['float']}, {row['drift']['changed']:.2%} of the answers are accepted by one "
+            "of the two files only."
+        )
+    return ["", "## Reliability", "", told, "", chosen]
 
 
 def _devices(document: Mapping[str, Any]) -> list[str]:

@@ -31,6 +31,7 @@ def assemble(
     comparisons: Sequence[Mapping[str, Any]],
     gates: Sequence[Gate],
     verdict: Mapping[str, Any],
+    reliability: Mapping[str, Any],
     compression: Mapping[str, Any],
     parity: Mapping[str, Any],
     timings: Mapping[str, float],
@@ -61,6 +62,7 @@ def assemble(
         "compression": dict(compression),
         "gates": [dataclasses.asdict(gate) for gate in gates],
         "verdict": dict(verdict),
+        "reliability": dict(reliability),
         "timings": dict(timings),
         "reused_stages": list(reused),
     }

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.bench.evaluate import load_predictions
-from edgekit.evidence import metrics
+from edgekit.bench.evaluate import load_predictions, predictions_of
+from edgekit.evidence import metrics, temperature
+from edgekit.evidence.risk_coverage import RiskCoverage
 from edgekit.report import gallery, page, plots
 
 
@@ -37,18 +38,28 @@ def artifact_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _figures(document: Mapping[str, Any], root: Path) -> dict[str, str]:
-    shipped = document["run"]["shipped"]
-    bins, matrix = {}, None
+    shipped, told = document["run"]["shipped"], document.get("reliability", {})
+    before, after, curves, points, matrix = {}, {}, {}, {}, None
     for name in dict.fromkeys(("model_float32.tflite", shipped)):
-        _, labels, p = load_predictions(root / f"evaluation/{name}.predictions.npz")
-        p = p.astype(np.float64)
-        bins[name] = metrics.reliability_bins(p.max(axis=1), p.argmax(axis=1) != labels)
+        _, labels, probabilities = load_predictions(root / predictions_of(name, "test"))
+        p = probabilities.astype(np.float64)
+        confidence, error = p.max(axis=1), p.argmax(axis=1) != labels
+        before[name] = metrics.reliability_bins(confidence, error)
+        curve = RiskCoverage(confidence, error)
+        curves[name] = curve.accepted / curve.n, curve.errors / curve.accepted
+        if name in told:
+            scaled = temperature.apply(temperature.logits_of(p), told[name]["temperature"]).max(axis=1)
+            after[name] = metrics.reliability_bins(scaled, error)
+            if told[name]["operating"]["risk"] is not None:
+                points[name] = told[name]["operating"]["coverage"], told[name]["operating"]["risk"]
         if name == shipped:
             matrix = metrics.confusion(p.argmax(axis=1), labels, p.shape[1])
     assert matrix is not None
+    panels = {"as the files answer": before} | ({"with temperature": after} if after else {})
     return {
         "removed": plots.removed_per_class(document["curation"]["per_class"]),
         "curves": plots.learning_curves(document["training"]),
         "confusion": plots.confusion_matrix(matrix, document["dataset"]["classes"]),
-        "reliability": plots.reliability_diagram(bins),
+        "reliability": plots.reliability_diagrams(panels),
+        "risk_coverage": plots.risk_coverage(curves, points),
     }

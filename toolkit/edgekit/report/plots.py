@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 INK, BLUE, ORANGE, GRAY = "#1d2733", "#2563a8", "#d9662b", "#9aa5b1"
+COLORS = (BLUE, ORANGE, INK)
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
@@ -97,16 +98,42 @@ def confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
     return _uri(figure)
 
 
-def reliability_diagram(bins: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """Accuracy over mean confidence in equal-mass bins, one line a file; the diagonal is perfect calibration."""
-    figure, subplots = _figure(4.6, 4.4)
+def reliability_diagrams(panels: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> str:
+    """Accuracy over mean confidence in equal-mass bins; the diagonal is perfect calibration.
+
+    Args:
+        panels: title -> name of a line -> its bins (`edgekit.evidence.metrics.reliability_bins`).
+    """
+    figure, subplots = _figure(3.6 * len(panels) + 0.6, 3.9)
+    grid = np.atleast_1d(subplots(1, len(panels), sharex=True, sharey=True))
+    every = [r for lines in panels.values() for rows in lines.values() for r in rows]
+    low = min(min(r["confidence"], r["accuracy"]) for r in every)
+    for axes, (title, lines) in zip(grid, panels.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color=GRAY, linestyle=":", label="perfect")
+        for (name, rows), color in zip(lines.items(), COLORS, strict=False):
+            confidence, accuracy = ([r[key] for r in rows] for key in ("confidence", "accuracy"))
+            axes.plot(confidence, accuracy, "o-", markersize=4, color=color, label=name)
+        axes.set(xlabel="mean confidence", title=title, xlim=(low - 0.03, 1.02), ylim=(low - 0.03, 1.02))
+    grid[0].set_ylabel("accuracy")
+    grid[0].legend(frameon=False, fontsize=9)
+    return _uri(figure)
+
+
+def risk_coverage(
+    curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]], points: Mapping[str, tuple[float, float]]
+) -> str:
+    """Share of errors among the accepted answers over the share accepted.
+
+    Args:
+        curves: name -> ((M,) coverages, (M,) risks). points: name -> (coverage, risk) of its operating threshold.
+    """
+    figure, subplots = _figure(4.6, 3.9)
     axes = subplots()
-    axes.plot([0, 1], [0, 1], color=GRAY, linestyle=":", label="perfect")
-    for (name, rows), color in zip(bins.items(), (BLUE, ORANGE, INK), strict=False):
-        axes.plot(
-            [r["confidence"] for r in rows], [r["accuracy"] for r in rows], "o-", markersize=4, color=color, label=name
-        )
-    low = min((min(r["confidence"], r["accuracy"]) for rows in bins.values() for r in rows), default=0)
-    axes.set(xlabel="mean confidence", ylabel="accuracy", xlim=(low - 0.03, 1.02), ylim=(low - 0.03, 1.02))
+    for (name, (coverage, risk)), color in zip(curves.items(), COLORS, strict=False):
+        axes.plot(coverage, risk, color=color, label=name)
+        if name in points:
+            axes.plot(*points[name], "o", markersize=6, color=color)
+    axes.set(xlabel="coverage (share accepted)", ylabel="risk (errors among them)", xlim=(0, 1.02))
+    axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9)
     return _uri(figure)

@@ -1,0 +1,88 @@
+"""edgekit compare: two finished runs file by file, or two recipes over several RNG seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgekit.cli.options import Json
+from edgekit.errors import UsageError
+
+Runs = Annotated[list[Path] | None, typer.Argument(metavar="RUN_A RUN_B", help="Two run folders.")]
+Artifact = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Only this file, such as model_int8.tflite; with arms default: what ships."),
+]
+ArmA = Annotated[
+    list[str] | None,
+    typer.Option("--arm-a", metavar="RUN", help="A run of recipe A, or a pattern such as 'runs/a-*'; may be repeated."),
+]
+ArmB = Annotated[list[str] | None, typer.Option("--arm-b", metavar="RUN", help="The same, of recipe B.")]
+Metric = Annotated[
+    list[str] | None,
+    typer.Option("--metric", help="What the arms are judged by; may be repeated. Default: accuracy and augrc."),
+]
+
+
+def compare(
+    runs: Runs = None,
+    artifact: Artifact = None,
+    arm_a: ArmA = None,
+    arm_b: ArmB = None,
+    metric: Metric = None,
+    as_json: Json = False,
+) -> None:
+    """Compare runs on the same test samples: RUN_A RUN_B two of them, --arm-a and --arm-b several RNG seeds each."""
+    from edgekit.report import compared
+
+    if bool(runs) == bool(arm_a or arm_b) or (runs and (len(runs) != 2 or metric)) or bool(arm_a) != bool(arm_b):
+        raise UsageError("Give two run folders, or --arm-a and --arm-b (with them --metric, if you like).")
+    if runs:
+        found = compared.runs(runs[0], runs[1], artifact)
+    else:
+        found = compared.arms(_folders(arm_a or []), _folders(arm_b or []), metric or ("accuracy", "augrc"), artifact)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, allow_nan=False))
+        return
+    typer.echo(f"recipes differ in: {', '.join(found['recipes_differ_in']) or 'nothing'}")
+    for row in found.get("comparisons", ()):
+        _print(row)
+    for row, sentence in zip(found.get("verdicts", ()), found.get("sentences", ()), strict=True):
+        typer.echo(sentence)
+        for reason in row["excluded"]:
+            typer.echo(f"  excluded: {reason}")
+        if row["next"]:
+            typer.echo(f"  next step: {row['next']}")
+    if found.get("comparisons"):
+        typer.echo(
+            "Of these files only. Of what made them: no evidence (1 seed); next step: `edgekit study FILE.yaml`."
+        )
+
+
+def _folders(patterns: list[str]) -> list[Path]:
+    """The folders of an arm; a run named twice counts once."""
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        matches = [Path(pattern)] if Path(pattern).is_dir() else _matches(Path(pattern).expanduser())
+        if not matches:
+            raise UsageError(f"{pattern} is no run folder, nor a pattern that any matches.")
+        found |= {match: None for match in matches if match.is_dir()}
+    if not found:
+        raise UsageError(f"{', '.join(patterns)}: no folder among the matches; expected run folders.")
+    return list(found)
+
+
+def _matches(pattern: Path) -> list[Path]:
+    return sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+
+
+def _print(row: Mapping[str, Any]) -> None:
+    """One pair of files: the sentence, then A - B in each metric."""
+    typer.echo(f"{row['files']}, n = {row['n']:,}, same answer for {row['agreement']:.2%}")
+    typer.echo(f"  accuracy {row['accuracy_a']:.4f} against {row['accuracy_b']:.4f}")
+    for metric, d in row["differences"].items():
+        typer.echo(f"  {metric:<11} {d['effect']:+.4f}  (95 % interval {d['lower']:+.4f} to {d['upper']:+.4f})")

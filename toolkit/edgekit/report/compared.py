@@ -1,0 +1,186 @@
+"""Any two finished runs, or two groups of them: what their files differ in on the same test samples, and what may be said."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit import recipe as recipes
+from edgekit.bench.evaluate import load_predictions, predictions_of
+from edgekit.errors import DataError, IntegrityError, UnknownName, UsageError
+from edgekit.evidence import verdict
+from edgekit.evidence.comparisons import Predictions, compare
+from edgekit.report.write import read
+from edgekit.store import MANIFEST, sha256_file
+
+# What may differ between the runs of one arm: it changes no file.
+_ASIDE = ("seed", "bench", "gates", "max_drop", "control", "operating")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run folder and its report.json."""
+
+    path: Path
+    document: Mapping[str, Any]
+
+    @property
+    def files(self) -> list[str]:
+        return [artifact["name"] for artifact in self.document["artifacts"]]
+
+    @property
+    def shipped(self) -> str:
+        return str(self.document["run"]["shipped"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.document["recipe"]["seed"])
+
+
+def runs(path_a: Path, path_b: Path, artifact: str | None = None) -> dict[str, Any]:
+    """Compare the files of the same name in two runs, and what they ship if that has two names, on test.
+
+    Args:
+        artifact: only the files of this name.
+
+    Returns:
+        a, b (the folders), recipes_differ_in (dotted keys), comparisons (rows of `edgekit.evidence.comparisons.compare`).
+
+    Raises:
+        UsageError: both are the same folder. UnknownName: one has no file `artifact`.
+        IntegrityError: one is no finished run, or its predictions are missing or damaged.
+        DataError: they were tested on different samples, or have no file in common.
+    """
+    a, b = _open(path_a), _open(path_b)
+    if path_a.resolve() == path_b.resolve():
+        raise UsageError(f"{path_a} and {path_b} are the same run; give two.")
+    if artifact is None:
+        pairs = [(name, name) for name in a.files if name in b.files]
+        if a.shipped != b.shipped:
+            pairs.append((a.shipped, b.shipped))
+    else:
+        for run in (a, b):
+            if artifact not in run.files:
+                raise UnknownName(f"artifact of {run.path}", artifact, run.files)
+        pairs = [(artifact, artifact)]
+    rows = []
+    for one, other in pairs:
+        first, second = f"{a.path}/{one}", f"{b.path}/{other}"
+        ours = _predictions(a, one)
+        rows.append(compare("runs", first, ours, second, _aligned(ours, first, _predictions(b, other), second, (a, b))))
+    return {
+        "a": str(path_a),
+        "b": str(path_b),
+        "recipes_differ_in": _differ(a, b),
+        "comparisons": rows,
+    }
+
+
+def arms(
+    paths_a: Sequence[Path], paths_b: Sequence[Path], metrics: Sequence[str], artifact: str | None = None
+) -> dict[str, Any]:
+    """Judge one recipe against another, each run with several RNG seeds, paired by the seed of the recipe.
+
+    Args:
+        artifact: the file of each run to judge; None = the one that it ships.
+
+    Returns:
+        a, b (the folders), recipes_differ_in (dotted keys), verdicts (rows of `edgekit.evidence.verdict.Verdict`), sentences.
+
+    Raises:
+        UsageError: an arm holds a seed twice, or runs of several recipes.
+        And as in `runs`.
+    """
+    opened = {"a": [_open(path) for path in paths_a], "b": [_open(path) for path in paths_b]}
+    reference: tuple[Run, str, Predictions] | None = None
+    judged: dict[str, dict[int, Any]] = {"a": {}, "b": {}}
+    for arm, members in opened.items():
+        for run in members:
+            twin = next((other for other in members if other.seed == run.seed and other is not run), None)
+            if twin is not None:
+                raise UsageError(f"Arm {arm} has the seed {run.seed} twice, in {run.path} and {twin.path}.")
+            if differ := [key for key in _differ(members[0], run) if key.split(".")[0] not in _ASIDE]:
+                raise UsageError(
+                    f"The runs of arm {arm} must differ in their seed alone: {members[0].path} and {run.path} differ in "
+                    f"{', '.join(differ)}."
+                )
+            name = artifact or run.shipped
+            if name not in run.files:
+                raise UnknownName(f"artifact of {run.path}", name, run.files)
+            found, where = _predictions(run, name), f"{run.path}/{name}"
+            if reference is None:
+                reference = run, where, found
+            judged[arm][run.seed] = _aligned(reference[2], reference[1], found, where, (reference[0], run))
+    verdicts = verdict.judge(judged, [("a", "b")], metrics)
+    return {
+        "a": [str(run.path) for run in opened["a"]],
+        "b": [str(run.path) for run in opened["b"]],
+        "recipes_differ_in": [key for key in _differ(opened["a"][0], opened["b"][0]) if key != "seed"],
+        "verdicts": [each.row() for each in verdicts],
+        "sentences": [each.sentence for each in verdicts],
+    }
+
+
+def _open(path: Path) -> Run:
+    document = read(path)
+    _intact(path, "report.json")
+    return Run(path, document)
+
+
+def _intact(root: Path, name: str) -> Path:
+    """The file `name` of a run, if it is what the run wrote. Raises IntegrityError."""
+    path = root / name
+    try:
+        digest = json.loads((root / MANIFEST).read_text())["files"][name]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise IntegrityError(
+            f"{root / MANIFEST} does not tell of {name}: {root} is no finished run of edgekit."
+        ) from None
+    if not path.is_file():
+        raise IntegrityError(f"{path} is missing; restore it, or build the run again.")
+    if sha256_file(path) != digest:
+        raise IntegrityError(f"{path} was changed since the run wrote it; restore it, or build the run again.")
+    return path
+
+
+def _predictions(run: Run, name: str) -> Predictions:
+    """The test predictions of a file of a run."""
+    path = _intact(run.path, predictions_of(name, "test"))
+    try:
+        return load_predictions(path)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise IntegrityError(f"{path} is damaged ({type(error).__name__}); build the run again.") from None
+
+
+def _aligned(ours: Predictions, name: str, theirs: Predictions, other: str, both: tuple[Run, Run]) -> Predictions:
+    """`theirs` in the order of `ours`. Raises DataError where they are not of the same samples."""
+    classes = [run.document["dataset"]["classes"] for run in both]
+    if classes[0] != classes[1]:
+        raise DataError(f"{name} and {other} answer with different classes and cannot be compared.")
+    ids, labels, p = theirs
+    order, wanted = np.argsort(ids, kind="stable"), np.argsort(ours[0], kind="stable")
+    if not np.array_equal(ours[0][wanted], ids[order]):
+        common = len(np.intersect1d(ours[0], ids))
+        raise DataError(
+            f"{name} and {other} were tested on different samples ({len(ours[0]):,} and {len(ids):,}, {common:,} in common) "
+            "and cannot be compared: test both runs on the same split."
+        )
+    index = np.empty_like(order)
+    index[wanted] = order
+    if not np.array_equal(ours[1], labels[index]):
+        raise DataError(
+            f"{name} and {other} were tested on samples of the same names with different labels: not the same data."
+        )
+    return ids[index], labels[index], p[index]
+
+
+def _differ(a: Run, b: Run) -> list[str]:
+    """The keys in which the recipes differ, if both are readable by this edgekit."""
+    one, other = (recipes.from_mapping(run.document["recipe"]) for run in (a, b))
+    return recipes.differences(one, other)
