@@ -24,6 +24,7 @@ from edgekit.cli import (
     predict,
     report,
     setup_device,
+    study,
     train,
     zoo,
 )
@@ -67,6 +68,7 @@ app.command("build")(build.build)
 app.command("train")(train.train)
 app.command("compress")(compress.compress)
 app.command("compare")(compare.compare)
+app.command("study")(study.study)
 app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 app.command("devices")(devices.devices)
@@ -103,7 +105,7 @@ def _explain(error: BaseException) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
     if isinstance(error, _CTRL_C):
-        print("Interrupted. `edgekit build --resume` continues a build.", file=sys.stderr)
+        print("Interrupted. --resume continues a build or a study.", file=sys.stderr)
         return Interrupted.exit_code
     if show := getattr(error, "show", None):  # a usage error of the parser
         show()

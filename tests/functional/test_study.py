@@ -1,0 +1,189 @@
+"""Whole studies on a tiny data set: processes that are killed, studies that go on, a Ray cluster of two nodes."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from edgekit.errors import IntegrityError, OutputInUse, UsageError
+from edgekit.study import engines
+from edgekit.study.conduct import conduct
+from edgekit.study.definition import Study
+from edgekit.types import Silent
+
+pytestmark = pytest.mark.tf
+
+ARMS = {
+    "less": {"curation": {"method": "random", "budget": 0.2}},
+    "fewer": {"curation": {"method": "random", "budget": 0.4}},
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _shared_cache(cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture(scope="module")
+def tiny(small_npz, tmp_path_factory):
+    with np.load(small_npz) as whole:
+        arrays = dict(whole)
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    train, test = slice(None, None, 2), slice(None, None, 3)
+    arrays |= {f"{name}_train": arrays[f"{name}_train"][train] for name in "xy"}
+    arrays |= {f"{name}_test": arrays[f"{name}_test"][test] for name in "xy"}
+    np.savez(path, **arrays)
+    return path
+
+
+def study(tiny, **values):
+    base = {
+        "data": {"spec": str(tiny)},
+        "student": {"name": "conv8"},
+        "training": {"epochs": 1, "batch_size": 50},
+        "quantization": {"onnx": False},
+    }
+    given = {"base": base, "arms": ARMS, "seeds": [1, 2], "controls": False, "compare": [["less", "fewer"]]}
+    return Study.model_validate(given | values)
+
+
+class Killing:
+    """The local engine, on which the first process to train is killed once."""
+
+    def __init__(self, slots):
+        self._engine = engines.make("local", jobs=slots, address=None)
+        self.slots, self.killed, self.begun, self._out = slots, None, [], None
+
+    def start(self, name, out):
+        self.begun.append(name)
+        self._out = out
+        self._engine.start(name, out)
+
+    def ended(self):
+        if self.killed is None:
+            for name, (process, _) in self._engine._running.items():
+                if (self._out / "jobs" / name / "progress.json").exists():
+                    self.killed = name
+                    os.kill(process.pid, signal.SIGKILL)
+                    break
+        return self._engine.ended()
+
+    def close(self):
+        self._engine.close()
+
+
+def test_a_study_is_judged_survives_a_kill_and_goes_on(tiny, tmp_path, capsys):
+    out = tmp_path / "study"
+    engine = Killing(2)
+    document = conduct(study(tiny), out, engine, resume=False, reporter=Silent())
+
+    assert engine.killed is not None
+    assert sorted(engine.begun) == sorted(["less-1", "less-2", "fewer-1", "fewer-2", engine.killed])
+    assert {run["name"]: run["attempts"] for run in document["runs"]}[engine.killed] == 2
+    assert {run["status"] for run in document["runs"]} == {"complete"}
+    assert document == json.loads((out / "study.json").read_text())
+    assert not document["excluded"] and not document["graphs"]["differences"]
+    assert document["equal"] == {"steps": True, "student_train_flops": True, "macs": True}
+    kept = {row["arm"]: row["n_kept"] for row in document["ledger"]}
+    assert kept["less"] > kept["fewer"]
+    rows = {(row["artifact"], row["metric"]): row for row in document["verdicts"]}
+    assert set(rows) == {
+        (file, metric) for file in ("shipped", "model_float32.tflite") for metric in ("accuracy", "augrc")
+    }
+    assert {row["verdict"] for row in rows.values()} == {"no evidence (2 seeds)"}
+    reports = [json.loads((out / f"runs/less-{seed}/report.json").read_text()) for seed in (1, 2)]
+    of_file = [
+        next(
+            e["accuracy"] for e in report["evaluations"] if (e["artifact"], e["split"]) == ("model_int8.tflite", "test")
+        )
+        for report in reports
+    ]
+    assert rows["shipped", "accuracy"]["arm_value"] == pytest.approx(np.mean(of_file))
+    assert "data:image/svg+xml" in (out / "study.html").read_text()
+
+    with pytest.raises(OutputInUse):
+        conduct(study(tiny), out, Killing(1), resume=False, reporter=Silent())
+    with pytest.raises(UsageError, match="differs in seeds"):
+        conduct(study(tiny, seeds=[1, 2, 3]), out, Killing(1), resume=True, reporter=Silent())
+
+    # A run that is gone is made again; the others are verified, not repeated; the result is the same.
+    for path in sorted((out / "runs/fewer-2").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    again = engines.make("local", jobs=1, address=None)
+    begun = []
+    start = again.start
+    again.start = lambda name, folder: (begun.append(name), start(name, folder))
+    repeated = conduct(study(tiny), out, again, resume=True, reporter=Silent())
+    assert begun == ["fewer-2"]
+    assert repeated["verdicts"] == document["verdicts"]
+
+    (out / "runs/less-1/artifacts/model_int8.tflite").write_bytes(b"other")
+    with pytest.raises(IntegrityError, match=r"model_int8\.tflite was changed"):
+        conduct(study(tiny), out, Killing(1), resume=True, reporter=Silent())
+
+
+@pytest.mark.ray
+@pytest.mark.filterwarnings("default")
+def test_ray_gives_the_same_bits_and_a_lost_worker_is_made_up_for(tiny, tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from ray.cluster_utils import Cluster
+
+    here = conduct(
+        study(tiny, seeds=[1]),
+        tmp_path / "local",
+        engines.make("local", jobs=2, address=None),
+        resume=False,
+        reporter=Silent(),
+    )
+    # A cache of its own: the cluster must train.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other-cache"))
+    room = {"num_cpus": 1, "object_store_memory": 100 * 1024**2}
+    cluster = Cluster(initialize_head=True, head_node_args={**room, "include_dashboard": False})
+    try:
+        cluster.add_node(**room)
+        engine = engines.make("ray", jobs=None, address=cluster.address)
+        assert engine.slots == 2
+        killing = _KillingAWorker(engine)
+        there = conduct(study(tiny, seeds=[1]), tmp_path / "ray", killing, resume=False, reporter=Silent())
+    finally:
+        cluster.shutdown()
+    assert killing.killed
+    assert sum(run["attempts"] for run in there["runs"]) == 3
+    for run in there["runs"]:
+        for file in ("model_int8.tflite", "model_float32.tflite"):
+            path = f"{run['path']}/artifacts/{file}"
+            assert (tmp_path / "ray" / path).read_bytes() == (tmp_path / "local" / path).read_bytes()
+    assert here["verdicts"] == there["verdicts"]
+
+
+class _KillingAWorker:
+    """The Ray engine, on which the worker of the first run to train is killed once."""
+
+    def __init__(self, engine):
+        self._engine, self.slots, self.killed, self._out = engine, engine.slots, False, None
+
+    def start(self, name, out):
+        self._out = out
+        self._engine.start(name, out)
+
+    def ended(self):
+        import psutil
+
+        told = next(iter(self._out.glob("jobs/*/progress.json")), None) if self._out else None
+        if told is not None and not self.killed:
+            for process in psutil.process_iter(["cmdline"]):
+                command = process.info["cmdline"] or []
+                if command[1:3] == ["-m", "edgekit.study"] and command[3:5] == [str(self._out), told.parent.name]:
+                    process.parent().kill()
+                    self.killed = True
+        return self._engine.ended()
+
+    def close(self):
+        self._engine.close()

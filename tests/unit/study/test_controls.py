@@ -1,0 +1,81 @@
+"""Recipes of controls from a finished run, by hand-made run folders."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from edgekit import recipe
+from edgekit.curation.by_hand import read
+from edgekit.study import controls, matching
+
+LABELS = np.array([0] * 20 + [1] * 10 + [2] * 10)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that dropped 3 of class 0 and 2 of class 2, and relabeled one of class 1."""
+    folder = tmp_path / "runs" / "arm-1"
+    (folder / "curation").mkdir(parents=True)
+    ids = [f"train/{i}" for i in range(40)]
+    pq.write_table(pa.table({"id": ids, "label": LABELS}), folder / "curation/scores.parquet")
+    edits = [{"id": f"train/{i}", "action": "drop"} for i in (0, 1, 2, 30, 31)]
+    edits.append({"id": "train/25", "action": "relabel", "new": 0})
+    (folder / "curation/selection.jsonl").write_text("".join(json.dumps(edit) + "\n" for edit in edits))
+    (folder / "curation/summary.json").write_text(json.dumps({"n_dropped": 5}))
+    report = {
+        "training": {"student": {"train_flops": 100, "seconds": 2.0}},
+        "curation": {"curation_flops": 350, "n_kept": 35, "n_before": 40},
+    }
+    (folder / "report.json").write_text(json.dumps(report))
+    return folder
+
+
+def asked(**values):
+    return recipe.from_mapping({"curation": {"method": "iqr"}, "training": {"epochs": 4}, "seed": 3, **values})
+
+
+def test_random_drops_as_many_with_all_else_equal(run):
+    made = controls.random(asked(), run)
+    assert (made.curation.method, made.curation.budget) == ("random", 5)
+    assert [key for key in recipe.differences(asked(), made) if not key.startswith("curation.")] == []
+
+
+def test_class_matched_drops_as_many_of_each_class_and_others_for_each_seed(run, tmp_path):
+    made = controls.matched(asked(), run, tmp_path / "controls" / "a.jsonl")
+    edits = read(tmp_path / "controls" / "a.jsonl")
+    assert made.curation.apply == str(tmp_path / "controls" / "a.jsonl")
+    dropped = [int(edit.id.split("/")[1]) for edit in edits]
+    assert Counter(LABELS[dropped].tolist()) == {0: 3, 2: 2}
+    assert len(set(dropped)) == 5
+    lines = {controls.matched_lines(run, seed) for seed in range(10)}
+    assert len(lines) == 10
+    assert controls.matched_lines(run, 3) == (tmp_path / "controls" / "a.jsonl").read_text()
+
+
+def test_an_arm_that_dropped_nothing_needs_no_such_control(run, tmp_path):
+    (run / "curation/selection.jsonl").write_text("")
+    (run / "curation/summary.json").write_text(json.dumps({"n_dropped": 0}))
+    assert controls.random(asked(), run) is None
+    assert controls.matched(asked(), run, tmp_path / "none.jsonl") is None
+    assert not (tmp_path / "none.jsonl").exists()
+
+
+def test_the_same_total_flops_are_epochs_on_all_data(run):
+    made = controls.same_total_flops(asked(), run)
+    assert (made.curation.method, made.training.epochs) == ("none", 18)  # 4 x (100 + 350) / 100
+    assert controls.expected_seconds(asked(), run, made) == pytest.approx(9.0)
+    shorter = controls.same_total_flops(asked(training={"epochs": 4, "match": "epochs"}), run)
+    assert shorter.training.epochs == 16  # each of the arm's epochs was 35/40 of one on all data
+
+
+def test_equal_flops_give_a_dear_student_fewer_epochs():
+    base = asked(student={"name": "conv8"})
+    wide = asked(student={"name": "microresnet"})
+    cost = {"conv8": 100, "microresnet": 250}
+    made = matching.matched(wide, base, 1000, lambda of: cost[of.student.name])
+    assert made.training.epochs == 2  # 4 x 100 / 250 = 1.6
+    assert matching.matched(base, base, 1000, lambda of: cost[of.student.name]) == base

@@ -1,0 +1,169 @@
+"""A study file: a base recipe, the arms as changes to it, RNG seeds, and how they are compared. Unknown keys are refused."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, NonNegativeInt, ValidationError, field_validator, model_validator
+
+from edgekit import recipe
+from edgekit.errors import RecipeError, UsageError
+from edgekit.evidence.weighted import METRICS
+from edgekit.sections import Section
+
+FULL = "full"
+_ArmName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.+]*(-[a-z0-9_.+]+)*$", max_length=40)]
+_MADE = ("random-of-", "matched-of-", "full-of-", "flops-of-")
+
+
+class Study(Section):
+    """What is compared with what.
+
+    base: a recipe as a mapping, or the path of a recipe file. arms: name -> changes to it. seeds: RNG seeds of the students, a
+    list, or how many. match: what is equal in all arms: optimizer steps, training FLOPs or epochs. controls: also all data,
+    random removal of the same size, and the same with each class's share. compare: further pairs (arm, other) to judge.
+    metrics: of edgekit.evidence.weighted.METRICS. artifact: which files are judged. same_total_flops: also all data with the
+    FLOPs of training and curation together. max_hours: no run begins after them. leave_out: groups that are the test part in
+    turn, or "all". worthwhile: the smallest effect worth finding, per metric, to plan the next study by.
+    """
+
+    base: Mapping[str, Any] = {}
+    arms: Mapping[_ArmName, Mapping[str, Any]] = Field(min_length=1)
+    seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
+    match: Literal["steps", "flops", "epochs"] = "steps"
+    controls: bool = True
+    compare: tuple[tuple[str, str], ...] = ()
+    metrics: tuple[str, ...] = Field(("accuracy", "augrc"), min_length=1)
+    artifact: tuple[str, ...] = ("shipped", "model_float32.tflite")
+    same_total_flops: bool = False
+    max_hours: float | None = Field(None, gt=0)
+    leave_out: tuple[str, ...] | Literal["all"] = ()
+    worthwhile: Mapping[str, Annotated[float, Field(gt=0)]] = {"accuracy": 0.005}
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            if value < 1:
+                raise ValueError(f"expected at least 1 RNG seed, found {value}")
+            return tuple(range(1, value + 1))
+        return value
+
+    @field_validator("artifact", "leave_out", mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) and value != "all" else value
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Study:
+        for name in (*self.metrics, *self.worthwhile):
+            if name not in METRICS:
+                close = difflib.get_close_matches(name, METRICS, n=1)
+                raise ValueError(f"no metric {name!r}" + (f", did you mean {close[0]!r}?" if close else ""))
+        for what, names in (("seeds", self.seeds), ("metrics", self.metrics), ("artifact", self.artifact)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{what} has one twice: {', '.join(map(str, names))}")
+        for name in self.arms:
+            if name == FULL or name.startswith(_MADE):
+                raise ValueError(
+                    f"arm {name!r} has the name of a control, which a study adds by itself; choose another"
+                )
+            if "seed" in self.arms[name]:
+                raise ValueError(f"arm {name!r} sets seed; all arms have the same RNG seeds, those of `seeds`")
+        for pair in self.compare:
+            if missing := [name for name in pair if name not in self.arms and name != FULL]:
+                raise ValueError(f"compare names {missing[0]!r}, which is no arm; arms are {', '.join(self.arms)}")
+        if FULL in {name for pair in self.compare for name in pair} and not self.controls:
+            raise ValueError("compare names 'full', which only a study with controls has")
+        if not self.controls and not self.compare:
+            raise ValueError("without controls there is nothing to compare with; give pairs of arms in compare")
+        return self
+
+    def to_yaml(self) -> str:
+        """The complete study; `load` of it is equal to this one."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def load(path: Path, values: Mapping[str, Any] | None = None) -> Study:
+    """Read a study file; `values` override it (None = not given). Paths in it are relative to the file.
+
+    Raises:
+        RecipeError: it cannot be read, or a key or value is not usable.
+    """
+    merged = _read(path, "study")
+    base = merged.get("base", {})
+    if isinstance(base, str):
+        base_file = path.parent / base
+        recipe.load(base_file)  # for its errors, which name the file's keys
+        base = _anchored(_read(base_file, "recipe"), base_file.parent)
+    elif isinstance(base, Mapping):
+        base = _anchored(base, path.parent)
+    arms = merged.get("arms")
+    if isinstance(arms, Mapping):
+        arms = {str(k): _anchored(v or {}, path.parent) if isinstance(v or {}, Mapping) else v for k, v in arms.items()}
+    merged |= {"base": base, "arms": arms}
+    merged |= {name: value for name, value in (values or {}).items() if value is not None}
+    try:
+        return Study.model_validate(merged)
+    except ValidationError as error:
+        raise RecipeError("; ".join(_explain(problem) for problem in error.errors(include_url=False))) from None
+
+
+def merged_values(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes`, section by section; a key may be dotted ("curation.method")."""
+    found = copy.deepcopy(dict(base))
+    for key, value in changes.items():
+        section, dot, rest = str(key).partition(".")
+        if dot:
+            value = {rest: value}
+        if isinstance(value, Mapping) and isinstance(found.get(section) or {}, dict):
+            found[section] = merged_values(found.get(section) or {}, value)
+        else:
+            found[section] = copy.deepcopy(value)
+    return found
+
+
+def _read(path: Path, what: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UsageError(f"Cannot read the {what} {path}: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        raise RecipeError(f"{path} is not valid YAML{f' (line {where.line + 1})' if where else ''}.") from None
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path} must hold keys like `arms:`, found a {type(content).__name__}.")
+    return content
+
+
+def _anchored(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The paths of files made absolute: the same from any folder, and on any process of the study."""
+    found = merged_values({}, values)
+    for section, key in (
+        ("data", "spec"),
+        ("curation", "apply"),
+        ("student", "weights"),
+        ("quantization", "calibration"),
+    ):
+        inner = found.get(section)
+        text = inner.get(key) if isinstance(inner, dict) else None
+        if isinstance(inner, dict) and isinstance(text, str) and text:
+            file = (folder / Path(text).expanduser()).resolve()
+            if file.exists() or (section, key) in (("curation", "apply"), ("student", "weights")):
+                inner[key] = str(file)
+    return found
+
+
+def _explain(problem: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(where, Study.model_fields, n=1, cutoff=0.6)
+        return f"Unknown study key {where!r}." + (f" Did you mean {close[0]!r}?" if close else "")
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    shown = problem["type"] not in ("value_error", "missing") and not isinstance(problem["input"], dict)
+    return f"Study {where + ': ' if where else ''}{message}" + (f" (found {problem['input']!r})." if shown else ".")

@@ -1,0 +1,46 @@
+"""Where the runs of a study are computed: processes of this machine, or a Ray cluster. Both start the same program."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from edgekit.errors import UnknownName
+
+ENGINES = {"local": "edgekit.study.engines.local", "ray": "edgekit.study.engines.cluster"}
+
+
+class Engine(Protocol):
+    """Starts processes and tells when they end; it knows nothing of what they do.
+
+    slots: how many may run at once. A process that is started reads OUT/jobs/NAME and leaves its outcome there.
+    """
+
+    slots: int
+
+    def start(self, name: str, out: Path) -> None:
+        """Begin run `name` of the study in `out`."""
+
+    def ended(self) -> Mapping[str, int]:
+        """Exit status of each run that ended since the last call; negative: killed by that signal."""
+
+    def close(self) -> None:
+        """End what still runs."""
+
+
+def make(name: str, *, jobs: int | None, address: str | None) -> Engine:
+    """The engine of that name.
+
+    Args:
+        jobs: processes at once; None = as many as cores and memory allow.
+        address: of a Ray cluster: "auto", host:port, or "local" for one of this machine alone.
+
+    Raises:
+        UnknownName: no such engine. MissingExtra: Ray is not installed.
+    """
+    if name not in ENGINES:
+        raise UnknownName("engine", name, ENGINES)
+    engine: Engine = importlib.import_module(ENGINES[name]).make(jobs=jobs, address=address)
+    return engine

@@ -1,0 +1,110 @@
+"""Runs on a Ray cluster (the extra `ray`): a task per run, which starts the same process as the local engine does.
+
+Every node has edgekit installed and sees the study's folder under the same path. Ray's own retries are off: a process, a worker
+or a node that is lost is told to the schedule, which begins the run once more and counts it, on either engine alike.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekit.data.cores import available
+from edgekit.errors import MissingExtra, UsageError
+from edgekit.study.engines.local import PROCESS_BYTES, one_thread
+
+_LOST, _UNSEEN = -9, -1000
+_HANDED_ON = ("EDGEKIT_DATA", "XDG_CACHE_HOME")
+
+
+def make(*, jobs: int | None, address: str | None) -> Cluster:
+    """Join the cluster at `address` ("auto": the one of this machine; "local": start one).
+
+    Raises:
+        MissingExtra: Ray is not installed. UsageError: there is no cluster, or it has no room for one run.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtra("--engine ray", "ray") from None
+    address = address or "auto"
+    own: dict[str, Any] = {"num_cpus": available(), "include_dashboard": False} if address == "local" else {}
+    ours = not ray.is_initialized()
+    if ours:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            told = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UsageError(
+                f"No Ray cluster answers at {address!r} ({told}). `ray start --head` begins one; "
+                "--address local uses this machine."
+            ) from None
+    try:
+        room = ray.cluster_resources()
+        fit = int(min(room.get("CPU", 0), room.get("memory", 0) // PROCESS_BYTES))
+        if fit < 1:
+            raise UsageError(f"The Ray cluster at {address!r} has no room for a run: 1 CPU and 1.6 GB of memory.")
+        if jobs is not None and jobs < 1:
+            raise UsageError(f"--jobs must be at least 1, found {jobs}.")
+        return Cluster(ray, min(fit, jobs or fit), ours=ours)
+    except BaseException:
+        if ours:
+            ray.shutdown()
+        raise
+
+
+def compute(out: str, name: str, environment: Mapping[str, str]) -> int:
+    """On a node: the exit status of one run's process. When this worker is killed, the process ends with it."""
+    if not Path(out, "jobs", name, "recipe.yaml").is_file():
+        return _UNSEEN
+    with open(Path(out, "jobs", name, "log.txt"), "ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgekit.study", out, name],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **environment, **one_thread()},
+        )
+        return process.wait()
+
+
+class Cluster:
+    """See engines.Engine. ours: this process joined the cluster, and leaves it again."""
+
+    def __init__(self, ray: Any, slots: int, *, ours: bool) -> None:
+        self.slots = slots
+        self._ray, self._ours = ray, ours
+        self._task = ray.remote(num_cpus=1, memory=PROCESS_BYTES, max_retries=0)(compute)
+        self._environment = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+        self._running: dict[Any, str] = {}
+
+    def start(self, name: str, out: Path) -> None:
+        self._running[self._task.remote(str(out), name, self._environment)] = name
+
+    def ended(self) -> Mapping[str, int]:
+        if not self._running:
+            return {}
+        ready, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        found = {}
+        for task in ready:
+            name = self._running.pop(task)
+            try:
+                found[name] = int(self._ray.get(task))
+            except self._ray.exceptions.RayError:  # the worker or its node is gone
+                found[name] = _LOST
+            if found[name] == _UNSEEN:
+                raise UsageError(
+                    "A node of the Ray cluster does not see the study's folder; give an --out that all share."
+                )
+        return found
+
+    def close(self) -> None:
+        for task in self._running:
+            self._ray.cancel(task, force=True)
+        self._running.clear()
+        if self._ours:
+            self._ray.shutdown()

@@ -1,0 +1,86 @@
+"""What each arm cost: training steps, FLOPs and seconds, and beside them those of its curation (METHODS.md section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgekit.store import canonical_json
+from edgekit.study.plan import Arm
+from edgekit.study.results import Finished
+
+_CURATION = ("teacher", "fold_", "threshold_", "curation", "repeat_")
+
+
+def ledger(arms: Sequence[Arm], finished: Sequence[Finished], label: str) -> list[dict[str, Any]]:
+    """A row for each arm with a finished run; numbers of one run are the mean over the arm's runs.
+
+    curation_flops is paid once for all seeds where they share a teacher; so is curation_seconds, taken from the run of the study
+    that did the work: None if it came from a cache that an earlier build had filled. label: the judged file whose size and
+    MAC are told.
+    """
+    made = _stage_seconds(finished)
+    rows = []
+    for arm in arms:
+        own = [done for done in finished if done.run.arm == arm]
+        if not own:
+            continue
+        students = [done.document["training"]["student"] for done in own]
+        files = [done.artifact(label) for done in own]
+        sizes = [file["size_bytes"] for file in files]
+        rows.append(
+            {
+                "arm": arm.name,
+                "runs": len(own),
+                "n_kept": _mean([done.document["curation"]["n_kept"] for done in own]),
+                "steps": _each([student["steps"] for student in students]),
+                "batch_size": own[0].document["recipe"]["training"]["batch_size"],
+                "student_train_flops": _mean([student["train_flops"] for student in students]),
+                "curation_flops": _mean([done.document["curation"]["curation_flops"] for done in own]),
+                "student_seconds": round(_mean([student["seconds"] for student in students]), 3),
+                "curation_seconds": _curation_seconds(own[0], made),
+                "run_seconds": round(_mean([sum(done.document["timings"].values()) for done in own]), 3),
+                "macs": _each([file["macs"] for file in files]),
+                "size_bytes": [min(sizes), max(sizes)],
+            }
+        )
+    return rows
+
+
+def equal(rows: Sequence[Mapping[str, Any]], key: str) -> bool:
+    """Whether all arms have the same value."""
+    return len({canonical_json(row[key]) for row in rows}) <= 1
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _each(values: Sequence[Any]) -> list[Any]:
+    """The values that occur, each once."""
+    return sorted(set(values), key=lambda value: (value is None, value))
+
+
+def _key(done: Finished, stage: str) -> str:
+    recipe = done.document["recipe"]
+    # The method's own work is per arm; a teacher or a fold is shared by all whose teacher and data are the same.
+    own = done.run.arm.name if stage == "curation" else recipe["curation"]["folds"] if "fold_" in stage else None
+    return canonical_json([stage, recipe["data"], recipe["teacher"], own])
+
+
+def _stage_seconds(finished: Sequence[Finished]) -> dict[str, float]:
+    """Seconds of the curation's stages where they were not taken from the cache; the longest, if several runs did the work."""
+    made: dict[str, float] = {}
+    for done in finished:
+        for stage, seconds in done.document["timings"].items():
+            if stage.startswith(_CURATION) and stage not in done.document["reused_stages"]:
+                key = _key(done, stage)
+                made[key] = max(seconds, made.get(key, 0.0))
+    return made
+
+
+def _curation_seconds(done: Finished, made: Mapping[str, float]) -> float | None:
+    stages = [stage for stage in done.document["timings"] if stage.startswith(_CURATION)]
+    seconds = [made.get(_key(done, stage)) for stage in stages]
+    known = [value for value in seconds if value is not None]
+    return round(sum(known), 3) if len(known) == len(seconds) else None

@@ -1,0 +1,66 @@
+"""Equal training FLOPs: how many epochs a network gets so that its training costs what the base recipe's does.
+
+Training FLOPs of one sample need the network, hence a framework: they are counted in a process of its own
+(`python -m edgekit.study.matching`, a recipe on standard input), which the study's own process does without.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+
+from edgekit.errors import TrainingError
+from edgekit.recipe import Recipe
+
+
+def count(recipe: Recipe) -> int:
+    """FLOPs of training the recipe's student on one sample, forward and backward (METHODS.md section 7).
+
+    Raises:
+        TrainingError: the network could not be built.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "edgekit.study.matching"], input=recipe.to_yaml(), capture_output=True, text=True
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise TrainingError(f"The training FLOPs of {recipe.student.name!r} could not be counted: {last}")
+    return int(done.stdout.split()[-1])
+
+
+def matched(recipe: Recipe, base: Recipe, samples: int, counted: Callable[[Recipe], int] = count) -> Recipe:
+    """`recipe` with the epochs whose training FLOPs are closest to those of `base`, at least one.
+
+    Args:
+        samples: of the training set before curation, which decides the steps of an epoch.
+        counted: FLOPs of one sample.
+    """
+    if recipe.student == base.student and recipe.training.batch_size == base.training.batch_size:
+        epochs = base.training.epochs
+    else:
+
+        def of_epoch(of: Recipe) -> int:
+            return counted(of) * of.training.batch_size * math.ceil(samples / of.training.batch_size)
+
+        epochs = max(1, round(base.training.epochs * of_epoch(base) / of_epoch(recipe)))
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": epochs})})
+
+
+def main() -> None:
+    """Print the FLOPs of the recipe on standard input."""
+    from edgekit import backend, data, recipe, students
+    from edgekit.training import flops
+
+    asked = recipe.from_yaml(sys.stdin.read())
+    dataset = data.load_section(asked.data, asked.seed)
+    keras = backend.load(asked.backend)
+    section = asked.student
+    shape, classes = dataset.input.shape, len(dataset.classes)
+    model = students.build("students", section.name, keras, shape, classes, width=section.width)
+    print(flops.train_flops(model, 1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What the finished runs say: their reports, their predictions on test as `evidence.verdict` reads them, and their graphs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.bench.evaluate import load_predictions
+from edgekit.errors import UsageError
+from edgekit.evidence.runs import Run as Predictions
+from edgekit.study import graph
+from edgekit.study.plan import Plan, Run
+from edgekit.study.schedule import Outcome
+
+SHIPPED = "shipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A complete run: its report.json, and the judged files by label ("shipped" or the file's name)."""
+
+    run: Run
+    folder: Path
+    document: Mapping[str, Any]
+    files: Mapping[str, str]
+
+    def artifact(self, label: str) -> Mapping[str, Any]:
+        """The row of `artifacts` in report.json."""
+        row: Mapping[str, Any] = next(a for a in self.document["artifacts"] if a["name"] == self.files[label])
+        return row
+
+
+def read(plan: Plan, out: Path, outcomes: Mapping[str, Outcome]) -> list[Finished]:
+    """The complete runs of the study in `out`.
+
+    Raises:
+        UsageError: a run has no file of a name that the study asks for.
+    """
+    found = []
+    for run in plan.runs:
+        if outcomes[run.name].status != "complete":
+            continue
+        folder = out / "runs" / run.name
+        document = json.loads((folder / "report.json").read_text())
+        names = [row["name"] for row in document["artifacts"]]
+        files = {label: document["run"]["shipped"] if label == SHIPPED else label for label in plan.study.artifact}
+        if missing := next((file for file in files.values() if file not in names), None):
+            raise UsageError(
+                f"{run.name} has no file {missing!r} to judge; it has {', '.join(names)} (study key artifact)."
+            )
+        found.append(Finished(run=run, folder=folder, document=document, files=files))
+    return found
+
+
+def labels_of(plan: Plan, finished: Sequence[Finished]) -> list[str]:
+    """The files to judge, without those that are another one by name ("shipped" and model_float32.tflite of float builds)."""
+    kept: dict[tuple[str, ...], str] = {}
+    for label in plan.study.artifact:
+        kept.setdefault(tuple(run.files[label] for run in finished), label)
+    return list(kept.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """Predictions of one arm and seed on test, over all groups that were left out; `groups` has the group of each sample."""
+
+    predictions: Predictions
+    groups: NDArray[np.str_] | None
+
+
+def tested(
+    plan: Plan, finished: Sequence[Finished], outcomes: Mapping[str, Outcome], label: str
+) -> dict[str, dict[int, Any]]:
+    """Arm -> RNG seed -> Tested, or None for one whose run failed; seeds that were not needed are left out."""
+    by_name = {done.run.name: done for done in finished}
+    found: dict[str, dict[int, Any]] = {}
+    for arm in plan.arms:
+        for seed in plan.study.seeds:
+            own = [run for run in plan.runs if run.arm == arm and run.seed == seed]
+            if all(outcomes[run.name].status == "not needed" for run in own):
+                continue
+            complete = [by_name.get(run.name) for run in own]
+            parts = [done for done in complete if done is not None]
+            found.setdefault(arm.name, {})[seed] = _joined(parts, label) if len(parts) == len(own) else None
+    return found
+
+
+def _joined(parts: Sequence[Finished], label: str) -> Tested:
+    read = [load_predictions(done.folder / f"evaluation/{done.files[label]}.predictions.npz") for done in parts]
+    ids, labels, probabilities = (np.concatenate(columns) for columns in zip(*read, strict=True))
+    groups = None
+    if parts[0].run.group is not None:
+        groups = np.repeat([str(done.run.group) for done in parts], [len(columns[0]) for columns in read])
+    return Tested(predictions=(ids, labels, probabilities), groups=groups)
+
+
+def graphs(finished: Sequence[Finished], labels: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Arm -> label -> the digests of its files' graphs, each once."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for done in finished:
+        for label in labels:
+            path = done.folder / "artifacts" / done.files[label]
+            found.setdefault(done.run.arm.name, {}).setdefault(label, set()).add(graph.digest(path))
+    return {arm: {label: sorted(own) for label, own in by.items()} for arm, by in found.items()}
+
+
+def deliberate(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two recipes mean different inference graphs, or leave the graph to what training brings about."""
+    sections = ("student", "pruning", "quantization")
+    open_ended = any(r["pruning"]["channels"] or r["quantization"]["precision"] == "auto" for r in (one, other))
+    return open_ended or any(one[section] != other[section] for section in sections)
+
+
+def recipe_of_arm(arm: str, finished: Sequence[Finished]) -> Mapping[str, Any] | None:
+    """The recipe of the first finished run of `arm`."""
+    return next((done.document["recipe"] for done in finished if done.run.arm.name == arm), None)
