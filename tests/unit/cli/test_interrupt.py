@@ -133,4 +133,4 @@ def test_the_program_ends_with_130_and_says_how_to_go_on(arguments):
         [sys.executable, "-c", PROGRAM, "stop", *arguments], capture_output=True, text=True, timeout=50
     )
     assert done.returncode == 130, done.stderr
-    assert done.stderr.strip() == "Interrupted. `edgekit build --resume` continues a build."
+    assert done.stderr.strip() == "Interrupted. --resume continues a build or a study."
