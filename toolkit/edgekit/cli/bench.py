@@ -83,8 +83,8 @@ def bench(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
-        for target in found.failures:
-            typer.echo(f"{target}: not measured")
+        for failed in found.failures:
+            typer.echo(f"{failed}: not measured")
     rest = "" if not rows else f"What was measured is in {out}." if out else "What else was measured is above."
     found.raise_failures(rest)
 
