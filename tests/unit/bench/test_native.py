@@ -234,7 +234,8 @@ def test_a_wrong_pin(tmp_path: Path, model: Artifact):
 
 def test_the_right_pin(tmp_path: Path, model: Artifact):
     program = Program(tmp_path, text("litert.txt"), usage=LITERT)
-    measure(program, [model], runner_sha256=hashlib.sha256(program.path.read_bytes()).hexdigest())
+    pin = hashlib.sha256(program.path.read_bytes()).hexdigest()
+    assert measure(program, [model], runner_sha256=pin).runner_sha256 == pin
 
 
 @pytest.mark.parametrize(
