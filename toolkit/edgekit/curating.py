@@ -100,6 +100,8 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
         summary |= {"curation_flops": gathered.train_flops, "asked": recipe.curation.method}
         if chosen:
             summary["auto"] = chosen
+        if dataset.flipped is not None:
+            summary["injected_noise"] = manifest.injected(selection, dataset.flipped.tolist())
         if section.method != "none":
             summary["validation_trusted"] = known.val_trusted
             if known.val_trusted:
@@ -248,6 +250,11 @@ def _tell(stages: Stages, selection: Selection, summary: Mapping[str, Any]) -> N
     note(f"dropped {summary['n_dropped']:,} of {total:,} ({summary['n_dropped'] / total:.1%}){where}")
     if summary["n_relabeled"] or summary["n_weighted"]:
         note(f"relabeled {summary['n_relabeled']:,}, weighted {summary['n_weighted']:,}")
+    if (known := summary.get("injected_noise")) and known["precision"] is not None:
+        note(
+            f"of {known['count']:,} labels made wrong on purpose it edited {known['edited']:,} (recall {known['recall']:.1%}, "
+            f"precision {known['precision']:.1%})"
+        )
     if (noise := summary["estimated_noise"]) is not None:
         basis = summary["noise_basis"]
         low_estimate = ", which is low" if basis == "in-sample" else ""

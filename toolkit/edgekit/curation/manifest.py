@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -52,6 +52,23 @@ def scores_parquet(decision: Decision, labels: NDArray[np.int64]) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def injected(selection: Selection, flipped: Collection[str]) -> Mapping[str, Any]:
+    """What the curation did about labels that were made wrong on purpose (ids `flipped`); it did not know them.
+
+    Returns:
+        count: how many there are. edited: those among the edits. recall: edited / count. precision: edited / all edits, None
+        without edits.
+    """
+    edits, wrong = set(selection.edits), set(flipped)
+    found = len(edits & wrong)
+    return {
+        "count": len(wrong),
+        "edited": found,
+        "recall": found / len(wrong) if wrong else None,
+        "precision": found / len(edits) if edits else None,
+    }
 
 
 def summary(selection: Selection, classes: Sequence[str], fingerprint: str) -> Mapping[str, Any]:

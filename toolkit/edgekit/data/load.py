@@ -12,9 +12,10 @@ from edgekit import registry
 from edgekit.data.decode import resize
 from edgekit.data.fingerprint import fingerprint
 from edgekit.data.images import LazyImages, skipped_told
+from edgekit.data.noise import limited, with_wrong_labels
 from edgekit.data.splits import frozen, groups_of, hold_out, hold_out_groups, joined, take
 from edgekit.errors import DataError, UnknownName
-from edgekit.recipe import DataSection
+from edgekit.recipe import DataSection, NoiseSection
 from edgekit.types import Dataset, InputSpec, RawData, ReadOptions, Split
 
 # Sources that read a path, or what follows their prefix; all others are names themselves.
@@ -40,6 +41,8 @@ def load(
     skip_bad: bool = False,
     leave_out: str | None = None,
     split_by: Literal["class", "group"] = "class",
+    limit: int | None = None,
+    noise: NoiseSection | None = None,
     split: bool = True,
 ) -> Dataset:
     """Load a labeled image data set.
@@ -53,6 +56,8 @@ def load(
         skip_bad: leave unreadable files out (`Dataset.skipped`), instead of an error that lists them.
         leave_out: the group that becomes test; all other samples of train and test are trained on.
         split_by: "class" keeps the class shares in the parts cut from train; "group" keeps each group on one side.
+        limit: the most training samples, drawn by class after val and cal were cut.
+        noise: wrong labels to put into train.
         split: False leaves the parts as they are stored; those that the source lacks are then empty.
 
     Returns:
@@ -107,6 +112,16 @@ def load(
         notes.append(
             f"{len(shared)} groups are in both train and test, such as {shared[0]!r}; data.leave_out tests on a new one."
         )
+    if limit is not None and limit < len(train):
+        notes.append(f"Training samples: {limit:,} of {len(train):,}, as data.limit says.")
+        train = limited(train, limit, seed)
+    flipped = None
+    if noise is not None:
+        train, flipped = with_wrong_labels(train, raw.classes, noise, seed)
+        notes.append(
+            f"{noise.kind.capitalize()} noise: {len(flipped):,} of {len(train):,} training labels "
+            f"({len(flipped) / len(train):.1%}) were made wrong on purpose."
+        )
     _, height, width, channels = train.x.shape
     return Dataset(
         name=raw.name,
@@ -119,6 +134,7 @@ def load(
         test=test,
         fingerprint=fingerprint(raw.classes, train, val, cal, test),
         own_val=raw.val is not None,
+        flipped=flipped,
         skipped=raw.skipped,
         notes=tuple(notes),
     )

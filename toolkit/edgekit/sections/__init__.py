@@ -6,7 +6,7 @@ Changing `quantization` never retrains.
 from edgekit.sections.base import Section, known
 from edgekit.sections.compression import PruningSection, QuantizationSection, StudentSection
 from edgekit.sections.curation import CurationSection
-from edgekit.sections.data import BenchSection, DataSection
+from edgekit.sections.data import BenchSection, DataSection, NoiseSection
 from edgekit.sections.operating import OperatingSection
 from edgekit.sections.training import DistillationSection, TeacherSection, TrainingSection
 
@@ -15,6 +15,7 @@ __all__ = [
     "CurationSection",
     "DataSection",
     "DistillationSection",
+    "NoiseSection",
     "OperatingSection",
     "PruningSection",
     "QuantizationSection",

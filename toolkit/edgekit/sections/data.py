@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from edgekit import addresses
 from edgekit.sections.base import Section
@@ -14,8 +14,31 @@ from edgekit.sections.base import Section
 Side = Annotated[int, Field(ge=1, le=4096)]
 
 
+class NoiseSection(Section):
+    """Wrong labels put into the training samples on purpose, to study curation; val, cal and test stay as they are.
+
+    kind: symmetric = another class, all alike; pair = the other class of its pair. rate: the probability that a label (of the
+    pairs' classes) is changed. pairs: of class names; without any, each class goes over to the next one. seed: of the draw, if
+    not that of the splits.
+    """
+
+    kind: Literal["symmetric", "pair"]
+    rate: float = Field(gt=0, lt=1)
+    pairs: tuple[tuple[str, str], ...] = ()
+    seed: int | None = Field(None, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _read(self) -> NoiseSection:
+        if self.pairs and self.kind != "pair":
+            raise ValueError("pairs are read only with kind pair; leave them out")
+        return self
+
+
 class DataSection(Section):
     """Where the samples come from. val_fraction of train is held out: half val, half cal.
+
+    limit: the most samples to train on, drawn with the shares of the classes after val and cal were cut. noise: labels made
+    wrong on purpose.
 
     test_fraction: what becomes test where the source has no test part. image_size: N or HxW, to resize all images to.
     skip_bad: leave unreadable files out. leave_out: the group that becomes the test part, all others are trained on.
@@ -30,6 +53,8 @@ class DataSection(Section):
     skip_bad: bool = False
     leave_out: str | None = None
     split_by: Literal["class", "group"] = "class"
+    limit: int | None = Field(None, ge=2)
+    noise: NoiseSection | None = None
     seed: int | None = Field(None, ge=0, lt=2**31)
 
     @field_validator("image_size", mode="before")

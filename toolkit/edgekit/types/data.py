@@ -97,7 +97,8 @@ class RawData:
 class Dataset:
     """A data set ready for every stage: val serves gates and learning curves, cal temperature and thresholds.
 
-    own_val: the source brought val itself; it was not cut from train.
+    own_val: the source brought val itself; it was not cut from train. flipped: ids of the training samples whose labels were
+    made wrong on purpose (data.noise); None = none were.
     """
 
     name: str
@@ -110,5 +111,6 @@ class Dataset:
     test: Split
     fingerprint: str
     own_val: bool = False
+    flipped: NDArray[np.str_] | None = None
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()

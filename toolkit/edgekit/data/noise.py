@@ -1,0 +1,75 @@
+"""A smaller training part, and wrong labels put in on purpose: what a study of curation needs to know its answer."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data.splits import frozen, take
+from edgekit.errors import DataError
+from edgekit.sections import NoiseSection
+from edgekit.types import Split
+
+_STREAM = 5
+
+
+def limited(train: Split, limit: int, seed: int) -> Split:
+    """`limit` samples of `train` with its shares of the classes, in data-set order; all of it, if it has no more.
+
+    Raises:
+        DataError: a class would be left without a sample.
+    """
+    if limit >= len(train):
+        return train
+    from sklearn.model_selection import train_test_split
+
+    try:
+        kept, _ = train_test_split(np.arange(len(train)), train_size=limit, random_state=seed, stratify=train.y)
+    except ValueError:
+        raise DataError(
+            f"Cannot draw {limit:,} of {len(train):,} training samples by class: every class needs samples on both sides. Raise "
+            "data.limit, or leave it out."
+        ) from None
+    return take(train, np.sort(kept))
+
+
+def with_wrong_labels(
+    train: Split, classes: tuple[str, ...], section: NoiseSection, seed: int
+) -> tuple[Split, NDArray[np.str_]]:
+    """`train` with wrong labels as `section` says, and the ids of the samples that have one.
+
+    symmetric: each label becomes, with probability `rate`, one of the other classes, all equally likely. pair: a label within a
+    pair of classes becomes the other one of the pair; without pairs, class k becomes k + 1 (pair flip of Han et al. 2018, arXiv
+    1804.06872). The draw depends on `seed` (or the section's own) alone.
+
+    Raises:
+        DataError: a pair names an unknown class, or a class twice.
+    """
+    rng = np.random.default_rng([seed if section.seed is None else section.seed, _STREAM])
+    number = len(classes)
+    hit = rng.random(len(train)) < section.rate
+    if section.kind == "symmetric":
+        wrong = (train.y + rng.integers(1, number, len(train))) % number
+    else:
+        other = _other(classes, section.pairs)
+        wrong = other[train.y]
+    hit &= wrong != train.y
+    labels = np.where(hit, wrong, train.y).astype(np.int64)
+    return dataclasses.replace(train, y=frozen(labels)), frozen(train.ids[hit])
+
+
+def _other(classes: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> NDArray[np.int64]:
+    """(K,) what each class is taken for; itself where it is in no pair."""
+    if not pairs:
+        return (np.arange(len(classes)) + 1) % len(classes)
+    other = np.arange(len(classes))
+    if unknown := [name for pair in pairs for name in pair if name not in classes]:
+        raise DataError(f"data.noise.pairs names the class {unknown[0]!r}; the classes are {', '.join(classes)}.")
+    for pair in pairs:
+        for one, two in (pair, pair[::-1]):
+            if other[classes.index(one)] != classes.index(one) or one == two:
+                raise DataError(f"data.noise.pairs has the class {one!r} twice; a class belongs to one pair.")
+            other[classes.index(one)] = classes.index(two)
+    return other
