@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ import numpy as np
 from edgekit.bench.evaluate import load_predictions, predictions_of
 from edgekit.evidence import metrics, temperature
 from edgekit.evidence.risk_coverage import RiskCoverage
-from edgekit.report import gallery, page, plots
+from edgekit.evidence.weighted import METRICS
+from edgekit.report import gallery, page, plots, study_plots
+
+_FORESTS = ("accuracy", "augrc")
 
 
 def render(document: Mapping[str, Any], root: Path) -> str:
@@ -37,7 +40,22 @@ def artifact_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _figures(document: Mapping[str, Any], root: Path) -> dict[str, str]:
+def differences(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Metric -> a forest plot of A - B of all comparisons that have intervals."""
+    told = [row for row in comparisons if "differences" in row]
+    figures = {}
+    for metric in _FORESTS if told else ():
+        rows = [
+            {"arm": row["a"], "control": f"{row['b']} ({row['split']})", "metric": metric, "verdict": "", "effects": []}
+            | {"higher_is_better": METRICS[metric].higher_is_better}
+            | {name: row["differences"][metric][name] for name in ("effect", "lower", "upper")}
+            for row in told
+        ]
+        figures[metric] = study_plots.forest(rows, metric == "accuracy")
+    return figures
+
+
+def _figures(document: Mapping[str, Any], root: Path) -> dict[str, Any]:
     shipped, told = document["run"]["shipped"], document.get("reliability", {})
     before, after, curves, points, matrix = {}, {}, {}, {}, None
     for name in dict.fromkeys(("model_float32.tflite", shipped)):
@@ -62,4 +80,5 @@ def _figures(document: Mapping[str, Any], root: Path) -> dict[str, str]:
         "confusion": plots.confusion_matrix(matrix, document["dataset"]["classes"]),
         "reliability": plots.reliability_diagrams(panels),
         "risk_coverage": plots.risk_coverage(curves, points),
+        "differences": differences(document["comparisons"]),
     }
