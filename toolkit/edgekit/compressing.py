@@ -21,7 +21,7 @@ from edgekit.evidence import gates
 from edgekit.recipe import Recipe, TrainingSection, differences
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
-from edgekit.types import Report, Reporter, Silent
+from edgekit.types import Gate, Report, Reporter, Silent
 
 _NOT_READ = ("curation", "distillation", "student", "teacher", "training", "control", "backend")
 # Of `training`, by the fine-tuning of pruning and of quantization-aware training.
@@ -100,7 +100,7 @@ def compress(
     finally:
         folder.close()
     compression.benched.raise_failures(f"The report is in {out}.")
-    if missed := [gate for gate in report.document["gates"] if not gate["met"]]:
-        named = "; ".join(f"{gate['demand']} (found {gate['found']} on {gate['where']})" for gate in missed)
+    if missed := [Gate(**row) for row in report.document["gates"] if not row["met"]]:
+        named = "; ".join(f"{gate.demand} ({gate.told})" for gate in missed)
         raise GateNotMet(f"Gate not met: {named}. The report is in {out}.", report)
     return report

@@ -75,6 +75,7 @@ class Compression:
         shipped = exporting.shipped(self.artifacts)
         self.folder.write("artifacts/labels.txt", labels_txt(self.dataset))
         self.folder.write_json("artifacts/metadata.json", metadata(self.dataset, self.artifacts, reliability))
+        comparisons = self._compare(shipped)
         document = user_report.document(
             run=self.folder.path.name,
             recipe=recipe,
@@ -87,8 +88,8 @@ class Compression:
             evaluations=evaluations,
             measurements=measurements,
             failures=self.benched.failures,
-            comparisons=self._compare(shipped),
-            gates=gates.check(recipe.gates, self._max_drop(), shipped, evaluations, measurements),
+            comparisons=comparisons,
+            gates=gates.check(recipe.gates, self._max_drop(), shipped, evaluations, measurements, comparisons),
             reliability=reliability,
             parity=self.parity,
             timings=self.stages.timings,

@@ -159,7 +159,12 @@ class _Build:
         control = self._control(selection) if recipe.control and selection.edits else None
         comparisons = self._compare(artifacts, control)
         demanded = gates.check(
-            _demands(recipe), _max_drop(recipe), exporting.shipped(artifacts), evaluations, benched.measurements
+            _demands(recipe),
+            _max_drop(recipe),
+            exporting.shipped(artifacts),
+            evaluations,
+            benched.measurements,
+            comparisons,
         )
 
         with self.stages.timed("report", "Report"):
@@ -188,10 +193,7 @@ class _Build:
             benching.hint(recipe.bench, self.reporter)
         benched.raise_failures(f"The report is in {folder.path}.", written)
         if missed := [gate for gate in demanded if not gate.met]:
-            named = "; ".join(
-                f"{gate.demand} (found {gate.found if gate.found is None else round(gate.found, 6)} on {gate.where})"
-                for gate in missed
-            )
+            named = "; ".join(f"{gate.demand} ({gate.told})" for gate in missed)
             raise GateNotMet(f"Gate not met: {named}. The report is in {folder.path}.", written)
         return written
 

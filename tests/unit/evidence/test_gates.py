@@ -88,3 +88,14 @@ def test_the_slowest_target_decides():
 def test_a_metric_that_was_not_measured_fails_its_gate():
     (row,) = gates.check(("p50_ms<=1",), None, artifact("q"), ROWS, ())
     assert (row.met, row.found) == (False, None)
+
+
+def test_a_drop_comes_with_its_interval_from_the_comparison():
+    """A - B is -0.5 points with an interval from -1.2 to +0.2: the drop is 0.5, and may be -0.2 to 1.2."""
+    row = {"kind": "max_drop", "differences": {"accuracy": {"effect": -0.005, "lower": -0.012, "upper": 0.002}}}
+    quantization = {"kind": "quantization", "differences": {"accuracy": {"effect": 0.0, "lower": 0.0, "upper": 0.0}}}
+    (gate,) = gates.check((), 0.5, artifact("q"), ROWS, (), (quantization, row))
+    assert gate.met and gate.interval == pytest.approx((-0.2, 1.2))
+    assert gate.told == "found 0.5 on val, 95 % interval -0.2 to 1.2"
+    (plain,) = gates.check(("p50_ms<=1",), None, artifact("q"), ROWS, ())
+    assert plain.told == "not measured" and plain.interval is None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from edgekit.errors import RecipeError, UnknownName
 from edgekit.types import Artifact, Evaluation, Gate, Measurement
@@ -42,13 +43,15 @@ def check(
     shipped: Artifact,
     evaluations: Sequence[Evaluation],
     measurements: Sequence[Measurement],
+    comparisons: Sequence[Mapping[str, Any]] = (),
 ) -> list[Gate]:
     """Hold each demand against the shipped file: its metrics on val (never test), its size, its one-thread latency.
 
     p50_ms is that of the slowest target. Where one target's latency is not valid there is none; suspect ones count.
 
     Args:
-        max_drop: most percentage points of val accuracy that the file may lose to model_float32.tflite, or None.
+        max_drop: most percentage points of val accuracy that the file may lose to model_float32.tflite, or None. The drop
+            itself decides; its interval, from the comparison of kind "max_drop", tells how sure that is.
         evaluations: of all files; those on other splits are not looked at.
     """
     on_val = {row.artifact: row for row in evaluations if row.split == _SPLIT}
@@ -67,5 +70,8 @@ def check(
     if max_drop is not None:
         # Rounded, so that exactly half a point is half a point.
         drop = round(100 * (on_val["model_float32.tflite"].accuracy - quality.accuracy), 6)
-        gates.append(Gate(demand=f"max_drop<={max_drop:g} points", found=drop, met=drop <= max_drop, where=_SPLIT))
+        row = next((row["differences"]["accuracy"] for row in comparisons if row["kind"] == "max_drop"), None)
+        interval = None if row is None else (-100 * row["upper"], -100 * row["lower"])
+        demand = f"max_drop<={max_drop:g} points"
+        gates.append(Gate(demand=demand, found=drop, met=drop <= max_drop, where=_SPLIT, interval=interval))
     return gates

@@ -127,12 +127,26 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A demand on the final file and whether it holds. `demand` is what the user wrote; found None = not measured."""
+    """A demand on the final file and whether it holds. `demand` is what the user wrote; found None = not measured.
+
+    interval: 95 %, for other samples, where there is one; a limit inside it is one that so few samples do not settle.
+    """
 
     demand: str
     found: float | None
     met: bool
     where: str
+    interval: tuple[float, float] | None = None
+
+    @property
+    def told(self) -> str:
+        """What was found, in words."""
+        if self.found is None:
+            return "not measured"
+        text = f"found {self.found:.6g} on {self.where}"
+        if self.interval is None:
+            return text
+        return f"{text}, 95 % interval {self.interval[0]:.3g} to {self.interval[1]:.3g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
