@@ -1,0 +1,124 @@
+"""Does curation help? The studies of benchmarks/studies, with their controls: Fashion-MNIST, clean and with noise on purpose.
+
+Goal: every study is complete with the RNG seeds that its file names, so that its verdicts may be quoted, whichever way they
+fall. Each study is merged into results/does_curation_help.json with its own date: studies made at other times stay. A study is
+resumed where it was interrupted (`--keep`). `--quick` runs a cut-down study (one arm, one RNG seed, one epoch). `--tables` only
+writes the tables of docs/does-curation-help.md again from the result file. All take hours; EDGEKIT_DATA must hold the full set.
+
+    python benchmarks/does_curation_help.py --only conv8-20k-sym10 --keep studies
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from curation_tables import write_tables
+from record import RESULTS, ROOT, record, say
+
+STUDIES = ROOT / "benchmarks" / "studies"
+FILE = RESULTS / "does_curation_help.json"
+_OF_VERDICT = (
+    "arm", "control", "metric", "artifact", "verdict", "effect", "lower", "upper", "p_holm", "p_sign_flip", "arm_value",
+    "control_value", "higher_is_better", "detectable",
+)  # fmt: skip
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one cut-down study")
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", help="a study of benchmarks/studies; may be repeated"
+    )
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="where the studies' folders stay, to be resumed")
+    parser.add_argument("--jobs", default="2")
+    parser.add_argument("--tables", action="store_true", help="only write the tables of the page again")
+    return parser.parse_args()
+
+
+def made(file: Path, folder: Path, jobs: str) -> dict[str, Any]:
+    """The study.json of `file`, made in `folder` or resumed there; a whole one is taken as it is."""
+    if not (folder / "study.json").exists():
+        command = [sys.executable, "-m", "edgekit", "study", str(file), "--out", str(folder), "--jobs", jobs]
+        subprocess.run([*command, *(["--resume"] if folder.exists() else [])], check=True, stdout=sys.stderr)
+    document: dict[str, Any] = json.loads((folder / "study.json").read_text())
+    return document
+
+
+def told(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader needs of a study.json."""
+    rests = {row["rests_on"] for row in document["verdicts"]}
+    return {
+        "measured": document["created"][:10],
+        "edgekit": document["edgekit"],
+        "git_revision": document.get("git_revision"),
+        "versions": document["versions"],
+        "data": document["study"]["base"]["data"],
+        "student": document["study"]["base"].get("student", {"name": "microresnet"})["name"],
+        "seeds": document["study"]["seeds"],
+        "rests_on": sorted(rests),
+        "excluded": document["excluded"],
+        "arms": [
+            {k: arm.get(k) for k in ("name", "kind", "of", "n_dropped", "n_relabeled", "n_weighted", "injected_noise")}
+            | {
+                "values": {
+                    label: {metric: {k: found[k] for k in ("mean", "sd")} for metric, found in metrics.items()}
+                    for label, metrics in arm["values"].items()
+                }
+            }
+            for arm in document["arms"]
+        ],
+        "verdicts": [{k: row[k] for k in _OF_VERDICT} for row in document["verdicts"]],
+        "ledger": document["ledger"],
+        "notes": document["notes"],
+        "seconds_of_all_runs": round(sum(run["seconds"] or 0 for run in document["runs"]), 1),
+    }
+
+
+def _quick(folder: Path) -> Path:
+    study = yaml.safe_load((STUDIES / "conv8-20k-sym10.yaml").read_text())
+    study["base"]["data"] |= {"spec": "fashion-mnist-mini", "limit": 2000}
+    study["base"]["training"]["epochs"] = 1
+    study["arms"], study["seeds"] = {"fewer": {"curation": {"method": "random", "budget": 0.2}}}, 1
+    file = folder / "quick.yaml"
+    file.write_text(yaml.safe_dump(study))
+    return file
+
+
+def main() -> None:
+    asked = options()
+    known = json.loads(FILE.read_text())["detail"]["studies"] if FILE.exists() else {}
+    if asked.tables:
+        write_tables(known)
+        return
+    files = {file.stem: file for file in sorted(STUDIES.glob("*.yaml"))}
+    if unknown := [name for name in asked.only or [] if name not in files]:
+        raise SystemExit(f"No study {unknown[0]!r}; there are {', '.join(files)}.")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = asked.keep or Path(temporary)
+        if asked.quick:
+            files, known = {"quick": _quick(Path(temporary))}, {}
+        for name in asked.only or list(files):
+            start = time.perf_counter()
+            known[name] = told(made(files[name], folder / name, asked.jobs))
+            say(f"{name}: {time.perf_counter() - start:.0f} s")
+    whole = [name for name, study in known.items() if not study["excluded"]]
+    met = None if asked.quick else set(whole) >= set(files)
+    record(
+        "does_curation_help", len(whole), f"of {len(files)} studies complete", "all of them", met,
+        {"studies": {name: known[name] for name in files if name in known}}, None, asked.quick,
+    )  # fmt: skip
+    if not asked.quick:
+        write_tables(known)
+
+
+if __name__ == "__main__":
+    main()
