@@ -68,10 +68,10 @@ class Killing:
 
     def ended(self):
         if self.killed is None:
-            for name, (process, _) in self._engine._running.items():
-                if (self._out / "jobs" / name / "progress.json").exists():
+            for name, pid in self._engine.processes.pids.items():
+                if pid and (self._out / "jobs" / name / "progress.json").exists():
                     self.killed = name
-                    os.kill(process.pid, signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
                     break
         return self._engine.ended()
 
@@ -179,8 +179,9 @@ class _KillingAWorker:
         told = next(iter(self._out.glob("jobs/*/progress.json")), None) if self._out else None
         if told is not None and not self.killed:
             for process in psutil.process_iter(["cmdline"]):
-                command = process.info["cmdline"] or []
-                if command[1:3] == ["-m", "edgekit.study"] and command[3:5] == [str(self._out), told.parent.name]:
+                # A run has the command line of the server that it was forked from; its worker is the server's parent.
+                serves = (process.info["cmdline"] or [])[1:4] == ["-m", "edgekit.study", "--serve"]
+                if serves and process.children() and not self.killed:
                     process.parent().kill()
                     self.killed = True
         return self._engine.ended()

@@ -1,11 +1,14 @@
-"""python -m edgekit.study OUT NAME [--core N]: one run of a study (see worker.py)."""
+"""python -m edgekit.study OUT NAME: one run of a study (see worker.py). --serve: runs on demand (see engines/forks.py)."""
 
 import sys
 from pathlib import Path
 
-from edgekit.study.worker import main
-
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    core = int(arguments[3]) if arguments[2:3] == ["--core"] else None
-    sys.exit(main(Path(arguments[0]), arguments[1], core))
+    if sys.argv[1:] == ["--serve"]:
+        from edgekit.study.engines.forks import serve
+
+        serve()
+    else:
+        from edgekit.study.worker import main
+
+        sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

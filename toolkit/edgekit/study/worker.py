@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from edgekit.errors import EdgekitError, GateNotMet, OutputInUse
 from edgekit.store import write_atomic
 
 _TELL_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.5
 _WAIT_FOR_THE_FOLDER_S = 15
 
 
@@ -91,12 +91,12 @@ def _build(recipe_file: Path, run: Path, progress: Progress) -> None:
 
 
 def _end_with_the_parent() -> None:
-    """No process of a study outlives it: standard input is a pipe that closes when the parent is gone."""
+    """No process of a study outlives the one that began it."""
+    parent = os.getppid()
 
     def watch() -> None:
-        while os.read(0, 1024):
-            pass
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY_S)
         os._exit(1)
 
-    if not sys.stdin.isatty():
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()

@@ -6,15 +6,15 @@ or a node that is lost is told to the schedule, which begins the run once more a
 
 from __future__ import annotations
 
+import functools
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgekit.data.cores import available
 from edgekit.errors import MissingExtra, UsageError
+from edgekit.study.engines.forks import Forks
 from edgekit.study.engines.local import PROCESS_BYTES, one_thread
 
 _LOST, _UNSEEN = -9, -1000
@@ -57,19 +57,21 @@ def make(*, jobs: int | None, address: str | None) -> Cluster:
         raise
 
 
-def compute(out: str, name: str, environment: Mapping[str, str]) -> int:
+def compute(out: str, name: str, environment: dict[str, str]) -> int:
     """On a node: the exit status of one run's process. When this worker is killed, the process ends with it."""
     if not Path(out, "jobs", name, "recipe.yaml").is_file():
         return _UNSEEN
-    with open(Path(out, "jobs", name, "log.txt"), "ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "edgekit.study", out, name],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, **environment, **one_thread()},
-        )
-        return process.wait()
+    processes = _processes(tuple(sorted({**environment, **one_thread()}.items())))
+    processes.start(Path(out), name)
+    while not (found := processes.ended(wait_s=60)):
+        pass
+    return found[name]
+
+
+@functools.cache
+def _processes(environment: tuple[tuple[str, str], ...]) -> Forks:
+    """Of this worker, which has one run at a time: Ray gives it one task after another."""
+    return Forks(dict(environment))
 
 
 class Cluster:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import psutil
 
 from edgekit.data.cores import available
 from edgekit.errors import UsageError
+from edgekit.study.engines.forks import Forks
 
 PROCESS_BYTES = int(1.6 * 1024**3)
 """What a process with TensorFlow takes, at least."""
@@ -31,49 +29,26 @@ def make(*, jobs: int | None, address: str | None) -> Local:
 
 
 class Local:
-    """See engines.Engine. A process whose parent is gone ends by itself: its standard input closes."""
+    """See engines.Engine. processes: what runs."""
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self._running: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
+        self.processes = Forks(one_thread())
+        self._cores: dict[str, int] = {}
 
     def start(self, name: str, out: Path) -> None:
-        core = min(set(range(self.slots)) - {slot for _, slot in self._running.values()})
-        with open(out / "jobs" / name / "log.txt", "ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "edgekit.study", str(out), name, "--core", str(core)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=os.environ | one_thread(),
-                # A Ctrl-C is for the parent, which then ends its processes.
-                start_new_session=True,
-            )
-        self._running[name] = (process, core)
+        self._cores[name] = min(set(range(self.slots)) - set(self._cores.values()))
+        self.processes.start(out, name, self._cores[name])
 
     def ended(self) -> Mapping[str, int]:
-        found = {}
-        for name, (process, _) in list(self._running.items()):
-            if (status := process.poll()) is not None:
-                found[name] = status
-                self._forget(name)
+        found = self.processes.ended()
+        for name in found:
+            del self._cores[name]
         return found
 
     def close(self) -> None:
-        for process, _ in self._running.values():
-            process.terminate()
-        for name, (process, _) in list(self._running.items()):
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            self._forget(name)
-
-    def _forget(self, name: str) -> None:
-        process, _ = self._running.pop(name)
-        if process.stdin:
-            process.stdin.close()
+        self.processes.close()
+        self._cores.clear()
 
 
 def one_thread() -> Mapping[str, str]:
