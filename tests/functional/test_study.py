@@ -106,6 +106,11 @@ def test_a_study_is_judged_survives_a_kill_and_goes_on(tiny, tmp_path, capsys):
         for report in reports
     ]
     assert rows["shipped", "accuracy"]["arm_value"] == pytest.approx(np.mean(of_file))
+    of_arm = document["reliability"]["shipped"]["arms"]["less"]
+    assert of_arm["risk"]["mean"][-1] == pytest.approx(1 - np.mean(of_file), abs=1e-6)
+    fitted = [report["reliability"]["model_int8.tflite"]["temperature"] for report in reports]
+    assert of_arm["temperature"]["mean"] == pytest.approx(np.mean(fitted))
+    assert sum(row["n"] for row in of_arm["bins"]["after"]) == 2 * document["test_samples"]
     assert "data:image/svg+xml" in (out / "study.html").read_text()
 
     with pytest.raises(OutputInUse):

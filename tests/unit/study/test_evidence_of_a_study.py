@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from tests.conftest import REPOSITORY
 
-from edgekit.report import study_page
 from edgekit.study import graph, judging, results
 from edgekit.study.ledger import equal, ledger
 from edgekit.study.plan import Arm, Run
@@ -128,44 +127,24 @@ def test_effects_per_group_by_hand():
     assert row["same_direction"] == 1
 
 
-def test_the_page_escapes_what_it_shows(arms):
-    judged = judging.verdicts({LABEL: arms}, {LABEL: [("good", "full")]}, ["accuracy"])
-    value = {"mean": 0.5, "sd": None, "seeds": {}, "higher_is_better": True}
-    row = {
-        "arm": "good",
-        "runs": 8,
-        "n_kept": 90.0,
-        "steps": [30],
-        "student_train_flops": 2e9,
-        "curation_flops": 0,
-        "student_seconds": 1.0,
-        "curation_seconds": None,
-        "macs": [7],
-        "size_bytes": [101, 101],
-    }
-    arm = {"name": "good", "kind": "arm", "of": None, "what": "w", "n_dropped": [1], "n_relabeled": [0]}
-    document = {
-        "name": "<script>",
-        "created": "now",
-        "edgekit": "0",
-        "study": {"arms": {"good": {}}, "seeds": [1], "match": "steps"},
-        "arms": [arm | {"values": {LABEL: {"accuracy": value}}}],
-        "runs": [{"name": "good-1", "path": "runs/good-1", "status": "failed", "seconds": None, "reason": "<b>no</b>"}],
-        "excluded": [{"run": "good-1", "status": "failed", "reason": "<b>no</b>"}],
-        "verdicts": [judging.row(label, verdict) for label, verdict in judged],
-        "planning": judging.plans(judged, {"accuracy": 0.05}, 400),
-        "groups": [],
-        "test_samples": 400,
-        "ledger": [row],
-        "equal": {"steps": True, "student_train_flops": False},
-        "graphs": {"mismatches": [], "differences": []},
-        "notes": ["a note"],
-    }
-    page = study_page.render(document)
-    assert "<script>" not in page.lower() and "<b>no" not in page
-    assert "good (shipped) against full (shipped), accuracy: better" in page
-    assert "NOT equal" in page and "from an earlier build" in page
-    assert page.count("data:image/svg+xml") == 1
+def test_what_an_arm_did_about_wrong_labels_is_the_mean_over_its_runs():
+    from edgekit.study import document
+
+    arm = Arm(name="iqr", kind="arm")
+    runs = [done("iqr", seed, timings={}) for seed in (1, 2)]
+    told = [
+        {"count": 10, "edited": 6, "recall": 0.6, "precision": 0.75},
+        {"count": 10, "edited": 0, "recall": 0.0, "precision": None},
+    ]
+    for run, row in zip(runs, told, strict=True):
+        run.document["curation"].update(n_dropped=8, injected_noise=row)
+    found = document._arm(arm, {}, [], runs)["injected_noise"]
+    # Precision only where there were edits.
+    assert found == {"runs": 2, "count": 10.0, "edited": 3.0, "recall": 0.3, "precision": 0.75}
+
+    clean = done("iqr", 1, timings={})
+    clean.document["curation"].update(n_dropped=8)
+    assert document._arm(arm, {}, [], [clean])["injected_noise"] is None
 
 
 def test_a_graph_is_its_operators_and_shapes_not_its_weights():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,33 +82,31 @@ def _groups(lodo: str | None) -> Any:
 
 def _show(document: Mapping[str, Any], folder: Path) -> None:
     """Verdicts, costs and what is missing, as text."""
+    from edgekit.report.study_page import effect
+
     rows = document["verdicts"]
-    wide = max([len("comparison"), *(len(_pair(row)) for row in rows)])
-    typer.echo(
-        f"{'comparison':<{wide}}  {'metric':<11} {'arm':>8} {'control':>8} {'effect':>9}  {'95 % interval':<20} verdict"
-    )
-    for row in rows:
-        typer.echo(
-            f"{_pair(row):<{wide}}  {row['metric']:<11} {_number(row['arm_value'])} {_number(row['control_value'])} "
-            f"{_number(row['effect'], 9, '+')}  {_interval(row):<20} {row['verdict']}"
-        )
-    if rows:
-        typer.echo(f"rests on {rows[0]['rests_on']}; effects for other seeds and other test samples")
-    typer.echo(
-        f"\n{'cost of one run':<24} {'kept':>8} {'steps':>8} {'train GFLOP':>12} {'curation GFLOP':>15} {'seconds':>8}"
-    )
-    for row in document["ledger"]:
-        steps = "/".join(map(str, row["steps"]))
-        typer.echo(
-            f"{row['arm']:<24} {row['n_kept']:>8,.0f} {steps:>8} {row['student_train_flops'] / 1e9:>12,.1f} "
-            f"{row['curation_flops'] / 1e9:>15,.1f} {row['student_seconds']:>8.1f}"
-        )
-    for row in document["planning"]:
-        needed = "more than 200" if row["seeds_needed"] is None else row["seeds_needed"]
-        typer.echo(
-            f"planning: {row['arm']} against {row['control']} ({row['artifact']}), {row['metric']}: {needed} RNG seeds see an "
-            f"effect of {row['worthwhile']:g}; {row['seeds']} see {_number(row['detectable']).strip()}"
-        )
+
+    def told(row: Mapping[str, Any]) -> str:
+        if row["effect"] is None:
+            return str(row["verdict"])
+        ends = "" if row["lower"] is None else f"\n{effect(row, 'lower').removesuffix(' pp')} to {effect(row, 'upper')}"
+        return f"{row['verdict']} {effect(row)}{ends}"
+
+    _matrix(rows, told, "")
+    for text in dict.fromkeys(row["rests_on"] for row in rows):
+        typer.echo(f"95 % intervals for other seeds and other test samples; rests on {text}")
+    typer.echo()
+    _table(
+        ["cost of one run", "kept", "steps", "train GFLOP", "curation GFLOP", "seconds"],
+        [
+            [
+                row["arm"], f"{row['n_kept']:,.0f}", "/".join(map(str, row["steps"])), f"{row['student_train_flops'] / 1e9:,.1f}",
+                f"{row['curation_flops'] / 1e9:,.1f}", f"{row['student_seconds']:.1f}",
+            ]
+            for row in document["ledger"]
+        ],
+    )  # fmt: skip
+    _matrix(document["planning"], _planned, "RNG seeds needed, ")
     for row in document["excluded"]:
         typer.echo(f"excluded: {row['run']} {row['status']}: {row['reason']}")
     for text in (*document["graphs"]["differences"], *document["notes"]):
@@ -115,15 +114,35 @@ def _show(document: Mapping[str, Any], folder: Path) -> None:
     typer.echo(f"report: {folder / 'study.html'}")
 
 
-def _pair(row: Mapping[str, Any]) -> str:
-    return f"{row['arm']} - {row['control']} ({row['artifact'].removeprefix('model_').removesuffix('.tflite')})"
+def _planned(row: Mapping[str, Any]) -> str:
+    needed = "more than 200" if row["seeds_needed"] is None else row["seeds_needed"]
+    seen = "nothing" if row["detectable"] is None else f"{row['detectable']:.2g}"
+    return f"{needed} for {row['worthwhile']:g}\n{row['seeds']} see {seen}"
 
 
-def _number(value: float | None, width: int = 8, sign: str = "") -> str:
-    return f"{'-':>{width}}" if value is None else f"{value:>{sign}{width}.4f}"
+def _matrix(rows: Sequence[Mapping[str, Any]], told: Callable[[Mapping[str, Any]], str], title: str) -> None:
+    """A table for each judged file: comparisons down, metrics across."""
+    from edgekit.report.study_page import summary
+
+    found = summary(rows)
+    for artifact in found["artifacts"]:
+        lines = []
+        for (arm, control), cells in found["rows"].items():
+            own = [cells.get((artifact, metric)) for metric in found["metrics"]]
+            lines.append([f"{arm} - {control}", *("" if row is None else told(row) for row in own)])
+        _table([f"{title}{artifact}", *found["metrics"]], lines)
 
 
-def _interval(row: Mapping[str, Any]) -> str:
-    if row["lower"] is None:
-        return ""
-    return f"[{row['lower']:+.4f}, {row['upper']:+.4f}]"
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """On a terminal as wide as that is; else as wide as it takes."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for place, name in enumerate(header):
+        table.add_column(Text(name), justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(table)

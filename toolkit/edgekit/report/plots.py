@@ -12,6 +12,16 @@ from numpy.typing import NDArray
 
 INK, BLUE, ORANGE, GRAY = "#1d2733", "#2563a8", "#d9662b", "#9aa5b1"
 COLORS = (BLUE, ORANGE, INK)
+# Lines of many, told apart with any color vision (after Okabe and Ito): color on white -> color on a dark page.
+LINES = {
+    "#0072b2": "#56b4e9",
+    "#d55e00": "#ff8f4d",
+    "#00856a": "#2fc79b",
+    "#a8467f": "#e39cc5",
+    "#8a6400": "#e6b93d",
+    "#6a51a3": "#b3a5ea",
+}
+_DARK = {INK: "#e3e8ed", BLUE: "#79b0ec", ORANGE: "#ef8f5c", GRAY: "#77828e"} | LINES
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
@@ -39,10 +49,24 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     return figure, figure.subplots
 
 
-def _uri(figure: Any) -> str:
+def _uri(figure: Any, *, themed: bool = False) -> str:
+    """The figure as a data URI. themed: no background, and colors that follow the page's light or dark scheme."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+    figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=themed)
+    image = _themed(buffer.getvalue().decode()).encode() if themed else buffer.getvalue()
+    return "data:image/svg+xml;base64," + base64.b64encode(image).decode()
+
+
+def _themed(image: str) -> str:
+    """SVG whose colors are variables: an image sees the color scheme of its page, but not the page's own variables."""
+    light, dark = (
+        "".join(f"--{color[1:]}:{value};" for color, value in values.items())
+        for values in ({color: color for color in _DARK}, _DARK)
+    )
+    for color in _DARK:
+        image = image.replace(f": {color}", f": var(--{color[1:]})")
+    style = f"<style>:root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    return image.replace("<defs>", f"<defs>{style}", 1)
 
 
 def removed_per_class(per_class: Mapping[str, Mapping[str, int]]) -> str:

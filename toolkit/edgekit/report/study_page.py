@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgekit.report import page, study_plots
@@ -12,20 +12,14 @@ _PERCENT = ("accuracy",)
 
 def render(document: Mapping[str, Any]) -> str:
     """The page of a study's document (study.json)."""
-    forests = []
-    rows = [row for row in document["verdicts"] if row["effect"] is not None]
-    for artifact, metric in dict.fromkeys((row["artifact"], row["metric"]) for row in rows):
-        own = [row for row in rows if (row["artifact"], row["metric"]) == (artifact, metric)]
-        alt = "; ".join(
-            f"{row['arm']} minus {row['control']}: {row['effect']:+.4g}"
-            + (f" ({row['lower']:+.4g} to {row['upper']:+.4g})" if row["lower"] is not None else "")
-            for row in own
-        )
-        forests.append((f"{metric}, {artifact}", study_plots.forest(own, metric in _PERCENT), alt))
     return page.fill(
         "study.html.j2",
         d=document,
-        forests=forests,
+        summary=summary(document["verdicts"]),
+        forests=_forests(document["verdicts"]),
+        reliability=_reliability(document),
+        noise=any(arm.get("injected_noise") for arm in document["arms"]),
+        effect=effect,
         number=_number,
         flops=_flops,
         counts={
@@ -33,6 +27,77 @@ def render(document: Mapping[str, Any]) -> str:
             for status in ("complete", "failed", "not run", "not needed")
         },
     )
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows that name an arm, a control, a metric and an artifact, as a table.
+
+    Returns:
+        artifacts and metrics: those that occur, in order. rows: (arm, control) -> (artifact, metric) -> the row; what was not
+        judged is missing.
+    """
+    table: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, Any]]] = {}
+    for row in rows:
+        table.setdefault((row["arm"], row["control"]), {})[row["artifact"], row["metric"]] = row
+    artifacts, metrics = (list(dict.fromkeys(row[key] for row in rows)) for key in ("artifact", "metric"))
+    return {"artifacts": artifacts, "metrics": metrics, "rows": table}
+
+
+def effect(row: Mapping[str, Any], key: str = "effect") -> str:
+    """The effect of a verdict, or an end of its interval (`lower`, `upper`), in two digits; accuracy in percentage points."""
+    if row[key] is None:
+        return "–"
+    return f"{100 * row[key]:+.2f} pp" if row["metric"] in _PERCENT else f"{row[key]:+#.2g}"
+
+
+def _forests(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, str, str]]]:
+    """Metric -> (file, image, its words) of each judged file."""
+    rows = [row for row in verdicts if row["effect"] is not None]
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for metric, artifact in dict.fromkeys((row["metric"], row["artifact"]) for row in rows):
+        own = [row for row in rows if (row["artifact"], row["metric"]) == (artifact, metric)]
+        alt = "; ".join(
+            f"{row['arm']} minus {row['control']}: {row['effect']:+.4g}"
+            + (f" ({row['lower']:+.4g} to {row['upper']:+.4g})" if row["lower"] is not None else "")
+            for row in own
+        )
+        # One axis for all files of a metric, so that they can be compared.
+        limits = study_plots.spanned([row for row in rows if row["metric"] == metric])
+        found.setdefault(metric, []).append(
+            (artifact, study_plots.forest(own, metric in _PERCENT, limits=limits, themed=True), alt)
+        )
+    return found
+
+
+def _reliability(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """File -> its rows, the risk-coverage figure, and the reliability diagram of each arm."""
+    styles = study_plots.line_styles(document["arms"])
+    told = {label: of for label, of in document["reliability"].items() if of["arms"]}
+    every = [
+        row
+        for of in told.values()
+        for arm in of["arms"].values()
+        for bins in arm["bins"].values()
+        for row in bins or ()
+    ]
+    low = min((min(row["confidence"], row["accuracy"]) for row in every), default=0.0) - 0.03
+    curves = {label: {name: arm["risk"] for name, arm in of["arms"].items()} for label, of in told.items()}
+    # The same axis for all files, so that they can be compared.
+    ends = [end for by in curves.values() for curve in by.values() for end in _upper(curve)]
+    highest = 1.05 * max(ends, default=0.0) or 0.01
+    return {
+        label: {
+            "arms": of["arms"],
+            "risk": study_plots.risk_coverage(of["coverages"], curves[label], styles, highest),
+            "diagrams": {name: study_plots.reliability(arm["bins"], low) for name, arm in of["arms"].items()},
+        }
+        for label, of in told.items()
+    }
+
+
+def _upper(curve: Mapping[str, Any]) -> list[float]:
+    """The upper edge of a curve's band."""
+    return [mean + sd for mean, sd in zip(curve["mean"], curve["sd"] or [0.0] * len(curve["mean"]), strict=True)]
 
 
 def _number(value: float | None, digits: int = 4) -> str:

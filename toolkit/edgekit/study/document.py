@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekit.environment import environment
 from edgekit.evidence.weighted import METRICS, statistic
-from edgekit.study import graph, judging, results
+from edgekit.study import graph, judging, reliability, results
 from edgekit.study.ledger import equal, ledger
 from edgekit.study.plan import WHAT, Plan
 from edgekit.study.results import Finished
@@ -64,6 +64,7 @@ def assemble(plan: Plan, out: Path, outcomes: Mapping[str, Outcome], reporter: R
         "planning": judging.plans(judged, study.worthwhile, units),
         "groups": judging.per_group(tested, comparisons, study.metrics) if study.leave_out else [],
         "test_samples": samples,
+        "reliability": reliability.of_files(plan.arms, tested, finished),
         "ledger": rows,
         "equal": {key: equal(rows, key) for key in ("steps", "student_train_flops", "macs")} if rows else {},
         "graphs": {
@@ -139,7 +140,22 @@ def _arm(arm: Any, tested: judging.Results, metrics: Sequence[str], finished: Se
         "n_dropped": sorted({row["n_dropped"] for row in own}),
         "n_relabeled": sorted({row.get("n_relabeled", 0) for row in own}),
         "n_weighted": sorted({row.get("n_weighted", 0) for row in own}),
+        "injected_noise": _injected([row["injected_noise"] for row in own if row.get("injected_noise")]),
     }
+
+
+def _injected(told: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What the arm's runs did about labels that were made wrong on purpose, mean over runs; None where none were.
+
+    precision: over the runs that edited anything, None if none did.
+    """
+    if not told:
+        return None
+    found: dict[str, Any] = {"runs": len(told)}
+    for key in ("count", "edited", "recall", "precision"):
+        values = [row[key] for row in told if row[key] is not None]
+        found[key] = float(np.mean(values)) if values else None
+    return found
 
 
 def _run(run: Any, outcome: Outcome) -> dict[str, Any]:

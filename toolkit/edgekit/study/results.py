@@ -35,6 +35,11 @@ class Finished:
         row: Mapping[str, Any] = next(a for a in self.document["artifacts"] if a["name"] == self.files[label])
         return row
 
+    def reliability(self, label: str) -> Mapping[str, Any] | None:
+        """The row of `reliability` in report.json; None where the run fitted no temperature for the file."""
+        row: Mapping[str, Any] | None = self.document.get("reliability", {}).get(self.files[label])
+        return row
+
 
 def read(plan: Plan, out: Path, outcomes: Mapping[str, Outcome]) -> list[Finished]:
     """The complete runs of the study in `out`.
@@ -68,10 +73,15 @@ def labels_of(plan: Plan, finished: Sequence[Finished]) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tested:
-    """Predictions of one arm and seed on test, over all groups that were left out; `groups` has the group of each sample."""
+    """Predictions of one arm and seed on test, over all groups that were left out.
+
+    groups: (N,) group of each sample, or None. temperatures: (N,) float64, that of the sample's run for the file, or None where
+    a run has none.
+    """
 
     predictions: Predictions
     groups: NDArray[np.str_] | None
+    temperatures: NDArray[np.float64] | None = None
 
 
 def tested(
@@ -94,10 +104,13 @@ def tested(
 def _joined(parts: Sequence[Finished], label: str) -> Tested:
     read = [load_predictions(done.folder / f"evaluation/{done.files[label]}.predictions.npz") for done in parts]
     ids, labels, probabilities = (np.concatenate(columns) for columns in zip(*read, strict=True))
+    sizes = [len(columns[0]) for columns in read]
     groups = None
     if parts[0].run.group is not None:
-        groups = np.repeat([str(done.run.group) for done in parts], [len(columns[0]) for columns in read])
-    return Tested(predictions=(ids, labels, probabilities), groups=groups)
+        groups = np.repeat([str(done.run.group) for done in parts], sizes)
+    fitted = [row["temperature"] for done in parts if (row := done.reliability(label)) is not None]
+    temperatures = np.repeat(np.array(fitted, np.float64), sizes) if len(fitted) == len(parts) else None
+    return Tested(predictions=(ids, labels, probabilities), groups=groups, temperatures=temperatures)
 
 
 def graphs(finished: Sequence[Finished], labels: Sequence[str]) -> dict[str, dict[str, list[str]]]:
