@@ -78,3 +78,9 @@ def test_differences_of_two_files_in_every_metric():
         assert interval.lower <= interval.effect <= interval.upper or metric == "ece_squared"
     same = differences("a", (ids, labels, p), "b", (ids, labels, p), draws=50)
     assert all((i.effect, i.lower, i.upper) == (0, 0, 0) for i in same.values())
+
+
+def test_as_many_on_either_side_is_no_evidence_at_all():
+    """Mid-p is 2 (P(X < 5) + P(X = 5) / 2) of Binomial(10, 1/2), which is 1; one sample further it is .774."""
+    assert mcnemar(*pair(5, 5)).mid_p == pytest.approx(1.0)
+    assert mcnemar(*pair(5, 6)).mid_p == pytest.approx(0.77441, abs=1e-5)

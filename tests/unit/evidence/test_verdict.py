@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import DataError, IntegrityError, UnknownName, UsageError
-from edgekit.evidence import verdict
+from edgekit.evidence import planning, verdict
 
 N = 400
 LABELS = np.zeros(N, np.int64)
@@ -61,7 +61,7 @@ def test_five_seeds_are_described_never_judged():
         assert found.verdict == "no evidence (5 seeds)"
         assert (found.p, found.p_holm, found.p_sign_flip) == (None, None, None)
         assert np.isfinite([found.effect, found.lower, found.upper]).all()
-        assert found.next.startswith("1 more paired RNG seeds")
+        assert found.next == "a study of at least 6 paired RNG seeds, fixed before looking"
     (found,) = judge(arms(1, 2.0), ["accuracy"])
     assert found.verdict == "no evidence (1 seed)"
     assert found.lower < found.effect < found.upper
@@ -127,14 +127,58 @@ def test_one_lucky_seed_is_not_enough():
 
 
 def test_groups_widen_the_interval():
-    # Samples of a group are copies: 400 samples, 20 of them distinct.
+    # The old arm errs on whole groups, 3 of 20, with every seed: 20 samples of a group tell no more than one.
     pick = np.repeat(np.arange(20), 20)
-    given = {a: {s: (IDS, LABELS, p[pick]) for s, (_, _, p) in runs.items()} for a, runs in arms(8, 0.4).items()}
+
+    def right(*seed):
+        return np.random.default_rng(seed).random(N) < 0.98
+
+    given = {
+        "new": {s: (IDS, LABELS, right(s, 1)) for s in range(8)},
+        "old": {s: (IDS, LABELS, right(s, 2) & (pick > 2)) for s in range(8)},
+    }
     alone, grouped = judge(given, ["accuracy"])[0], judge(given, ["accuracy"], groups=pick)[0]
-    assert grouped.upper - grouped.lower >= alone.upper - alone.lower
+    assert grouped.upper - grouped.lower > 3 * (alone.upper - alone.lower)
     assert "20 groups" in grouped.rests_on
     with pytest.raises(DataError, match="groups"):
         judge(given, groups=pick[:5])
+
+
+def test_few_groups_are_described_never_judged_and_one_has_no_interval():
+    given = arms(8, 0.5)
+    three, five = (judge(given, ["accuracy"], groups=np.arange(N) % count)[0] for count in (3, 5))
+    assert (three.verdict, three.p, three.detectable) == ("no evidence (3 groups)", None, None)
+    assert three.lower < three.effect < three.upper and "at least 5" in three.next
+    assert five.verdict == "better"
+    one = judge(given, ["accuracy"], groups=np.zeros(N))[0]
+    assert one.verdict == "no evidence (1 group)" and np.isnan(one.lower) and one.effect == three.effect
+    assert "no interval" in one.sentence and "1 group" in one.rests_on
+    json.dumps(one.row(), allow_nan=False)
+
+
+def test_both_tests_must_say_so():
+    """Five seeds gain .125 and one loses .0025: t-test p .003 to .006, but 4 of the 64 sign patterns are as far out: p .0625."""
+
+    def right(seed, wrong):
+        return IDS, LABELS, np.isin(np.arange(N), np.random.default_rng(seed).permutation(N)[:wrong], invert=True)
+
+    given = {
+        "new": {s: right([s, 1], 10 if s < 5 else 11) for s in range(6)},
+        "old": {s: right([s, 2], 60 if s < 5 else 10) for s in range(6)},
+    }
+    found = judge(given, ["accuracy"])[0]
+    assert found.p_holm < 0.01 and found.p_sign_flip == 0.0625
+    assert found.verdict == "no evidence"
+
+
+def test_what_a_study_would_have_seen_counts_both_tests_and_the_correction():
+    """The t-test alone, without correction, needs t(.975) + t(.8) standard errors; sign flips and Holm ask for more."""
+    from scipy.stats import t
+
+    alone, together = judge(arms(7), ["accuracy"])[0], judge(arms(7), ["accuracy", "augrc", "nll"])[0]
+    bare = t.ppf([0.975, 0.8], alone.over_both.freedom).sum() * alone.over_both.se
+    assert bare < alone.detectable < together.detectable
+    assert together.detectable == planning.seen_by(together.over_both, N, comparisons=3)
 
 
 def test_other_samples_cannot_be_paired():

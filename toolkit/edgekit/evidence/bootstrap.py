@@ -143,22 +143,28 @@ def hierarchical(
     samples do, E enters three times (Owen 2007, "The pigeonhole bootstrap") and it is too wide. The tests of
     this module show the first, `benchmarks/verdict_null.py` the second.
 
+    Resampling G units, too, shows only (G - 1)/G of their variance, which counts where units are few groups: W and M are taken
+    times G/(G - 1).
+
     Args:
         differences: (S,) metric of arm A - arm B per seed, S >= 2.
         drawn: (draws, S) the same on joint resamples of the test samples.
-        units: independent test samples (groups, if groups were drawn).
+        units: independent test samples (groups, if groups were drawn), G >= 2.
 
     Raises:
-        ValueError: fewer than 2 seeds, or shapes that do not fit.
+        ValueError: fewer than 2 seeds or units, or shapes that do not fit.
     """
     from scipy.stats import t
 
     count = len(differences)
     if count < 2 or drawn.ndim != 2 or drawn.shape[1] != count:
         raise ValueError(f"expected (S,) and (draws, S), S >= 2; found {differences.shape} and {drawn.shape}")
+    if units < 2:
+        raise ValueError(f"expected at least 2 independent test samples or groups, found {units}")
     effect = float(differences.mean())
     between = float(differences.var(ddof=1)) / count
-    within, of_mean = float(drawn.var(axis=0, ddof=1).mean()), float(drawn.mean(axis=1).var(ddof=1))
+    few = units / (units - 1)
+    within, of_mean = few * float(drawn.var(axis=0, ddof=1).mean()), few * float(drawn.mean(axis=1).var(ddof=1))
     common = max(0.0, (count * of_mean - within) / (count - 1))
     variance = between + common
     se = math.sqrt(variance)

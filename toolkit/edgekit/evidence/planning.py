@@ -122,6 +122,21 @@ def detectable_effect(
     return _effect_in_se(seeds, share, samples, level / comparisons, level, power) * math.sqrt(total)
 
 
+def seen_by(found: Hierarchical, samples: int, *, comparisons: int = 1) -> float:
+    """The true effect that a study with the very standard errors of `found` calls better or worse in about 80 % of cases.
+
+    Args:
+        samples, comparisons: as in `detectable_effect`, which plans the next study on the safe side instead.
+    """
+    if found.seeds < least_seeds(LEVEL):
+        return math.inf
+    if found.se == 0:
+        return 0.0
+    # In steps, so that the simulations behind it are shared.
+    share = round(20 * (found.sample_se / found.se) ** 2) / 20
+    return _effect_in_se(found.seeds, share, samples, LEVEL / comparisons, LEVEL, POWER) * found.se
+
+
 def seeds_needed(
     known: Spreads, effect: float, samples: int, *, comparisons: int = 1, level: float = LEVEL, power: float = POWER
 ) -> int | None:

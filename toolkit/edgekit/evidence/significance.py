@@ -39,7 +39,9 @@ def mcnemar(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> McNem
         exact = mid = 1.0
     else:
         exact = float(binomtest(min(only_a, only_b), discordant).pvalue)
-        mid = exact - float(binom.pmf(min(only_a, only_b), discordant, 0.5))
+        # Not exact - pmf, which is the same but for as many on either side: there the exact p is cut at 1.
+        fewer = min(only_a, only_b)
+        mid = min(1.0, float(2 * binom.cdf(fewer - 1, discordant, 0.5) + binom.pmf(fewer, discordant, 0.5)))
     n = len(correct_a) + 2
     center = (only_a - only_b) / n
     half = float(norm.ppf(0.975)) * math.sqrt(max(0.0, (discordant + 1) / n - center**2) / n)

@@ -18,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import DataError
-from edgekit.evidence import bootstrap, weighted
+from edgekit.evidence import bootstrap, planning, weighted
 from edgekit.evidence.bootstrap import Hierarchical
 from edgekit.evidence.permutation import least_seeds, sign_flip
+from edgekit.evidence.planning import LEVEL
 from edgekit.evidence.runs import Arms, paired_seeds, same_samples, unfit, wanted_arms
 from edgekit.evidence.significance import holm
 
-LEVEL, POWER = 0.05, 0.8
 LEAST_SEEDS = least_seeds(LEVEL)
+LEAST_GROUPS = 5
+"""Of test samples (speakers, sites); with fewer, an interval for other groups is too often wrong (benchmarks/verdict_null.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +37,9 @@ class Verdict:
     verdict: "better", "worse", "no evidence" or "no evidence (3 seeds)", said of the arm, whichever direction the metric has.
     effect: arm - control, mean over seeds (`effects` per seed), with its 95 % interval for other seeds and other test
     samples; for other samples only if there is one seed; NaN if there is none. over_both: how that came about, from two seeds on.
-    p, p_holm, p_sign_flip: None with fewer than six seeds. detectable: the effect that such a study would see with about 80 %
-    chance. seeds: those that count. compared: arms x metrics judged together. excluded: why other seeds do not count.
-    next: what to do, or None.
+    p, p_holm, p_sign_flip: None with fewer than six seeds (or five groups). detectable: the effect that such a study would see
+    with about 80 % chance (`planning.seen_by`). seeds: those that count. compared: arms x metrics judged together. excluded: why
+    other seeds do not count. next: what to do, or None.
     """
 
     arm: str
@@ -66,14 +68,15 @@ class Verdict:
     @property
     def rests_on(self) -> str:
         """Seeds, samples and correction in one line."""
-        return f"{len(self.seeds)} paired RNG seeds x {self.samples} test samples; {self.correction}"
+        return f"{_counted(len(self.seeds), 'paired RNG seed')} x {self.samples} test samples; {self.correction}"
 
     @property
     def sentence(self) -> str:
         """All of it in one sentence, for a terminal or a report."""
         text = f"{self.arm} against {self.control}, {self.metric}: {self.verdict}"
         if self.effects:
-            text += f"; {self.effect:+.4g} (95 % interval {self.lower:+.4g} to {self.upper:+.4g})"
+            known = f"95 % interval {self.lower:+.4g} to {self.upper:+.4g}"
+            text += f"; {self.effect:+.4g} ({'no interval' if math.isnan(self.lower) else known})"
         if self.p_holm is not None:
             text += f", p {self.p_holm:.2g} corrected, sign flips p {self.p_sign_flip:.2g}"
         return f"{text}; rests on {self.rests_on}."
@@ -105,7 +108,8 @@ def judge(
         metrics: keys of `edgekit.evidence.weighted.METRICS`; right-or-wrong runs have accuracy alone.
         draws: resamples of the test samples for their share of the error; 500 will do.
         seed: of those resamples.
-        groups: (N,) group of each test sample, if samples of a group (a speaker, a site) are alike.
+        groups: (N,) group of each test sample, if samples of a group (a speaker, a site) are alike. Fewer than `LEAST_GROUPS`
+            are described, not judged; one alone has no interval.
 
     Raises:
         UnknownName: no such arm or metric.
@@ -178,44 +182,41 @@ def _evaluate(
 def _effect(
     a: NDArray[np.float64], b: NDArray[np.float64], resampled: NDArray[np.float64], units: int
 ) -> dict[str, Any]:
-    """Values, effect and interval over seeds; tests only from six seeds."""
+    """Values, effect and interval over seeds; tests only from six seeds and five groups."""
     differences = a - b
     found: dict[str, Any] = {"arm_value": float(a.mean()), "control_value": float(b.mean()),
                              "effects": tuple(differences.tolist()), "effect": float(differences.mean())}  # fmt: skip
+    if units < 2:
+        return found
     if len(differences) == 1:
         lower, upper = np.percentile(resampled[:, 0], [50 * LEVEL, 100 - 50 * LEVEL])
         return found | {"lower": float(lower), "upper": float(upper)}
     over_both = bootstrap.hierarchical(differences, resampled, units=units, level=1 - LEVEL)
     found |= {"lower": over_both.lower, "upper": over_both.upper, "over_both": over_both}
-    if len(differences) >= LEAST_SEEDS:
-        found |= {
-            "p": over_both.p,
-            "p_sign_flip": sign_flip(differences),
-            "se": over_both.se,
-            "freedom": over_both.freedom,
-        }
+    if len(differences) >= LEAST_SEEDS and units >= LEAST_GROUPS:
+        found |= {"p": over_both.p, "p_sign_flip": sign_flip(differences)}
     return found
 
 
 def _verdict(row: dict[str, Any], samples: int, units: int, compared: int) -> Verdict:
     """The word for one comparison, and what to do next."""
-    from scipy.stats import t
-
     seeds, direction = len(row["seeds"]), weighted.METRICS[row["metric"]].higher_is_better
     nan = math.nan
     row = {"arm_value": nan, "control_value": nan, "effect": nan, "lower": nan, "upper": nan, "effects": (), **row}
     over_both: Hierarchical | None = row.get("over_both")
     p_holm, detectable, following = row.get("p_holm"), None, None
-    if p_holm is None or over_both is None:
-        word = f"no evidence ({seeds} seed{'s' if seeds != 1 else ''})"
-        following = f"{LEAST_SEEDS - seeds} more paired RNG seeds: a verdict needs at least {LEAST_SEEDS}"
+    if units < LEAST_GROUPS and units != samples:
+        word = f"no evidence ({_counted(units, 'group')})"
+        following = f"test samples of more groups: a verdict needs at least {LEAST_GROUPS}"
+        correction = f"described, not judged: fewer than {LEAST_GROUPS} groups"
+    elif p_holm is None or over_both is None:
+        word = f"no evidence ({_counted(seeds, 'seed')})"
+        following = f"a study of at least {LEAST_SEEDS} paired RNG seeds, fixed before looking"
         correction = f"described, not judged: fewer than {LEAST_SEEDS} seeds"
     else:
-        # Of the smallest p of the family, at which Holm's correction begins.
-        quantiles = t.ppf([1 - LEVEL / 2 / compared, POWER], over_both.freedom)
-        detectable = float(quantiles.sum()) * over_both.se
-        together = f"{compared} comparison{'s' if compared != 1 else ''}"
-        correction = f"Holm over {together} at {LEVEL:.0%}, and sign flips at {LEVEL:.0%}"
+        # For the smallest p of the family, at which Holm's correction begins.
+        detectable = planning.seen_by(over_both, units, comparisons=compared)
+        correction = f"Holm over {_counted(compared, 'comparison')} at {LEVEL:.0%}, and sign flips at {LEVEL:.0%}"
         if p_holm < LEVEL and row["p_sign_flip"] < LEVEL:
             word = "better" if (row["effect"] > 0) == direction else "worse"
         else:
@@ -225,7 +226,7 @@ def _verdict(row: dict[str, Any], samples: int, units: int, compared: int) -> Ve
                 "with more RNG seeds or test samples"
             )
     if units != samples:
-        correction += f"; samples drawn by {units} groups"
+        correction += f"; samples drawn by {_counted(units, 'group')}"
     return Verdict(
         arm=row["arm"],
         control=row["control"],
@@ -252,12 +253,16 @@ def _verdict(row: dict[str, Any], samples: int, units: int, compared: int) -> Ve
     )
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def on_method(method: str, seeds: int) -> Mapping[str, Any]:
     """The verdict on a curation method after `seeds` paired RNG seeds, and the next step."""
     if method == "none":
         return {"verdict": "nothing to judge: no curation", "seeds": seeds, "next": None}
     return {
-        "verdict": f"no evidence ({seeds} seed{'s' if seeds != 1 else ''})",
+        "verdict": f"no evidence ({_counted(seeds, 'seed')})",
         "seeds": seeds,
         "next": (
             f"`edgekit study FILE.yaml`, with at least {LEAST_SEEDS} paired RNG seeds against random removal of the same size"
