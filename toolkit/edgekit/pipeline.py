@@ -263,7 +263,7 @@ class _Build:
             "control": {self.recipe.seed: _load(control, shipped.name)},
         }
         judged = verdict.judge(arms, [(method, "control")], METRICS, draws=500)
-        return found | {"judged": [each.row() for each in judged]}
+        return found | {"judged": [each.row() | {"sentence": each.sentence} for each in judged]}
 
 
 def _load(root: Path, name: str, split: str = "test") -> Predictions:

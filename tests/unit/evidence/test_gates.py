@@ -96,6 +96,8 @@ def test_a_drop_comes_with_its_interval_from_the_comparison():
     quantization = {"kind": "quantization", "differences": {"accuracy": {"effect": 0.0, "lower": 0.0, "upper": 0.0}}}
     (gate,) = gates.check((), 0.5, artifact("q"), ROWS, (), (quantization, row))
     assert gate.met and gate.interval == pytest.approx((-0.2, 1.2))
-    assert gate.told == "found 0.5 on val, 95 % interval -0.2 to 1.2"
+    assert gate.told == "found 0.5 on val, 95 % interval -0.2 to 1.2: more samples are needed to settle it"
+    (wide,) = gates.check((), 2.0, artifact("q"), ROWS, (), (quantization, row))
+    assert wide.settled and wide.told == "found 0.5 on val, 95 % interval -0.2 to 1.2"
     (plain,) = gates.check(("p50_ms<=1",), None, artifact("q"), ROWS, ())
     assert plain.told == "not measured" and plain.interval is None

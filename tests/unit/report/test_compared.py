@@ -70,7 +70,7 @@ def test_files_of_one_name_and_what_ships_are_compared(pair):
     assert (row["accuracy_a"], row["accuracy_b"], row["n"]) == (0.9, 0.8, N)
     assert row["difference"] == row["differences"]["accuracy"]["effect"] == pytest.approx(0.1)
     assert row["differences"]["accuracy"]["lower"] > 0 > row["differences"]["augrc"]["upper"]
-    assert "better" in row["files"]
+    assert "these two files differ" in row["files"]
     assert row["verdict"] == "no evidence (1 seed)"
     assert found["recipes_differ_in"] == ["seed", "quantization.precision"]
     json.dumps(found, allow_nan=False)

@@ -51,6 +51,10 @@ def compare(
     typer.echo(f"recipes differ in: {', '.join(found['recipes_differ_in']) or 'nothing'}")
     for row in found.get("comparisons", ()):
         _print(row)
+    if "verdicts" in found:
+        typer.echo(
+            f"a: {len(found['a'])} runs ({', '.join(arm_a or [])}); b: {len(found['b'])} runs ({', '.join(arm_b or [])})"
+        )
     for row, sentence in zip(found.get("verdicts", ()), found.get("sentences", ()), strict=True):
         typer.echo(sentence)
         for reason in row["excluded"]:

@@ -104,6 +104,7 @@ def _print(document: Mapping[str, Any], folder: Path, as_json: bool) -> None:
             f"{artifact['sparsity']:>7.1%} {test['accuracy']:>9.4f} {test['nll']:>8.4f} {macs:>13}  {latency}"
         )
     summary.print_devices(document)
+    summary.print_gates(document)
     for line in document["not_improved"]:
         typer.echo(f"not improved: {line}")
     typer.echo(f"report: {folder / 'report.json'}")

@@ -9,6 +9,10 @@ from typing import Any
 
 import typer
 
+from edgekit.types import Gate
+
+_HEADLINE = ("accuracy", "augrc")
+
 
 def files(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], str]]:
     """Each artifact of a report.json with its test evaluation, and its latencies here as text: milliseconds (threads)."""
@@ -39,13 +43,24 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
     print_devices(document)
     for row in document["comparisons"]:
         typer.echo(f"{row['kind'].replace('_', ' ')} on {row['split']}: {row['files']}")
+    print_gates(document)
     verdict = document["verdict"]
     typer.echo(f"verdict on curation {document['curation']['method']!r}: {verdict['verdict']}")
+    for row in verdict.get("judged", ()):
+        if row["metric"] in _HEADLINE:
+            typer.echo(f"  {row['sentence']}")
     if verdict["next"]:
         typer.echo(f"next step: {verdict['next']}")
     if document["dataset"]["default"]:
         typer.echo("data: the images that ship with edgekit (give --data for your own)")
     typer.echo(f"report: {folder / 'report.html'}")
+
+
+def print_gates(document: Mapping[str, Any]) -> None:
+    """A line for each demand, met or not."""
+    for row in document["gates"]:
+        gate = Gate(**row)
+        typer.echo(f"gate {gate.demand}: {'met' if gate.met else 'NOT met'}, {gate.told}")
 
 
 def print_reliability(document: Mapping[str, Any]) -> None:

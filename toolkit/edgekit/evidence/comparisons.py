@@ -60,9 +60,16 @@ def compare(
             for metric, interval in differences(name_a, a, name_b, b, draws=DRAWS).items()
         },
         # One RNG seed a side: this is about these two files, never about the methods that made them.
-        "files": f"{name_a} against {name_b}: {word} (mid-p {test.mid_p:.3g})",
+        "files": f"{name_a} against {name_b}: accuracy {100 * test.difference:+.2f} points ({100 * test.lower:+.2f} to "
+        f"{100 * test.upper:+.2f}, mid-p {test.mid_p:.3g}): {_said(kind, word)}",
         "verdict": "no evidence (1 seed)" if kind in _OF_METHODS else word,
     }
+
+
+def _said(kind: str, word: str) -> str:
+    if kind not in _OF_METHODS:
+        return word
+    return word if word.startswith("no") else "these two files differ, which RNG seeds alone can do"
 
 
 def differences(

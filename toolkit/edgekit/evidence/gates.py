@@ -72,6 +72,9 @@ def check(
         drop = round(100 * (on_val["model_float32.tflite"].accuracy - quality.accuracy), 6)
         row = next((row["differences"]["accuracy"] for row in comparisons if row["kind"] == "max_drop"), None)
         interval = None if row is None else (-100 * row["upper"], -100 * row["lower"])
+        settled = None if interval is None else not interval[0] <= max_drop < interval[1]
         demand = f"max_drop<={max_drop:g} points"
-        gates.append(Gate(demand=demand, found=drop, met=drop <= max_drop, where=_SPLIT, interval=interval))
+        gates.append(
+            Gate(demand=demand, found=drop, met=drop <= max_drop, where=_SPLIT, interval=interval, settled=settled)
+        )
     return gates

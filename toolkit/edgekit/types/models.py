@@ -129,7 +129,7 @@ class Measurement:
 class Gate:
     """A demand on the final file and whether it holds. `demand` is what the user wrote; found None = not measured.
 
-    interval: 95 %, for other samples, where there is one; a limit inside it is one that so few samples do not settle.
+    interval: 95 %, for other samples, where there is one. settled: whether all of it is on the same side of the limit.
     """
 
     demand: str
@@ -137,6 +137,7 @@ class Gate:
     met: bool
     where: str
     interval: tuple[float, float] | None = None
+    settled: bool | None = None
 
     @property
     def told(self) -> str:
@@ -146,7 +147,8 @@ class Gate:
         text = f"found {self.found:.6g} on {self.where}"
         if self.interval is None:
             return text
-        return f"{text}, 95 % interval {self.interval[0]:.3g} to {self.interval[1]:.3g}"
+        text += f", 95 % interval {self.interval[0]:.3g} to {self.interval[1]:.3g}"
+        return text if self.settled else f"{text}: more samples are needed to settle it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
