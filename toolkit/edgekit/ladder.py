@@ -197,7 +197,7 @@ class _Ladder:
 
     def _accuracy(self, file: Path) -> float:
         val = self.dataset.val
-        return float((litert.probabilities(file, val.x).argmax(axis=1) == val.y).mean())
+        return float((litert.outputs(file, val.x).argmax(axis=1) == val.y).mean())
 
     def _write(self, rung: Rung, folder: Path) -> None:
         expected = None if rung.model is None else stage.fake_quantized_probabilities(rung.model, self.x)

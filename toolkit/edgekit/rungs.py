@@ -54,7 +54,7 @@ class Rungs:
         self.recipe, self.section, self.dataset = recipe, recipe.quantization, dataset
         self.kept, self.weights, self.reporter = kept, weights, reporter
         self.model, self.temporary = model, temporary
-        self.float_form = stage.float_form(model, temporary)
+        self.float_form = stage.float_form(model, temporary, self.section.output)
         self.x = stage.parity_samples(dataset)
 
     def each(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Callable[[], Rung]]]:

@@ -7,7 +7,7 @@ import pytest
 
 from edgekit.errors import DataError, UsageError
 from edgekit.evidence import metrics, temperature
-from edgekit.evidence.reliability import METRICS, rows
+from edgekit.evidence.reliability import METRICS, Logits, rows
 
 # METHODS.md section 5.4: class 0 is predicted; the label is 1 where it errs.
 CONFIDENCE = np.array([0.95, 0.90, 0.90, 0.85, 0.80, 0.70, 0.70, 0.70, 0.60, 0.55])
@@ -76,3 +76,41 @@ def test_wrong_input():
         rows({"f": (TEN, TEN)}, {}, coverage=0.5, risk=0.1)
     with pytest.raises(DataError, match="not a finite number"):
         rows({"f": (TEN, (TEN[0] * np.nan, LABELS))}, {}, coverage=0.5)
+
+
+def test_of_logits_the_temperature_divides_what_the_file_gives():
+    z = np.stack([np.log(CONFIDENCE) - np.log(1 - CONFIDENCE), np.zeros(10)], axis=1)
+    assert temperature.probabilities(z, "logits") == pytest.approx(TEN[0])
+    # The test outputs are twice the calibration's: softmax(2 z / T) is no power of TEN's probabilities by another T.
+    sharper = temperature.probabilities(2 * z, "logits"), LABELS
+    logits = Logits(calibration=z, test=2 * z, limits=(-1.0, 2 * z.max()))
+    row = rows({"f": (TEN, sharper)}, {}, logits={"f": logits}, coverage=0.5)["f"]
+    assert row["temperature"] == pytest.approx(1.799874576, rel=1e-6)
+    assert row["after"]["nll"] == pytest.approx(
+        metrics.quality(temperature.apply(z, 0.899937288), LABELS).nll, rel=1e-8
+    )
+    assert row["before"]["nll"] == pytest.approx(metrics.quality(sharper[0], LABELS).nll)
+    assert row["floor"] is None
+    ties = row["figures"]["ties"]
+    assert (ties["confidences"], ties["tied"], ties["at_top"]) == (7, 5, 1)
+    assert (ties["clipped_high"], ties["zeros"], ties["argmax"]) == (1, 0, 0)
+    floats = rows({"f": (TEN, TEN)}, {}, logits={"f": Logits(calibration=z, test=z, limits=None)}, coverage=0.5)["f"]
+    assert floats["figures"]["ties"]["clipped_high"] is floats["figures"]["ties"]["zeros"] is None
+
+
+def test_ties_are_remarked_on_only_where_a_softmax_of_256_levels_makes_them():
+    rng = np.random.default_rng(0)
+    labels = np.zeros(400, np.int64)
+
+    def remark(top, **options):
+        p = np.stack([top, 1 - top], axis=1), labels
+        return rows({"float": (p, p), "int8": (p, p)}, {"int8": "float"}, coverage=0.9, **options)["int8"]["remark"]
+
+    few, tied = np.arange(256, 656) / 1024, np.repeat(np.arange(128, 228), 4) / 256
+    told = remark(tied)
+    assert told.startswith("int8 gives 400 of 400 test images a confidence that another one has too (0 are at 255/256")
+    assert "--logits-output" in told
+    assert remark(np.concatenate([np.full(20, 0.75), np.full(380, 0.8)])) is None, "0.8 is on no level of int8"
+    assert remark(few) is None, "no ties, and not on 256 levels"
+    z = rng.normal(size=(400, 2))
+    assert remark(tied, logits={"int8": Logits(calibration=z, test=z, limits=None)}) is None

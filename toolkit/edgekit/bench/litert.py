@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from edgekit.bench.device import runner
 from edgekit.data.pixels import to_float
 from edgekit.errors import DataError
+from edgekit.evidence import temperature
 from edgekit.quiet import quiet_stderr
-from edgekit.types import Images, TensorSpec
+from edgekit.types import Images, Output, TensorSpec
 
 BATCH = 64
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -84,10 +85,28 @@ def kernels(path: Path, delegate: str = "xnnpack") -> str:
     return str(runner.kernels(_interpreter(path, threads=1, delegate=delegate)))  # type: ignore[no-untyped-call]
 
 
-def probabilities(path: Path, x: Images, *, batch: int = BATCH, threads: int | None = None) -> NDArray[np.float32]:
-    """`run`, dequantized: (N, K) float32."""
+def outputs(path: Path, x: Images, *, batch: int = BATCH, threads: int | None = None) -> NDArray[np.float32]:
+    """`run`, dequantized: (N, K) float32, in the units of the file's own output."""
     _, (output, *_) = describe(path)
     return dequantize(run(path, x, batch=batch, threads=threads), output)
+
+
+def probabilities(
+    path: Path, x: Images, *, batch: int = BATCH, threads: int | None = None, output: Output = "probabilities"
+) -> NDArray[np.float32]:
+    """(N, K) float32 probabilities; output: what the file ends in."""
+    return temperature.probabilities(outputs(path, x, batch=batch, threads=threads), output).astype(
+        np.float32, copy=False
+    )
+
+
+def limits(spec: TensorSpec) -> tuple[float, float] | None:
+    """The least and the largest real value that a quantized tensor holds; None for float tensors."""
+    if spec.scale == 0:
+        return None
+    ends = np.iinfo(spec.dtype)
+    least, largest = dequantize(np.array([ends.min, ends.max], spec.dtype), spec)
+    return float(least), float(largest)
 
 
 def quantize(x: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:

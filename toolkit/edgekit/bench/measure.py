@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgekit.bench import litert, named
-from edgekit.bench.evaluate import predict
+from edgekit.bench.evaluate import outputs as real_outputs
 from edgekit.bench.named import Endpoint
 from edgekit.bench.visit import Samples, Visit
 from edgekit.errors import EdgekitError, GateNotMet, IntegrityError, TargetError, UsageError
@@ -163,7 +163,7 @@ def measure(
         if key not in outputs:
             assert some is not None
             if artifact.format == "onnx":
-                outputs[key] = predict(artifact, some.x), "onnxruntime"
+                outputs[key] = real_outputs(artifact, some.x), "onnxruntime"
             else:
                 by = litert.kernels(artifact.path, key[1])
                 outputs[key] = litert.run(artifact.path, some.x, delegate=key[1]), by

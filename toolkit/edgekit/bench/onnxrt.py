@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from edgekit.bench.litert import cores
 from edgekit.data.pixels import to_float
 from edgekit.errors import DataError
-from edgekit.types import Images, TensorSpec
+from edgekit.evidence import temperature
+from edgekit.types import Images, Output, TensorSpec
 
 _BATCH = 256
 
@@ -42,8 +43,13 @@ def describe(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]
     return tuple(map(spec, session.get_inputs())), tuple(map(spec, session.get_outputs()))
 
 
-def probabilities(path: Path, x: Images) -> NDArray[np.float32]:
-    """(N, H, W, C) uint8 pixels or float32 in [0, 1] -> (N, K) float32."""
+def probabilities(path: Path, x: Images, *, output: Output = "probabilities") -> NDArray[np.float32]:
+    """(N, K) float32 probabilities; output: what the file ends in."""
+    return temperature.probabilities(outputs(path, x), output).astype(np.float32, copy=False)
+
+
+def outputs(path: Path, x: Images) -> NDArray[np.float32]:
+    """(N, H, W, C) uint8 pixels or float32 in [0, 1] -> (N, K) float32, in the units of the file's own output."""
     session = _session(path)
     given = session.get_inputs()[0]
     name, batch = given.name, given.shape[0] if isinstance(given.shape[0], int) else _BATCH

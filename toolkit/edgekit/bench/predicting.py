@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,29 +12,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench import inputs
-from edgekit.bench.evaluate import predict
+from edgekit.bench import described, inputs
+from edgekit.bench.described import Described
+from edgekit.bench.evaluate import outputs
 from edgekit.bench.standalone import artifact_of
 from edgekit.data.images import skipped_told
 from edgekit.errors import DataError, IntegrityError
+from edgekit.evidence import temperature as scaling
 from edgekit.store import MANIFEST
-from edgekit.types import Artifact, Reporter
+from edgekit.types import Artifact, Output, Reporter
 
 _CONTRACT = "pixel / 255, float in [0, 1]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classifier:
-    """A file and the names of its K classes. logits: of its outputs, None = not known. described: by a metadata.json.
+    """A file and the names of its K classes. output: what it gives, None = not known. described: by a metadata.json.
 
-    calibration: (temperature, floor) that its probabilities are scaled with, None = as they are.
+    calibration: (temperature, floor) that its probabilities are scaled with, None = as they are; logits need no floor (None).
     """
 
     artifact: Artifact
     classes: tuple[str, ...]
-    logits: bool | None
+    output: Output | None
     described: bool
-    calibration: tuple[float, float] | None = None
+    calibration: tuple[float, float | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,26 +83,24 @@ def load(path: Path, labels: Path | None = None, *, calibrated: bool = False) ->
     shape = artifact.inputs[0].shape
     if len(shape) != 4 or min(shape[1:]) < 1 or shape[3] not in (1, 3):
         raise DataError(f"{artifact.path} takes inputs of shape {shape}; expected images (N, H, W, 1 or 3).")
-    metadata = _metadata(artifact)
+    metadata = _described(artifact)
     count = artifact.outputs[0].shape[-1]
     beside = artifact.path.parent / "labels.txt"
     names: Sequence[str]
-    if labels is not None or (not metadata and beside.is_file()):
+    if labels is not None or (metadata is None and beside.is_file()):
         source = labels or beside
         names = _lines(source)
-    elif metadata:
-        source, names = artifact.path.parent / "metadata.json", metadata["classes"]
+    elif metadata is not None:
+        source, names = metadata.path, metadata.classes
     else:
         source, names = artifact.path, [str(k) for k in range(count)]
     if len(names) != count:
         raise DataError(f"{source} names {len(names)} classes, but {artifact.path} has {count} outputs.")
-    kind = metadata.get("output", {}).get("kind")
-    logits = None if kind is None else kind == "logits"
     return Classifier(
         artifact=artifact,
         classes=tuple(names),
-        logits=logits,
-        described=bool(metadata),
+        output=None if metadata is None else metadata.output,
+        described=metadata is not None,
         calibration=_calibration(artifact, metadata) if calibrated else None,
     )
 
@@ -119,21 +119,21 @@ def run(
     """
     artifact = classifier.artifact
     height, width, channels = artifact.inputs[0].shape[1:]
-    resized, logits = 0, classifier.logits
+    resized, logits = 0, classifier.output == "logits"
     if not classifier.described:
         reporter.note(f"No metadata.json describes {artifact.name}; it is fed as {_CONTRACT}.")
     for chunk in inputs.read(paths, (height, width, channels), skip_bad=skip_bad):
         if chunk.skipped:
             reporter.warn(skipped_told(chunk.skipped))
-        p = predict(artifact, chunk.x)
-        if logits is None and (p.min() < -1e-3 or p.max() > 1 + 1e-3):
+        p: NDArray[np.floating[Any]] = outputs(artifact, chunk.x)
+        if classifier.output is None and not logits and (p.min() < -1e-3 or p.max() > 1 + 1e-3):
             logits = True
             reporter.warn(f"{artifact.name} gives values outside [0, 1]; they are taken as logits.")
+        temperature, floor = classifier.calibration or (1.0, None)
         if logits:
-            p = _softmax(p)
-        if classifier.calibration is not None:
-            temperature, floor = classifier.calibration
-            p = _softmax(np.log(np.maximum(p, floor)) / temperature)
+            p = scaling.apply(p, temperature)
+        elif floor is not None:
+            p = scaling.apply(np.log(np.maximum(p, floor)), temperature)
         resized += chunk.resized
         best = np.argsort(-p, axis=1, kind="stable")[:, :top]
         for name, row, classes in zip(chunk.names, p, best.tolist(), strict=True):
@@ -142,24 +142,19 @@ def run(
         reporter.warn(f"{resized:,} inputs are not {height}x{width} and were resized.")
 
 
-def _softmax(z: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    powers = np.exp(z - z.max(axis=1, keepdims=True))
-    share: NDArray[np.float32] = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    return share
-
-
-def _calibration(artifact: Artifact, metadata: Mapping[str, Any]) -> tuple[float, float]:
+def _calibration(artifact: Artifact, metadata: Described | None) -> tuple[float, float | None]:
     """(temperature, floor) of the file. Raises DataError or IntegrityError."""
     where = artifact.path.parent / "metadata.json"
-    found = metadata["artifacts"][artifact.name].get("calibration") if metadata else None
-    if found is None:
+    found = None if metadata is None else metadata.calibration
+    if metadata is None or found is None:
         raise DataError(f"{where} holds no temperature for {artifact.name}; leave --calibrated out, or build it again.")
     try:
-        fitted, temperature, floor = bool(found["fitted"]), float(found["temperature"]), float(found["floor"])
-        if not (0 < temperature < math.inf and 0 < floor < 1):
+        fitted, temperature = bool(found["fitted"]), float(found["temperature"])
+        floor = None if metadata.output == "logits" else float(found["floor"])
+        if not (0 < temperature < math.inf and (floor is None or 0 < floor < 1)):
             raise ValueError(f"temperature {temperature}, floor {floor}")
     except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"{where} is not a metadata file of edgekit ({type(error).__name__}: {error}).") from None
+        raise described.damaged(where, error) from None
     if not fitted:
         raise DataError(
             f"No temperature fitted the {found.get('n')} calibration samples of {artifact.name}: leave --calibrated out."
@@ -167,27 +162,18 @@ def _calibration(artifact: Artifact, metadata: Mapping[str, Any]) -> tuple[float
     return temperature, floor
 
 
-def _metadata(artifact: Artifact) -> Mapping[str, Any]:
-    """metadata.json beside the file if it describes the file, else nothing."""
-    path = artifact.path.parent / "metadata.json"
-    if not path.is_file():
-        return {}
-    try:
-        metadata = json.loads(path.read_text())
-        described = metadata["artifacts"].get(artifact.name)
-        contract = metadata["preprocessing"]["contract"]
-        list(metadata["classes"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"{path} is not a metadata file of edgekit ({type(error).__name__}: {error}).") from None
-    if described is None:
-        return {}
-    if described["sha256"] != artifact.sha256:
+def _described(artifact: Artifact) -> Described | None:
+    """What metadata.json beside the file says of it, if it does."""
+    found = described.beside(artifact)
+    if found is None:
+        return None
+    if found.sha256 != artifact.sha256:
         raise IntegrityError(
-            f"{artifact.path} is not the file that {path} describes (its SHA-256 differs); restore it, or move it elsewhere."
+            f"{artifact.path} is not the file that {found.path} describes (its SHA-256 differs); restore it, or move "
+            "it elsewhere."
         )
-    if contract != _CONTRACT:
-        raise DataError(f"{path} asks for inputs as {contract!r}; this edgekit feeds {_CONTRACT!r}.")
-    found: Mapping[str, Any] = metadata
+    if found.contract != _CONTRACT:
+        raise DataError(f"{found.path} asks for inputs as {found.contract!r}; this edgekit feeds {_CONTRACT!r}.")
     return found
 
 

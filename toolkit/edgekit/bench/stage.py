@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench import named
-from edgekit.bench.evaluate import evaluate, load_predictions, predictions_of
+from edgekit.bench import litert, named
+from edgekit.bench.evaluate import evaluate, load_logits, load_predictions, predictions_of
 from edgekit.bench.measure import Benched, document, measure, slug
 from edgekit.bench.visit import Samples
 from edgekit.data.pixels import to_float
@@ -76,11 +76,18 @@ def reliable(
         See `edgekit.evidence.reliability.rows`.
     """
     files, floats = {}, {a.format: a.name for a in reversed(artifacts) if a.precision == "float32"}
+    logits = {}
     for artifact in artifacts:
-        calibration, test = (load_predictions(root / predictions_of(artifact.name, part)) for part in ("cal", "test"))
+        stored = [root / predictions_of(artifact.name, part) for part in ("cal", "test")]
+        calibration, test = map(load_predictions, stored)
+        raw = [load_logits(path) for path in stored]
+        if raw[0] is not None and raw[1] is not None:
+            logits[artifact.name] = reliability.Logits(
+                calibration=raw[0], test=raw[1], limits=litert.limits(artifact.outputs[0])
+            )
         files[artifact.name] = (calibration[2], calibration[1]), (test[2], test[1])
     float_of = {a.name: floats.get(a.format, floats["tflite"]) for a in artifacts if a.precision != "float32"}
-    rows = reliability.rows(files, float_of, coverage=wanted.get("coverage"), risk=wanted.get("risk"))
+    rows = reliability.rows(files, float_of, logits=logits, coverage=wanted.get("coverage"), risk=wanted.get("risk"))
     for name, row in rows.items():
         if row["at_bound"]:
             reporter.warn(

@@ -11,13 +11,13 @@ import numpy as np
 
 from edgekit import data
 from edgekit import recipe as recipes
-from edgekit.bench import litert, onnxrt
-from edgekit.bench.evaluate import predict
+from edgekit.bench import described, litert, onnxrt
+from edgekit.bench.evaluate import outputs
 from edgekit.data.pixels import RANGES, InputRange, scaled
 from edgekit.errors import DataError, UnknownName
-from edgekit.evidence import metrics
+from edgekit.evidence import metrics, temperature
 from edgekit.store import sha256_file
-from edgekit.types import Artifact, Dataset, Evaluation, Split
+from edgekit.types import Artifact, Dataset, Evaluation, Output, Split
 
 _PARTS = ("train", "val", "cal", "test")
 
@@ -102,18 +102,28 @@ def images(spec: str | None, image_size: str | None, seed: int | None) -> Datase
     return data.load_section(recipe.data, recipe.seed)
 
 
-def evaluate_file(path: Path, dataset: Dataset, split_name: str, input_range: InputRange = "0-1") -> Evaluation:
+def evaluate_file(
+    path: Path, dataset: Dataset, split_name: str, input_range: InputRange = "0-1", *, output: Output | None = None
+) -> Evaluation:
     """All metrics of one file on one split of a data set, fed with pixels in `input_range`.
 
+    Args:
+        output: what the file ends in; None = what a metadata.json beside it says, else probabilities.
+
     Raises:
-        DataError: see `fitting`; or the file gives values outside [0, 1].
+        DataError: see `fitting`; or a file that is not known to give logits gives values outside [0, 1].
+        IntegrityError: the metadata.json beside it is damaged.
     """
     artifact = artifact_of(path)
     split = fitting([artifact], dataset, split_name, input_range)
-    probabilities = predict(artifact, scaled(split.x, input_range))
-    if probabilities.min() < -1e-3 or probabilities.max() > 1 + 1e-3:
-        raise DataError(f"{path} gives values outside [0, 1], logits perhaps; edgekit evaluates probabilities.")
-    quality = metrics.quality(probabilities, split.y)
+    output = output or described.output_of(artifact) or "probabilities"
+    raw = outputs(artifact, scaled(split.x, input_range))
+    if output == "probabilities" and (raw.min() < -1e-3 or raw.max() > 1 + 1e-3):
+        raise DataError(
+            f"{path} gives values outside [0, 1], logits perhaps; edgekit evaluates probabilities. If they are logits, say so "
+            "with --logits, or put the metadata.json of its run beside it."
+        )
+    quality = metrics.quality(temperature.probabilities(raw, output), split.y)
     return Evaluation(
         artifact=artifact.name,
         artifact_sha256=artifact.sha256,

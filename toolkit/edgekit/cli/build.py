@@ -31,6 +31,12 @@ Calibration = Annotated[
 Io = Annotated[
     str | None, typer.Option(help="Input and output type of an int8 file: int8 (default), uint8 or float32.")
 ]
+LogitsOutput = Annotated[
+    bool,
+    typer.Option(
+        "--logits-output", help="Files end at the logits, which rank finer than the 256 levels of an int8 softmax."
+    ),
+]
 Control = Annotated[
     bool, typer.Option("--control", help="Also train on as many samples dropped at random, and compare.")
 ]
@@ -81,6 +87,7 @@ def build(
     target: o.Target = None,
     quantize: Quantize = None,
     io: Io = None,
+    logits_output: LogitsOutput = False,
     calibration: Calibration = None,
     control: Control = False,
     gate: GateOption = None,
@@ -106,6 +113,7 @@ def build(
         "bench.targets": target or None,
         "quantization.precision": quantize,
         "quantization.io": io,
+        "quantization.output": "logits" if logits_output else None,
         "control": control or None,
         "gates": gate or None,
         "max_drop": max_drop,

@@ -11,7 +11,7 @@ import typer
 
 from edgekit.cli import options as o
 from edgekit.cli import summary
-from edgekit.cli.build import GateOption, Io, Prune, PruneChannels, Quantize, reading, resolved
+from edgekit.cli.build import GateOption, Io, LogitsOutput, Prune, PruneChannels, Quantize, reading, resolved
 from edgekit.cli.console import Console
 from edgekit.errors import GateNotMet, TargetError, UsageError
 from edgekit.types import Report
@@ -49,6 +49,7 @@ def compress(
     quantize: Quantize = None,
     calibration: Calibration = None,
     io: Io = None,
+    logits_output: LogitsOutput = False,
     target: o.Target = None,
     gate: GateOption = None,
     max_drop: MaxDrop = None,
@@ -70,6 +71,7 @@ def compress(
         "quantization.precision": quantize,
         "quantization.calibration": resolved(calibration),
         "quantization.io": io,
+        "quantization.output": "logits" if logits_output else None,
         "bench.targets": target or None,
         "gates": gate or None,
         "max_drop": max_drop,
@@ -103,6 +105,7 @@ def _print(document: Mapping[str, Any], folder: Path, as_json: bool) -> None:
             f"{artifact['name']:<26} {artifact['size_bytes']:>11,} {artifact['gzip_bytes']:>11,} "
             f"{artifact['sparsity']:>7.1%} {test['accuracy']:>9.4f} {test['nll']:>8.4f} {macs:>13}  {latency}"
         )
+    summary.print_remark(document)
     summary.print_devices(document)
     summary.print_gates(document)
     for line in document["not_improved"]:

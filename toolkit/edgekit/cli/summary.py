@@ -40,6 +40,7 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
             f"{test['ece']:>7.4f} {test['aurc']:>7.4f} {test['augrc']:>7.4f}  {latency}"
         )
     print_reliability(document)
+    print_remark(document)
     print_devices(document)
     for row in document["comparisons"]:
         typer.echo(f"{row['kind'].replace('_', ' ')} on {row['split']}: {row['files']}")
@@ -82,6 +83,13 @@ def print_reliability(document: Mapping[str, Any]) -> None:
     typer.echo(
         f"{name}: threshold {operating['threshold']:.4f} (for {key} {value:g}) accepts {operating['coverage']:.2%} of test{risk}"
     )
+
+
+def print_remark(document: Mapping[str, Any]) -> None:
+    """The sentence on the shipped file's ties, if they hurt."""
+    row = document.get("reliability", {}).get(document["run"]["shipped"], {})
+    if row.get("remark"):
+        typer.echo(row["remark"])
 
 
 def print_devices(document: Mapping[str, Any]) -> None:

@@ -49,19 +49,20 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ties:
-    """What 256 levels did to (N, K) probabilities, in samples.
+    """What 256 levels did to (N, K) outputs, in samples.
 
     confidences: distinct confidences. tied: samples that share theirs with another. at_top: samples at the largest confidence.
-    clipped_high: samples at 255/256 or above, the top of an int8 softmax. argmax: largest probability shared by classes.
-    zeros: samples with a probability of exactly 0.
+    clipped_high: samples at 255/256 or above, the top of an int8 softmax. argmax: largest output shared by classes. zeros:
+    samples with a probability of exactly 0. Of logits: clipped_high and zeros count samples with an output at the upper or lower
+    end of what the output tensor holds; None where it is float, which has no end to clip at.
     """
 
     confidences: int
     tied: int
     at_top: int
-    clipped_high: int
+    clipped_high: int | None
     argmax: int
-    zeros: int
+    zeros: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,17 +178,32 @@ def reliability(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int
     )
 
 
-def ties(probabilities: NDArray[np.floating[Any]]) -> Ties:
-    """Count equal and clipped values of (N, K) probabilities."""
+def ties(
+    probabilities: NDArray[np.floating[Any]],
+    logits: NDArray[np.floating[Any]] | None = None,
+    limits: tuple[float, float] | None = None,
+) -> Ties:
+    """Count equal and clipped values of (N, K) probabilities.
+
+    Args:
+        logits: (N, K), of which `probabilities` are the softmax, if the file gives logits.
+        limits: the least and the largest logit that its output tensor holds; None = it is float.
+    """
     confidence = probabilities.max(axis=1)
     _, counts = np.unique(confidence, return_counts=True)
+    top: int | None = int((confidence >= TOP_LEVEL).sum())
+    bottom: int | None = int((probabilities == 0).any(axis=1).sum())
+    if logits is not None:
+        top = None if limits is None else int((logits.max(axis=1) >= limits[1]).sum())
+        bottom = None if limits is None else int((logits.min(axis=1) <= limits[0]).sum())
+    raw = probabilities if logits is None else logits
     return Ties(
         confidences=len(counts),
         tied=int(counts[counts > 1].sum()),
         at_top=int(counts[-1]),
-        clipped_high=int((confidence >= TOP_LEVEL).sum()),
-        argmax=_argmax_ties(probabilities, confidence),
-        zeros=int((probabilities == 0).any(axis=1).sum()),
+        clipped_high=top,
+        argmax=_argmax_ties(raw, raw.max(axis=1)),
+        zeros=bottom,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,27 +19,42 @@ from edgekit.evidence import metrics, temperature, threshold
 
 Predictions = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
 METRICS = ("aurc", "augrc", "ece", "ece_squared", "nll", "brier")
+# Up to this share of test confidences that tie, a report says nothing of it.
+SMALL_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logits:
+    """The dequantized outputs of a file that ends in logits: calibration, test: (N, K). limits: see `metrics.ties`."""
+
+    calibration: NDArray[np.floating[Any]]
+    test: NDArray[np.floating[Any]]
+    limits: tuple[float, float] | None
 
 
 def rows(
     files: Mapping[str, tuple[Predictions, Predictions]],
     float_of: Mapping[str, str],
     *,
+    logits: Mapping[str, Logits] | None = None,
     coverage: float | None = None,
     risk: float | None = None,
 ) -> dict[str, dict[str, Any]]:
     """The `reliability` of report.json, as plain JSON values; what is not a finite number is None.
 
     Each row:
-        temperature, n, split, nll_calibration_before and _after, at_bound: the fit. floor: what a smaller probability counts as.
+        temperature, n, split, nll_calibration_before and _after, at_bound: the fit. floor: what a smaller probability counts as
+            (None for logits, which T divides as they are).
         before, after: the METRICS on test without and with the temperature.
         figures: `metrics.Reliability` of test, its `ties` among them, without temperature.
         operating: the threshold on the largest probability as the file gives it (None if none keeps the risk), what was
             `wanted`, and what it does on test and on `calibration` (`threshold.Achieved`).
         drift: `threshold.Drift` from the float file, or None.
+        remark: a sentence, where the levels of an int8 softmax tie more than a small share of test's confidences; else None.
 
     Args:
         files: name -> (calibration, test), each ((N, K) probabilities, (N,) labels), the same samples for all.
+        logits: of the files that end in them, by name; their probabilities are the softmax.
         float_of: name of a quantized file -> name of the float file whose threshold it may inherit.
         coverage, risk: what the threshold is chosen for, one of the two.
 
@@ -49,7 +65,10 @@ def rows(
     wish = {"coverage": coverage, "risk": risk}
     found: dict[str, dict[str, Any]] = {}
     for name, (calibration, test) in files.items():
-        scaled = temperature.before_and_after(calibration, test)
+        raw = (logits or {}).get(name)
+        given, told = (calibration, test) if raw is None else ((raw.calibration, calibration[1]), (raw.test, test[1]))
+        scaled = temperature.before_and_after(given, told, logits=raw is not None)
+        ties = metrics.ties(test[0]) if raw is None else metrics.ties(test[0], raw.test, raw.limits)
         chosen = threshold.choose(*ranked[name][0], coverage=coverage, risk=risk)
         drift = None
         if name in float_of:
@@ -60,22 +79,36 @@ def rows(
             "temperature": scaled.temperature.value,
             "n": scaled.temperature.n,
             "split": "cal",
-            "floor": metrics.floor_of(metrics.checked(*calibration)),
+            "floor": metrics.floor_of(metrics.checked(*calibration)) if raw is None else None,
             "at_bound": scaled.temperature.at_bound,
             "nll_calibration_before": scaled.temperature.nll_before,
             "nll_calibration_after": scaled.temperature.nll_after,
             "before": {metric: getattr(scaled.before, metric) for metric in METRICS},
             "after": {metric: getattr(scaled.after, metric) for metric in METRICS},
-            "figures": dataclasses.asdict(metrics.reliability(*test)),
+            "figures": dataclasses.asdict(metrics.reliability(*test)) | {"ties": dataclasses.asdict(ties)},
             "operating": {
                 "wanted": {key: value for key, value in wish.items() if value is not None},
                 **dataclasses.asdict(threshold.achieved(chosen, *ranked[name][1])),
                 "calibration": dataclasses.asdict(threshold.achieved(chosen, *ranked[name][0])),
             },
             "drift": None if drift is None else drift | {"float": float_of[name]},
+            "remark": _remark(name, ties, *test) if name in float_of and raw is None else None,
         }
         found[name] = _finite(row)
     return found
+
+
+def _remark(
+    name: str, ties: metrics.Ties, probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]
+) -> str | None:
+    """Whether the levels of a quantized file's softmax cost it its ranking, and what helps."""
+    n = len(labels)
+    if ties.tied <= SMALL_SHARE * n or not metrics.is_int8(metrics.checked(probabilities, labels)):
+        return None
+    return (
+        f"{name} gives {ties.tied:,} of {n:,} test images a confidence that another one has too ({ties.clipped_high:,} are at "
+        "255/256 or above), and images of one confidence have no order; files built with --logits-output have more confidences."
+    )
 
 
 def _ranked(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> threshold.Ranked:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgekit.errors import DataError
 from edgekit.evidence.metrics import Quality, checked, floor_of, quality
+from edgekit.types import Output
 
 Predictions = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
 LARGEST_LOG = 4.0
@@ -99,6 +100,14 @@ def apply(logits: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.f
         raise DataError(f"A temperature must be above 0; found {temperature}.")
     result: NDArray[np.float64] = softmax(logits.astype(np.float64) / temperature, axis=1)
     return result
+
+
+def probabilities(values: NDArray[np.floating[Any]], output: Output) -> NDArray[np.floating[Any]]:
+    """The (N, K) outputs of a file as probabilities: as they are, or the softmax of logits.
+
+    That is in float64: in float32 it is exactly 1 from a margin of some 17 on, and answers that the file tells apart would tie.
+    """
+    return apply(values, 1.0) if output == "logits" else values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

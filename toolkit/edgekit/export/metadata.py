@@ -6,7 +6,23 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgekit.types import Artifact, Dataset
+from edgekit.types import Artifact, Dataset, Output
+
+_QUANTIZED = "real = (q - zero_point) * scale"
+# How an app reads the outputs, by what the files end in.
+_TOLD: Mapping[Output, Mapping[str, Any]] = {
+    "probabilities": {
+        "output": {"kind": "softmax", "quantized_outputs": _QUANTIZED},
+        "calibrated": "softmax(log(max(output, floor)) / temperature): same answer, with a probability nearer to the truth",
+        "operating": "take an answer if its largest output (before any temperature) is at least the threshold; null: take none",
+    },
+    "logits": {
+        "output": {"kind": "logits", "quantized_outputs": _QUANTIZED, "probabilities": "softmax(output)"},
+        "calibrated": "softmax(output / temperature): same answer, with a probability nearer to the truth",
+        "operating": "take an answer if its largest probability, softmax(output) before any temperature, is at least the "
+        "threshold; null: take none",
+    },
+}
 
 
 def labels_txt(dataset: Dataset) -> str:
@@ -28,9 +44,7 @@ def metadata(
             "range": [0.0, 1.0],
             "quantized_inputs": "q = clip(round(real / scale) + zero_point)",
         },
-        "output": {"kind": "softmax", "quantized_outputs": "real = (q - zero_point) * scale"},
-        "calibrated": "softmax(log(max(output, floor)) / temperature): same answer, with a probability nearer to the truth",
-        "operating": "take an answer if its largest output (before any temperature) is at least the threshold; null: take none",
+        **_TOLD[artifacts[0].output],  # all files of a run end alike
         "artifacts": {
             artifact.name: {
                 "sha256": artifact.sha256,

@@ -1,7 +1,7 @@
 """Do the files compute what the model does? Measured on real samples, on the files that ship.
 
-Logits are read back from probabilities: log p less its mean over the classes is the centered logit, exactly. Entries that
-underflow (below 1e-30) in either are left out of both.
+Probabilities are compared, of files that end in logits their softmax. Logits are read back from them: log p less its mean over
+the classes is the centered logit, exactly. Entries that underflow (below 1e-30) in either are left out of both.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgekit.bench import litert, onnxrt
 from edgekit.errors import GateNotMet
+from edgekit.types import Output
 
 LOGIT_TOLERANCE = 1e-4
 INT8_AGREEMENT = 0.995
@@ -30,12 +31,18 @@ def centered_logits(p: NDArray[np.float32], q: NDArray[np.float32]) -> tuple[NDA
 
 
 def float_parity(
-    model_probabilities: NDArray[np.float32], tflite: Path, onnx: Path | None, x: NDArray[Any]
+    model_probabilities: NDArray[np.float32],
+    tflite: Path,
+    onnx: Path | None,
+    x: NDArray[Any],
+    *,
+    output: Output = "probabilities",
 ) -> Mapping[str, Any]:
     """Compare Keras, float .tflite and ONNX (if there is one) on the same images.
 
     Args:
         model_probabilities: (N, K) of the Keras model on `x`.
+        output: what the files end in.
 
     Returns:
         samples, max_logit_difference, allowed_logit_difference (1e-4 of the largest logit), onnx_agreement,
@@ -44,7 +51,7 @@ def float_parity(
     Raises:
         GateNotMet: a difference is larger than allowed, or an argmax of .tflite and ONNX differs.
     """
-    lite = litert.probabilities(tflite, x)
+    lite = litert.probabilities(tflite, x, output=output)
     expected, found = centered_logits(model_probabilities, lite)
     difference, allowed = (
         float(np.nanmax(np.abs(expected - found))),
@@ -57,7 +64,7 @@ def float_parity(
     facts = {"samples": len(x), "max_logit_difference": difference, "allowed_logit_difference": allowed}
     if onnx is None:
         return facts
-    other = onnxrt.probabilities(onnx, x)
+    other = onnxrt.probabilities(onnx, x, output=output)
     agreed = agreement(lite, other)
     if agreed < 1:
         raise GateNotMet(
@@ -85,7 +92,9 @@ def agreement(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return float((one.argmax(axis=1) == other.argmax(axis=1)).mean())
 
 
-def onnx_int8_parity(onnx: Path, tflite: Path, float_file: Path | None, x: NDArray[Any]) -> Mapping[str, Any]:
+def onnx_int8_parity(
+    onnx: Path, tflite: Path, float_file: Path | None, x: NDArray[Any], *, output: Output = "probabilities"
+) -> Mapping[str, Any]:
     """Compare an int8 .onnx with the int8 .tflite, and with the float .tflite if there is one, on the same images.
 
     Only the first is demanded: what int8 changes against float is quantization's, and the drop of accuracy judges that.
@@ -93,7 +102,7 @@ def onnx_int8_parity(onnx: Path, tflite: Path, float_file: Path | None, x: NDArr
     Raises:
         GateNotMet: less than 99.5 % of the argmax agree with the int8 .tflite.
     """
-    found, lite = onnxrt.probabilities(onnx, x), litert.probabilities(tflite, x)
+    found, lite = onnxrt.probabilities(onnx, x, output=output), litert.probabilities(tflite, x, output=output)
     agreed = agreement(found, lite)
     if agreed < INT8_AGREEMENT:
         raise GateNotMet(
@@ -103,7 +112,7 @@ def onnx_int8_parity(onnx: Path, tflite: Path, float_file: Path | None, x: NDArr
         "samples": len(x),
         "agreement_with_tflite": agreed,
         "max_difference_from_tflite": float(np.abs(found - lite).max()),
-        "agreement_with_float": agreement(found, litert.probabilities(float_file, x)) if float_file else None,
+        "agreement_with_float": agreement(found, litert.outputs(float_file, x)) if float_file else None,
     }
 
 
@@ -115,7 +124,7 @@ def fake_quantization_parity(
     Raises:
         GateNotMet: less than 99 % of the argmax agree: the converter did not take over the trained ranges.
     """
-    agreed = agreement(model_probabilities, litert.probabilities(tflite, x))
+    agreed = agreement(model_probabilities, litert.outputs(tflite, x))
     if agreed < QAT_AGREEMENT:
         raise GateNotMet(
             f"{tflite.name} and the quantization-aware model agree on {agreed:.2%} of {len(x)} images"

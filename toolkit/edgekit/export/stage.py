@@ -19,11 +19,12 @@ from edgekit.data.pixels import to_float
 from edgekit.environment import versions
 from edgekit.errors import UsageError
 from edgekit.export import calibration, tflite
+from edgekit.export.head import without_softmax
 from edgekit.export.write import stem, write
 from edgekit.recipe import QuantizationSection, Recipe
 from edgekit.store import code_digest
 from edgekit.training.signals import probabilities
-from edgekit.types import Artifact, Dataset, Reporter, Selection, Silent, Split
+from edgekit.types import Artifact, Dataset, Output, Reporter, Selection, Silent, Split
 
 _PARITY_SAMPLES = 512
 _CALIBRATED = ("int8", "int16x8")
@@ -38,8 +39,9 @@ def key(recipe: Recipe, precision: str, model_key: str, selection: Selection) ->
         "model": model_key,
         "precision": precision,
         "shrink": section.shrink,
+        "output": section.output,
         "versions": versions("tensorflow", "keras", "tf2onnx", "ai-edge-litert", "onnx", "onnxruntime", "numpy"),
-        "code": code_digest("export", "bench/litert.py", "bench/onnxrt.py", "tf.py"),
+        "code": code_digest("export", "bench/litert.py", "bench/onnxrt.py", "evidence/temperature.py", "tf.py"),
     }
     if precision == "dynamic":
         common["per_channel"] = section.per_channel
@@ -93,7 +95,7 @@ def of_model(
 
     Args:
         precision: "float32", "float16", "dynamic", "int8", "int16x8", or "int8-qat" for a quantization-aware model.
-        model: of Keras 3 or tf_keras, gives probabilities.
+        model: of Keras 3 or tf_keras, gives probabilities, which files with quantization.output "logits" stop short of.
         with_ranges: (model, calibration samples) -> the fake-quantized model, for quantization.ranges "percentile".
         demand_onnx: fail if there is no ONNX form of the float32 file; else warn.
 
@@ -105,7 +107,7 @@ def of_model(
     """
     section, x = recipe.quantization, parity_samples(dataset)
     if precision == "int8-qat":
-        content = tflite.convert(model, "int8", io=section.io, per_channel=section.per_channel)
+        content = converted(model, "int8", section, None)
         facts = write(content, "int8", folder, section=section, x=x, reporter=reporter or Silent(),
                       expected=fake_quantized_probabilities(model, x))  # fmt: skip
         (folder / "export.json").write_text(json.dumps(facts))
@@ -121,7 +123,7 @@ def of_model(
         expected = probabilities(model, x)
     content = converted(source, precision, section, chosen)
     with tempfile.TemporaryDirectory() as temporary:
-        float_file = float_form(model, Path(temporary)) if chosen is not None else None
+        float_file = float_form(model, Path(temporary), section.output) if chosen is not None else None
         facts = write(content, precision, folder, section=section, x=x, reporter=reporter or Silent(),
                       expected=expected, float_file=float_file, calibration=chosen,
                       demand_onnx=demand_onnx)  # fmt: skip
@@ -135,9 +137,9 @@ def converted(
     chosen: calibration.Calibration | None,
     denylist: Sequence[str] = (),
 ) -> bytes:
-    """`tflite.convert` with the values of a recipe's section."""
+    """`tflite.convert` with the values of a recipe's section, of `model`, which gives probabilities."""
     return tflite.convert(
-        model,
+        _ending(model, section.output),
         precision,
         io=section.io,
         calibration=None if chosen is None else chosen.samples,
@@ -151,11 +153,15 @@ def keras_model(path: Path) -> Any:
     return backend.load("tensorflow").models.load_model(path, compile=False)
 
 
-def float_form(model: Any, folder: Path) -> Path:
-    """The float32 .tflite of `model` in `folder`, tensor names and all."""
+def float_form(model: Any, folder: Path, output: Output = "probabilities") -> Path:
+    """The float32 .tflite of `model` in `folder`, tensor names and all; output: what it ends in."""
     path = folder / "float.tflite"
-    path.write_bytes(tflite.convert(model, "float32"))
+    path.write_bytes(tflite.convert(_ending(model, output), "float32"))
     return path
+
+
+def _ending(model: Any, output: Output) -> Any:
+    return without_softmax(model) if output == "logits" else model
 
 
 def fake_quantized_probabilities(model: Any, x: NDArray[Any]) -> NDArray[np.float32]:
@@ -184,6 +190,7 @@ def artifact(path: Path, facts: Mapping[str, Any], *, params: int, macs: int) ->
         params=params,
         macs=macs,
         sparsity=runtime.sparsity(path),
+        output=facts.get("output", "probabilities"),
         facts={"calibration": dict(facts["calibration"])} if facts.get("calibration") else {},
     )
 

@@ -54,7 +54,7 @@ def write(
         demand_onnx: fail if the float32 file cannot be written as ONNX; else warn, and leave it out.
 
     Returns:
-        files, precision, parity, calibration, shrink; for integer files also float_operators, layers (or layers_missing)
+        files, precision, output, parity, calibration, shrink; for integer files also float_operators, layers (or layers_missing)
         and, for int8, onnx_int8.
 
     Raises:
@@ -64,7 +64,8 @@ def write(
     path = folder / f"{stem(precision)}.tflite"
     path.write_bytes(content)
     checks: dict[str, Any] = {"batch": parity.batch_parity(path, x)}
-    facts: dict[str, Any] = {"files": [path.name], "precision": precision, "parity": {path.name: checks}}
+    facts: dict[str, Any] = {"files": [path.name], "precision": precision, "output": section.output}
+    facts["parity"] = {path.name: checks}
     if calibration is not None:
         facts["calibration"] = dict(calibration.facts)
         for warning in calibration.facts["warnings"]:
@@ -73,7 +74,7 @@ def write(
         other = _float_onnx(path, demand_onnx, reporter)
         if other is not None:
             facts["files"].append(other.name)
-        checks["keras"] = parity.float_parity(expected, path, other, x)
+        checks["keras"] = parity.float_parity(expected, path, other, x, output=section.output)
     if precision in INTEGER:
         if expected is not None:
             checks["fake_quantization"] = parity.fake_quantization_parity(expected, path, x)
@@ -147,7 +148,7 @@ def _int8_onnx(
                 "written": True,
                 "way": way,
                 "failures": failures,
-                "parity": parity.onnx_int8_parity(target, path, float_file, x),
+                "parity": parity.onnx_int8_parity(target, path, float_file, x, output=section.output),
             }
         except (ExportError, GateNotMet) as error:
             failures.append(f"{way}: {error}")

@@ -38,7 +38,8 @@ def render(document: Mapping[str, Any]) -> str:
         "## Input and output",
         "",
         f"Image {'x'.join(map(str, data['input_shape']))}, {data['preprocessing']}; quantized files take "
-        "q = round(real / scale) + zero_point (`artifacts/metadata.json`). Output: softmax over "
+        "q = round(real / scale) + zero_point (`artifacts/metadata.json`). Output: "
+        f"{'logits, whose softmax are the probabilities,' if row.get('output') == 'logits' else 'softmax'} over "
         f"{len(data['classes'])} classes ({', '.join(data['classes'])}).",
         "",
         "## Data and curation",
@@ -83,15 +84,17 @@ def _reliability(document: Mapping[str, Any], shipped: str) -> list[str]:
     row = document.get("reliability", {}).get(shipped)
     if row is None:
         return []
+    kind = next(each.get("output") for each in document["artifacts"] if each["name"] == shipped)
+    given = "logits z" if kind == "logits" else "probabilities p"
     told = (
-        f"The file's probabilities p are as the network gives them. T = {row['temperature']:.4g}, fitted on {row['n']:,} "
-        "calibration samples (`calibration` in `artifacts/metadata.json`), scales them: softmax(log p / T). On test that takes "
-        f"ECE from {row['before']['ece']:.4f} to {row['after']['ece']:.4f} and NLL from {row['before']['nll']:.4f} to "
-        f"{row['after']['nll']:.4f}."
+        f"The file's {given} are as the network gives them. T = {row['temperature']:.4g}, fitted on {row['n']:,} "
+        "calibration samples (`calibration` in `artifacts/metadata.json`), scales them: "
+        f"softmax({'z' if kind == 'logits' else 'log p'} / T). On test that takes ECE from {row['before']['ece']:.4f} to "
+        f"{row['after']['ece']:.4f} and NLL from {row['before']['nll']:.4f} to {row['after']['nll']:.4f}."
     )
     if row["at_bound"]:
         told = (
-            f"The file's probabilities are as the network gives them. No temperature fits the {row['n']:,} calibration "
+            f"The file's {given} are as the network gives them. No temperature fits the {row['n']:,} calibration "
             "samples, and `artifacts/metadata.json` holds 1."
         )
     operating = row["operating"]
@@ -113,7 +116,7 @@ def _reliability(document: Mapping[str, Any], shipped: str) -> list[str]:
             f" With the threshold of {row['drift']['float']}, {row['drift']['changed']:.2%} of the answers are accepted by one "
             "of the two files only."
         )
-    return ["", "## Reliability", "", told, "", chosen]
+    return ["", "## Reliability", "", told, "", chosen, *(["", row["remark"]] if row.get("remark") else [])]
 
 
 def _devices(document: Mapping[str, Any]) -> list[str]:

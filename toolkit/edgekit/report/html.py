@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.bench.evaluate import load_predictions, predictions_of
+from edgekit.bench.evaluate import load_logits, load_predictions, predictions_of
 from edgekit.evidence import metrics, temperature
 from edgekit.evidence.risk_coverage import RiskCoverage
 from edgekit.evidence.weighted import METRICS
@@ -59,14 +59,17 @@ def _figures(document: Mapping[str, Any], root: Path) -> dict[str, Any]:
     shipped, told = document["run"]["shipped"], document.get("reliability", {})
     before, after, curves, points, matrix = {}, {}, {}, {}, None
     for name in dict.fromkeys(("model_float32.tflite", shipped)):
-        _, labels, probabilities = load_predictions(root / predictions_of(name, "test"))
+        stored = root / predictions_of(name, "test")
+        _, labels, probabilities = load_predictions(stored)
         p = probabilities.astype(np.float64)
         confidence, error = p.max(axis=1), p.argmax(axis=1) != labels
         before[name] = metrics.reliability_bins(confidence, error)
         curve = RiskCoverage(confidence, error)
         curves[name] = curve.accepted / curve.n, curve.errors / curve.accepted
         if name in told:
-            scaled = temperature.apply(temperature.logits_of(p), told[name]["temperature"]).max(axis=1)
+            raw = load_logits(stored)
+            logits = temperature.logits_of(p) if raw is None else raw
+            scaled = temperature.apply(logits, told[name]["temperature"]).max(axis=1)
             after[name] = metrics.reliability_bins(scaled, error)
             if told[name]["operating"]["risk"] is not None:
                 points[name] = told[name]["operating"]["coverage"], told[name]["operating"]["risk"]

@@ -92,15 +92,17 @@ _INTEGER = ("int8", "int8-qat", "auto")
 class QuantizationSection(Section):
     """The precision of the shipped file. float32 is always exported beside it.
 
-    io: input and output type of an int8 file. calibration_samples: how many; calibration: a data spec to take them from,
-    labels not needed ("" = the curated training set). ranges: of activations, from the smallest to the largest value seen, or
-    percentiles of them. per_channel: a scale for each output channel of a kernel, or one for the whole. qat_epochs and
-    qat_learning_rate: of the fine-tuning of "int8-qat", which keeps the zeros of a pruned network. onnx: also an int8 ONNX file.
-    shrink: leave out of the file what no runtime reads.
+    io: input and output type of an int8 file. output: what every file of the run ends in; logits rank answers finer than the
+    256 levels of an int8 softmax, and whoever reads them takes the softmax. calibration_samples: how many; calibration: a data
+    spec to take them from, labels not needed ("" = the curated training set). ranges: of activations, from the smallest to the
+    largest value seen, or percentiles of them. per_channel: a scale for each output channel of a kernel, or one for the whole.
+    qat_epochs and qat_learning_rate: of the fine-tuning of "int8-qat", which keeps the zeros of a pruned network. onnx: also an
+    int8 ONNX file. shrink: leave out of the file what no runtime reads.
     """
 
     precision: str = "int8"
     io: Literal["int8", "uint8", "float32"] = "int8"
+    output: Literal["probabilities", "logits"] = "probabilities"
     calibration_samples: int = Field(300, ge=1)
     calibration: str = ""
     ranges: Literal["minmax", "percentile"] = "minmax"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from edgekit.types.curation import Decision, Edit, Fact, Pool, Scores, Selection, Signals
 from edgekit.types.data import Dataset, Images, InputSpec, RawData, ReadOptions, Skipped, Split
 from edgekit.types.families import CurationMethod, PoolStrategy, Reporter, Silent, Source, Student
-from edgekit.types.models import Artifact, Evaluation, Gate, Measurement, Report, TensorSpec, TrainedModel
+from edgekit.types.models import Artifact, Evaluation, Gate, Measurement, Output, Report, TensorSpec, TrainedModel
 
 __all__ = [
     "Artifact",
@@ -22,6 +22,7 @@ __all__ = [
     "Images",
     "InputSpec",
     "Measurement",
+    "Output",
     "Pool",
     "PoolStrategy",
     "RawData",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+Output = Literal["probabilities", "logits"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
@@ -42,7 +44,10 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """A file a device can run. gzip_bytes: the file after gzip -9, which is where unstructured sparsity shows."""
+    """A file a device can run. gzip_bytes: the file after gzip -9, which is where unstructured sparsity shows.
+
+    output: what it ends in; softmax turns logits into probabilities.
+    """
 
     name: str
     path: Path
@@ -56,6 +61,7 @@ class Artifact:
     sparsity: float
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    output: Output = "probabilities"
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

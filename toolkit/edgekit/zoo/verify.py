@@ -72,7 +72,7 @@ def verify(product: Product, spec: str | None = None) -> list[Finding]:
     add("labels", *_labels(product, artifact))
     images = _noise(artifact)
     try:
-        outputs = litert.probabilities(artifact.path, images)
+        outputs = litert.outputs(artifact.path, images)
         add("runs", bool(np.isfinite(outputs).all()), f"{len(images)} images through {artifact.path.name}")
         parity.batch_parity(artifact.path, images, BATCH)
         add("batch", True, f"a batch of {BATCH} gives what single images give, bit for bit")

@@ -125,14 +125,13 @@ def serve() -> None:
 
 
 def _import_everything() -> None:
-    """What a run imports on its way, as far as importing is all that it does."""
+    """What a run imports on its way, as far as importing is all that it does; Keras brings TensorFlow."""
     from edgekit import backend, pipeline  # noqa: F401
     from edgekit.study import worker  # noqa: F401
 
     backend.load()
     import scipy.stats  # noqa: F401
     import sklearn.model_selection  # noqa: F401
-    import tensorflow  # noqa: F401
 
 
 def _fork(asked: Mapping[str, Any], server_only: tuple[int, ...]) -> int:
