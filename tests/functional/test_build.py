@@ -152,9 +152,9 @@ def test_temperature_and_threshold_come_from_the_calibration_split(run):
             with np.load(run.path / f"evaluation/{stem}.predictions.npz") as file:
                 labels[split], p[split] = file["labels"], file["probabilities"]
         assert row["n"] == len(labels["cal"]) == run.document["dataset"]["sizes"]["cal"]
-        found = temperature.of_files({name: ((p["cal"], labels["cal"]), (p["test"], labels["test"]))})[name]
-        assert row["temperature"] == found["temperature"]
-        assert {f"{k}_after": v for k, v in row["after"].items()}.items() <= found.items()
+        found = temperature.before_and_after((p["cal"], labels["cal"]), (p["test"], labels["test"]))
+        assert row["temperature"] == found.temperature.value
+        assert row["after"] == {name: getattr(found.after, name) for name in row["after"]}
         assert row["operating"]["wanted"] == {"coverage": 0.9}
         accepted = p["test"].max(axis=1) >= row["operating"]["threshold"]
         assert accepted.mean() == pytest.approx(row["operating"]["coverage"])

@@ -45,15 +45,6 @@ def test_pairing_cancels_what_two_files_share():
     assert (same.effect, same.lower, same.upper) == pytest.approx((0, 0, 0), abs=1e-12)
 
 
-def test_mean_interval():
-    values = np.random.default_rng(2).normal(1, 1, 400)
-    found = bootstrap.mean_interval(values, draws=2000)
-    assert found.effect == pytest.approx(values.mean())
-    assert found.upper - found.lower == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
-    constant = bootstrap.mean_interval(np.ones(5))
-    assert (constant.effect, constant.lower, constant.upper) == (1, 1, 1)
-
-
 def simulate(rng, seeds, n, seed_sd, sample_sd, residual_sd, draws):
     """Differences of means: mu = 0, and what seeds, samples and both together add."""
     values = rng.normal(0, seed_sd, (seeds, 1)) + rng.normal(0, sample_sd, n) + rng.normal(0, residual_sd, (seeds, n))

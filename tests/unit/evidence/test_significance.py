@@ -84,3 +84,17 @@ def test_as_many_on_either_side_is_no_evidence_at_all():
     """Mid-p is 2 (P(X < 5) + P(X = 5) / 2) of Binomial(10, 1/2), which is 1; one sample further it is .774."""
     assert mcnemar(*pair(5, 5)).mid_p == pytest.approx(1.0)
     assert mcnemar(*pair(5, 6)).mid_p == pytest.approx(0.77441, abs=1e-5)
+
+
+def test_no_significant_difference_says_what_would_have_been_seen():
+    """1,960 samples, of which a tenth is right for one file alone: the vector of METHODS.md section 6 for 2 points."""
+    labels, ids = np.zeros(1960, np.int64), np.arange(1960).astype(str)
+
+    def of(right):
+        return ids, labels, np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
+
+    a, b = pair(98, 98, 1764)
+    row = compare("quantization", "a", of(a), "b", of(b))
+    assert row["detectable_difference"] == pytest.approx(0.02, rel=1e-3)
+    assert row["files"].endswith("no significant difference; so many samples show 2 points or more")
+    assert compare("quantization", "a", of(a), "a", of(a))["detectable_difference"] is None

@@ -104,25 +104,6 @@ def paired(
     return Interval(effect=float(value_a - value_b), lower=float(lower), upper=float(upper), level=level)
 
 
-def mean_interval(values: NDArray[Any], *, draws: int = 10_000, seed: int = 0, level: float = 0.95) -> Interval:
-    """BCa interval of a mean (Efron 1987, by scipy), such as the difference of two files' losses per sample.
-
-    Args:
-        values: (N,) at least 2.
-    """
-    from scipy.stats import bootstrap
-
-    column = np.asarray(values, dtype=np.float64)
-    effect = float(column.mean())
-    if column.min() == column.max():  # no spread, for which BCa is not defined
-        return Interval(effect=effect, lower=effect, upper=effect, level=level)
-    found = bootstrap(
-        (column,), np.mean, n_resamples=draws, confidence_level=level, method="BCa", batch=max(1, _CHUNK // len(column)),
-        rng=np.random.default_rng(seed),
-    ).confidence_interval  # fmt: skip
-    return Interval(effect=effect, lower=float(found.low), upper=float(found.high), level=level)
-
-
 def hierarchical(
     differences: NDArray[np.float64],
     drawn: NDArray[np.float64],

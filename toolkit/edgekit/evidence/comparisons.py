@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 
 from edgekit.errors import IntegrityError
 from edgekit.evidence.bootstrap import Interval, paired
+from edgekit.evidence.planning import LEVEL, paired_difference
 from edgekit.evidence.significance import mcnemar
 from edgekit.evidence.weighted import statistic
 
 Predictions = tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float32]]
-LEVEL = 0.05
 DRAWS = 1000
 METRICS = ("accuracy", "nll", "brier", "aurc", "augrc", "ece_squared")
 _OF_METHODS = ("curation", "runs")
@@ -32,6 +33,10 @@ def compare(
         a, b: (ids, labels, (N, K) probabilities) of the same samples.
         split: which those are.
 
+    Returns:
+        Among others `difference` in accuracy with its interval, `differences` in every metric, and `detectable_difference`: the
+        difference in accuracy that so many samples of two such files show with 80 % chance (None where they never differ).
+
     Raises:
         IntegrityError: the predictions are not of the same samples. DataError: see `edgekit.evidence.metrics.checked`.
     """
@@ -40,6 +45,10 @@ def compare(
     right_a, right_b = p_a.argmax(axis=1) == labels, p_b.argmax(axis=1) == labels
     test = mcnemar(right_a, right_b)
     word = "no significant difference" if test.mid_p >= LEVEL else ("better" if test.difference > 0 else "worse")
+    discordance = (test.only_a + test.only_b) / len(labels)
+    # With no sample that only one gets right there is nothing to go by.
+    seen = paired_difference(discordance, len(labels)) if discordance else math.inf
+    detectable = None if math.isinf(seen) else seen
     return {
         "kind": kind,
         "a": name_a,
@@ -53,6 +62,7 @@ def compare(
         "only_a_right": test.only_a,
         "only_b_right": test.only_b,
         "agreement": float((p_a.argmax(axis=1) == p_b.argmax(axis=1)).mean()),
+        "detectable_difference": detectable,
         "mcnemar_exact_p": test.exact_p,
         "mcnemar_mid_p": test.mid_p,
         "differences": {
@@ -61,15 +71,15 @@ def compare(
         },
         # One RNG seed a side: this is about these two files, never about the methods that made them.
         "files": f"{name_a} against {name_b}: accuracy {100 * test.difference:+.2f} points ({100 * test.lower:+.2f} to "
-        f"{100 * test.upper:+.2f}, mid-p {test.mid_p:.3g}): {_said(kind, word)}",
+        f"{100 * test.upper:+.2f}, mid-p {test.mid_p:.3g}): {_said(kind, word, detectable)}",
         "verdict": "no evidence (1 seed)" if kind in _OF_METHODS else word,
     }
 
 
-def _said(kind: str, word: str) -> str:
-    if kind not in _OF_METHODS:
-        return word
-    return word if word.startswith("no") else "these two files differ, which RNG seeds alone can do"
+def _said(kind: str, word: str, detectable: float | None) -> str:
+    if word.startswith("no"):
+        return word if detectable is None else f"{word}; so many samples show {100 * detectable:.2g} points or more"
+    return "these two files differ, which RNG seeds alone can do" if kind in _OF_METHODS else word
 
 
 def differences(

@@ -22,11 +22,6 @@ _STUDIES = 10_000  # simulated studies behind each power
 _SIGN_FLIP_BINDS = 10  # with more seeds the t-test of `verdict.judge` implies its sign-flip test
 
 
-def unpaired_samples(accuracy: float, half_width: float, *, level: float = LEVEL) -> int:
-    """Test samples for an accuracy known to +- half_width: p (1 - p) (z / half_width)^2; 6,147 for .8 and .01."""
-    return math.ceil(accuracy * (1 - accuracy) * (_z(1 - level / 2) / half_width) ** 2)
-
-
 def paired_samples(discordance: float, difference: float, *, level: float = LEVEL, power: float = POWER) -> int:
     """Test samples for McNemar's test of two files to see `difference` in accuracy with chance `power` (Connor 1987).
 

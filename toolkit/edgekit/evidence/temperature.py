@@ -8,7 +8,6 @@ areas under risk and coverage are reported before and after.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,19 +133,3 @@ def before_and_after(calibration: Predictions, test: Predictions, *, logits: boo
         before=quality(as_given, test[1]),
         after=quality(apply(inputs[1], found.value), test[1]),
     )
-
-
-def of_files(files: Mapping[str, tuple[Predictions, Predictions]]) -> dict[str, dict[str, float | int | bool]]:
-    """A row per file (name -> (calibration, test)): T and its fit; AURC, AUGRC, ECE, NLL and Brier before and after it."""
-    rows: dict[str, dict[str, float | int | bool]] = {}
-    for name, (calibration, test) in files.items():
-        found = before_and_after(calibration, test)
-        t = found.temperature
-        rows[name] = {"temperature": t.value, "n_calibration": t.n, "at_bound": t.at_bound,
-                      "nll_calibration_before": t.nll_before, "nll_calibration_after": t.nll_after}  # fmt: skip
-        for metric in ("aurc", "augrc", "ece", "ece_squared", "nll", "brier"):
-            rows[name] |= {
-                f"{metric}_before": getattr(found.before, metric),
-                f"{metric}_after": getattr(found.after, metric),
-            }
-    return rows
