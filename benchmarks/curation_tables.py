@@ -13,7 +13,12 @@ _INT8 = "shipped"  # each run ships its int8 file
 _TITLES = {"60k": "All training images", "20k": "20,000 training images"}
 _NOISE = {"clean": "labels as they are", "sym10": "10 % symmetric noise", "pair10": "10 % pair noise"}
 # Metric -> its name in a table, and the factor it is shown with.
-_METRICS = {"accuracy": ("accuracy, %", 100), "augrc": ("AUGRC x 1000", 1000), "nll": ("NLL x 1000", 1000)}
+_METRICS = {
+    "accuracy": ("accuracy, %", 100),
+    "augrc": ("AUGRC x 1000", 1000),
+    "nll": ("NLL x 1000", 1000),
+    "ece_squared": ("squared ECE x 1000", 1000),
+}
 _CONTROLS = ("full", "random-of-", "matched-of-")
 
 
@@ -39,15 +44,19 @@ def _study(name: str, study: Mapping[str, Any]) -> str:
         "",
     ]
     lines += [*_values(study), "", *_verdicts(study), ""]
-    lines += [f"{study['rests_on'][0]}." if len(study["rests_on"]) == 1 else "", ""]
+    lines += [f"{study['rests_on'][0]}." if len(study["rests_on"]) == 1 else "", "", ""]
     return "\n".join(lines)
 
 
 def _values(study: Mapping[str, Any]) -> Iterable[str]:
     noisy = any(arm["injected_noise"] for arm in study["arms"])
     found = " recall | precision |" if noisy else ""
-    yield f"| arm | dropped | edited otherwise |{found} " + " | ".join(title for title, _ in _METRICS.values()) + " |"
-    yield "|" + "---|" * (3 + 2 * noisy + len(_METRICS))
+    yield (
+        f"| arm | dropped | edited otherwise |{found} "
+        + " | ".join(title for title, _ in _METRICS.values())
+        + " | NLL x 1000 with T |"
+    )
+    yield "|" + "---|" * (4 + 2 * noisy + len(_METRICS))
     for arm in study["arms"]:
         if arm["values"].get(_INT8, {}).get("accuracy", {}).get("mean") is None:
             continue  # a control that was not needed
@@ -58,6 +67,8 @@ def _values(study: Mapping[str, Any]) -> Iterable[str]:
         for metric, (_, factor) in _METRICS.items():
             value = arm["values"][_INT8][metric]
             cells.append(f"{factor * value['mean']:.2f} ± {factor * value['sd']:.2f}")
+        scaled = arm["with_temperature"]["nll"]
+        cells.append(f"{1000 * scaled['mean']:.2f} ± {1000 * scaled['sd']:.2f}")
         yield "| " + " | ".join(cells) + " |"
 
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from curation_tables import write_tables
 from record import RESULTS, ROOT, record, say
@@ -53,8 +54,24 @@ def made(file: Path, folder: Path, jobs: str) -> dict[str, Any]:
     return document
 
 
-def told(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What a reader needs of a study.json."""
+def calibrated(document: Mapping[str, Any], folder: Path, arm: str) -> dict[str, Any]:
+    """Mean and SD over RNG seeds of the shipped file's NLL and ECE on test, with the temperature fitted on calibration."""
+    runs = [run for run in document["runs"] if run["arm"] == arm and run["status"] == "complete"]
+    rows = []
+    for run in runs:
+        report = json.loads((folder / run["path"] / "report.json").read_text())
+        rows.append(report["reliability"][report["run"]["shipped"]])
+    found = {metric: [row["after"][metric] for row in rows] for metric in ("nll", "ece")}
+    found["temperature"] = [row["temperature"] for row in rows]
+    return {
+        name: {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None}
+        for name, values in found.items()
+        if values
+    }
+
+
+def told(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What a reader needs of the study in `folder`."""
     rests = {row["rests_on"] for row in document["verdicts"]}
     return {
         "measured": document["created"][:10],
@@ -69,10 +86,11 @@ def told(document: Mapping[str, Any]) -> dict[str, Any]:
         "arms": [
             {k: arm.get(k) for k in ("name", "kind", "of", "n_dropped", "n_relabeled", "n_weighted", "injected_noise")}
             | {
+                "with_temperature": calibrated(document, folder, arm["name"]),
                 "values": {
                     label: {metric: {k: found[k] for k in ("mean", "sd")} for metric, found in metrics.items()}
                     for label, metrics in arm["values"].items()
-                }
+                },
             }
             for arm in document["arms"]
         ],
@@ -108,7 +126,7 @@ def main() -> None:
             files, known = {"quick": _quick(Path(temporary))}, {}
         for name in asked.only or list(files):
             start = time.perf_counter()
-            known[name] = told(made(files[name], folder / name, asked.jobs))
+            known[name] = told(made(files[name], folder / name, asked.jobs), folder / name)
             say(f"{name}: {time.perf_counter() - start:.0f} s")
     whole = [name for name, study in known.items() if not study["excluded"]]
     met = None if asked.quick else set(whole) >= set(files)
