@@ -7,9 +7,9 @@ import signal
 import numpy as np
 import pytest
 
-from edgekit.errors import IntegrityError, OutputInUse, UsageError
+from edgekit.errors import IntegrityError, OutputInUse, TrainingError, UsageError
 from edgekit.study import engines
-from edgekit.study.conduct import conduct
+from edgekit.study.conduct import conduct, shortfall
 from edgekit.study.definition import Study
 from edgekit.types import Silent
 
@@ -115,12 +115,18 @@ def test_a_study_is_judged_survives_a_kill_and_goes_on(tiny, tmp_path, capsys):
 
     with pytest.raises(OutputInUse):
         conduct(study(tiny), out, Killing(1), resume=False, reporter=Silent())
-    with pytest.raises(UsageError, match="differs in seeds"):
+    with pytest.raises(UsageError, match=r"differs in seeds \(\[1, 2\] there, \[1, 2, 3\] now\)"):
         conduct(study(tiny, seeds=[1, 2, 3]), out, Killing(1), resume=True, reporter=Silent())
 
-    # A run that is gone is made again; the others are verified, not repeated; the result is the same.
+    # While a planned run is missing, what there is is described only.
     for path in sorted((out / "runs/fewer-2").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
+    partly = conduct(study(tiny, max_hours=1e-9), out, Killing(1), resume=True, reporter=Silent())
+    assert partly["outstanding"] == ["fewer-2"]
+    assert {row["verdict"] for row in partly["verdicts"]} == {"interim: 1 of 2 planned seeds"}
+    assert "1 of 4 runs are missing; --resume makes the rest" in str(shortfall(partly, out))
+
+    # A run that is gone is made again; the others are verified, not repeated; the result is the same.
     again = engines.make("local", jobs=1, address=None)
     begun = []
     start = again.start
@@ -128,10 +134,65 @@ def test_a_study_is_judged_survives_a_kill_and_goes_on(tiny, tmp_path, capsys):
     repeated = conduct(study(tiny), out, again, resume=True, reporter=Silent())
     assert begun == ["fewer-2"]
     assert repeated["verdicts"] == document["verdicts"]
+    assert shortfall(repeated, out) is None
 
     (out / "runs/less-1/artifacts/model_int8.tflite").write_bytes(b"other")
     with pytest.raises(IntegrityError, match=r"model_int8\.tflite was changed"):
         conduct(study(tiny), out, Killing(1), resume=True, reporter=Silent())
+
+
+def test_controls_groups_a_failing_arm_and_a_study_that_is_moved(tiny, tmp_path):
+    with np.load(tiny) as whole:
+        arrays = dict(whole)
+    for part in ("train", "test"):
+        count = len(arrays[f"y_{part}"])
+        arrays[f"group_{part}"] = np.array(["Ann", "Bo"])[np.arange(count) % 3 // 2]
+    np.savez(tmp_path / "groups.npz", **arrays)
+    asked = study(
+        tmp_path / "groups.npz",
+        arms={"less": ARMS["less"], "wild": {"training": {"learning_rate": 1e30}}},
+        seeds=1,
+        controls=True,
+        compare=[],
+        leave_out="all",
+        artifact=["shipped"],
+        metrics=["accuracy"],
+    )
+    out = tmp_path / "study"
+    document = conduct(asked, out, engines.make("local", jobs=2, address=None), resume=False, reporter=Silent())
+    statuses = {}
+    for run in document["runs"]:
+        statuses.setdefault(run["arm"], []).append(run["status"])
+    assert statuses == {
+        "full": ["complete"] * 2,
+        "less": ["complete"] * 2,
+        "matched-of-less": ["complete"] * 2,
+        "wild": ["failed"] * 2,
+    }
+    # Failed runs do not hold up the others, and nothing is outstanding.
+    assert [(row["arm"], row["control"]) for row in document["verdicts"]] == [
+        ("less", "full"),
+        ("less", "matched-of-less"),
+    ]
+    assert all("groups" in row["rests_on"] for row in document["verdicts"])
+    assert [(row["arm"], row["status"]) for row in document["not_judged"]] == [("wild", "missing")]
+    assert document["outstanding"] == [] and len(document["excluded"]) == 2
+    assert [sorted(row["effects"]) for row in document["groups"]] == [["Ann", "Bo"]] * 2
+    assert document["test_samples"] == sum(len(arrays[f"y_{part}"]) for part in ("train", "test"))
+    error = shortfall(document, out)
+    assert type(error) is TrainingError and "2 of 8 runs failed" in str(error)
+    kept = {row["arm"]: row["n_kept"] for row in document["ledger"]}
+    assert kept["less"] == kept["matched-of-less"] < kept["full"]
+
+    # The recipe of a class-matched control says where its edits were.
+    moved = out.rename(tmp_path / "elsewhere")
+    again = engines.make("local", jobs=2, address=None)
+    begun = []
+    start = again.start
+    again.start = lambda name, folder: (begun.append(name), start(name, folder))
+    repeated = conduct(asked, moved, again, resume=True, reporter=Silent())
+    assert {name.split("-")[0] for name in begun} == {"wild"}
+    assert repeated["verdicts"] == document["verdicts"]
 
 
 @pytest.mark.ray

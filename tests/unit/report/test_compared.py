@@ -166,3 +166,20 @@ def test_the_command(tmp_path, pair):
     done = edgekit("a", "other")
     assert (done.returncode, done.stderr.count("\n")) == (4, 1)
     assert edgekit("a").returncode == 2
+
+
+def test_the_class_matched_controls_of_a_study_are_one_arm_with_edits_of_their_own(tmp_path):
+    def arm(name, edits):
+        return [
+            write(
+                tmp_path / f"{name}-{seed}", {"model_int8.tflite": probabilities(40, seed)},
+                **{"seed": seed, "curation.apply": edits.format(seed)},
+            )
+            for seed in (1, 2)
+        ]  # fmt: skip
+
+    controls = arm("matched", "study/controls/matched-of-iqr-{}.jsonl")
+    found = compared.arms(controls, arm("plain", "study/controls/other-{}.jsonl"), ["accuracy"])
+    assert found["verdicts"][0]["seeds"] == [1, 2]
+    with pytest.raises(UsageError, match=r"differ in curation\.apply"):
+        compared.arms(arm("by-hand", "mine-{}.jsonl"), controls, ["accuracy"])

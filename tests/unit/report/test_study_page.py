@@ -20,7 +20,7 @@ def verdict(arm, control, artifact, metric, word="better", effect=0.0125):
         "lower": effect - 0.0105, "upper": effect + 0.0105, "effects": [effect, effect + 0.02],
         "higher_is_better": metric == "accuracy",
         "sentence": f"{arm} ({artifact}) against {control} ({artifact}), {metric}: {word}.", "rests_on": "8 seeds", "next": None,
-        "excluded": [],
+        "excluded": [], "seeds": list(range(8)), "unequal": None,
     }  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def document(names=("iqr",), noise=None):
         "name": EVIL,
         "created": "now",
         "edgekit": "0",
-        "study": {"arms": {name: {} for name in names}, "seeds": [1], "match": "steps"},
+        "study": {"arms": {name: {} for name in names}, "seeds": [1], "match": "steps", "leave_out": []},
         "arms": [arm | common | {"values": {f: dict.fromkeys(METRICS, value) for f in FILES}} for arm in arms],
         "runs": [{"name": "iqr-1", "path": "runs/iqr-1", "status": "failed", "seconds": None, "reason": "<b>no</b>"}],
         "excluded": [{"run": "iqr-1", "status": "failed", "reason": "<b>no</b>"}],
@@ -62,6 +62,9 @@ def document(names=("iqr",), noise=None):
             for control in ("full", f"random-of-{name}", f"matched-of-{name}")
             for metric in METRICS
         ],
+        "outstanding": [],
+        "not_judged": [],
+        "limits": ["All rest on one teacher."],
         "planning": [],
         "groups": [],
         "test_samples": 400,
@@ -103,6 +106,84 @@ def test_the_answer_comes_first_a_row_for_each_comparison():
     assert words[1][:3] == ["iqr − random-of-iqr", "not judged", "better +0.013"]
     assert page.index("worse</b>") < page.index("data:image/svg+xml")
     assert "iqr (shipped) against full (shipped), accuracy: worse" in page
+
+
+def planned(**values):
+    return {
+        "arm": "iqr", "control": "full", "artifact": "shipped", "metric": "accuracy", "seeds": 10, "samples": 10000,
+        "unit": "test samples", "detectable": 0.0334, "worthwhile": 0.005, "seeds_needed": None, "seeds_needed_tenfold": None,
+        "samples_needed": None, "file_samples_needed": None, "comparisons": 4,
+    } | values  # fmt: skip
+
+
+def words(page):
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+def test_what_verdicts_rest_on_is_told_of_each_where_it_is_not_the_same():
+    content = document()
+    same = study_page.grounds(content)
+    assert same == [{"rests_on": "8 seeds", "spans": "other seeds and other test samples", "of": []}]
+    told = words(study_page.render(content))
+    assert "All rest on 8 seeds. Intervals are for other seeds and other test samples." in told
+    # Beside the verdicts, not after the costs.
+    assert told.index("All rest on one teacher.") < told.index("Every verdict in a sentence")
+    lost = {"rests_on": "7 seeds", "seeds": list(range(7)), "excluded": ["seed 3: iqr (shipped) failed"]}
+    for row in content["verdicts"]:
+        if (row["control"], row["artifact"]) == ("full", "shipped"):
+            row |= lost
+    first, second = study_page.grounds(content)
+    assert (first["rests_on"], first["of"]) == ("7 seeds", ["iqr − full, shipped"])
+    assert "iqr − full, shipped" not in second["of"] and len(second["of"]) == 5
+    told = words(study_page.render(content))
+    assert "iqr − full, shipped rest on 7 seeds." in told
+    assert told.count("Left out of its comparisons: seed 3: iqr (shipped) failed.") == 1
+
+
+def test_the_interval_of_one_seed_is_not_for_others():
+    content = document()
+    for row in content["verdicts"]:
+        row["seeds"] = [1]
+    assert [ground["spans"] for ground in study_page.grounds(content)] == [
+        "other test samples only, with this one seed"
+    ]
+    content["study"]["leave_out"] = "all"
+    assert "other groups only" in words(study_page.render(content))
+    for row in content["verdicts"]:
+        row["lower"] = row["upper"] = None  # one group, or no seed that counts
+    assert [ground["spans"] for ground in study_page.grounds(content)] == [None]
+    assert "Intervals are for" not in words(study_page.render(content))
+
+
+def test_what_is_not_equal_not_judged_and_not_finished_stands_with_the_verdicts():
+    content = document()
+    content["verdicts"][0]["unequal"] = "iqr has 58.41 times the training steps of full"
+    content["outstanding"] = ["iqr-7"]
+    content["not_judged"] = [
+        {"arm": "b", "control": "full", "artifact": "shipped", "status": "broken", "reason": "b-1 has no file"}
+    ]
+    page = study_page.render(content)
+    assert "NOT equal: iqr has 58.41 times the training steps of full" in words(cells(page, "Verdicts")[2][0])
+    told = words(page)
+    assert "Interim: 1 of 1 runs are missing. --resume makes the rest" in told
+    assert "b − full, shipped: not judged, b-1 has no file." in told
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "more than 200 seeds"),
+        ({"seeds_needed": 12, "samples_needed": 34567}, "12 seeds, or 34,567 test samples"),
+        ({"seeds_needed_tenfold": 31}, "more than 200 seeds, or 31 with 10 times the test samples"),
+        ({"samples_needed": 40, "unit": "groups"}, "more than 200 seeds, or 40 groups"),
+    ],
+)
+def test_a_plan_tells_seeds_and_samples(values, told):
+    assert study_page.needed(planned(**values)) == told
+    content = document() | {"planning": [planned(**values, file_samples_needed=1234)]}
+    row = [" ".join(cell.split()) for cell in cells(study_page.render(content), "Planning")[1]]
+    assert row[-1] == "1,234" and row[4] == "10,000"
+    assert row[7] == str(values.get("seeds_needed", "more than 200"))
 
 
 def test_effects_keep_two_digits_and_accuracy_is_in_percentage_points():

@@ -76,6 +76,31 @@ def test_equal_flops_give_a_dear_student_fewer_epochs():
     base = asked(student={"name": "conv8"})
     wide = asked(student={"name": "microresnet"})
     cost = {"conv8": 100, "microresnet": 250}
-    made = matching.matched(wide, base, 1000, lambda of: cost[of.student.name])
+    made = matching.matched(wide, base, lambda of: 1000, lambda of: cost[of.student.name])
     assert made.training.epochs == 2  # 4 x 100 / 250 = 1.6
-    assert matching.matched(base, base, 1000, lambda of: cost[of.student.name]) == base
+    assert matching.matched(base, base, lambda of: 1000, lambda of: cost[of.student.name]) == base
+
+
+def test_equal_flops_give_fewer_samples_more_epochs_and_larger_images_fewer():
+    base = asked(data={"limit": 400}, training={"epochs": 4, "batch_size": 50})
+    few = asked(data={"limit": 100}, training={"epochs": 4, "batch_size": 50})
+    made = matching.matched(few, base, lambda of: of.data.limit, lambda of: 7)
+    assert made.training.epochs == 16  # a quarter of the steps in each
+    large = asked(data={"limit": 400, "image_size": 56}, training={"epochs": 4, "batch_size": 50})
+    made = matching.matched(large, base, lambda of: 400, lambda of: 4 if of.data.image_size else 1)
+    assert made.training.epochs == 1
+
+
+def test_a_finished_control_is_known_in_a_study_that_was_moved(run, tmp_path):
+    """The run says where its edits were; they are the same ones, now elsewhere."""
+    before, after = (tmp_path / place / "controls" / "m-1.jsonl" for place in ("a", "b"))
+    held, made = (controls.matched(asked(), run, path) for path in (before, after))
+    matched = tmp_path / "matched"
+    (matched / "curation").mkdir(parents=True)
+    assert controls.moved(held.to_yaml(), made, matched)  # not finished: it is done again
+    (matched / "curation/selection.jsonl").write_text(before.read_text())
+    before.unlink()
+    assert controls.moved(held.to_yaml(), made, matched)
+    assert not controls.moved(asked(curation={"apply": str(before)}, seed=4).to_yaml(), made, matched)
+    after.write_text(controls.matched_lines(run, 4))
+    assert not controls.moved(held.to_yaml(), made, matched)

@@ -3,7 +3,7 @@
 import pytest
 
 from edgekit.errors import RecipeError, UsageError
-from edgekit.study.definition import load, merged_values
+from edgekit.study.definition import continued, load, merged_values
 
 
 def written(tmp_path, text):
@@ -44,6 +44,11 @@ def test_options_override_the_file(tmp_path):
         ("arms: {a: {}}\nseeds: 2\nmatch: time", "match"),
         ("arms: {a: {}}\nseeds: 2\ncompare: [[a, b]]", "compare names 'b'"),
         ("arms: {a: {}}\nseeds: 2\ncontrols: false", "nothing to compare with"),
+        ("arms: {a: {}}\nseeds: ten", "expected how many RNG seeds, or a list of them"),
+        ("arms: {a: {}}\nseeds: 2\nartifact: []", "artifact is empty"),
+        ("arms: {a: {}, b: {}}\nseeds: 2\ncompare: [[a, a]]", "'a' against itself"),
+        ("arms: {a: {}, b: {}}\nseeds: 2\ncompare: [[a, b], [a, b]]", "'a' and 'b' twice"),
+        ("arms: {a: {}, b: {}}\nseeds: 2\ncompare: [[a, b], [b, a]]", "'b' and 'a' twice"),
         ("arms: {a: {}}\nseeds: 2\nmax_hours: 0", "max_hours"),
         ("arms: [a]\nseeds: 2", "arms"),
         ("- a", "must hold keys"),
@@ -67,6 +72,14 @@ def test_paths_are_relative_to_the_file_and_the_base_may_be_a_recipe_file(tmp_pa
     study = load(written(tmp_path, "base: recipes/base.yaml\narms: {hand: {curation: {apply: edits.jsonl}}}\nseeds: 2"))
     assert study.base == {"data": {"spec": str(tmp_path / "data.npz")}, "seed": 5}
     assert study.arms["hand"] == {"curation": {"apply": str(tmp_path / "edits.jsonl")}}
+
+
+def test_a_study_goes_on_with_the_options_that_it_was_begun_with():
+    begun = {"match": "flops", "same_total_flops": True, "leave_out": ["a"], "max_hours": 1.0}
+    given = {"match": None, "same_total_flops": None, "leave_out": "all", "max_hours": None}
+    found = continued(given, begun)
+    # The hours are of one session.
+    assert found == {"match": "flops", "same_total_flops": True, "leave_out": "all", "max_hours": None}
 
 
 def test_changes_are_merged_section_by_section():

@@ -52,6 +52,11 @@ def test_no_controls_if_they_are_not_wanted():
     assert planned.comparisons == (("iqr", "quantile"),)
 
 
+@pytest.mark.parametrize("pair", [["iqr", "full"], ["full", "iqr"]])
+def test_a_pair_that_controls_bring_is_compared_once(pair):
+    assert plan(study(compare=[pair])).comparisons == plan(study()).comparisons
+
+
 def test_splits_and_teacher_are_the_same_for_all_seeds():
     asked = study(base={**BASE, "seed": 7, "bench": {"targets": ["host"]}, "gates": ["accuracy>=0.9"]})
     first, second = (recipe_of(asked, run) for run in plan(asked).runs if run.arm.name == "iqr")

@@ -30,11 +30,11 @@ class Engine:
         fates = self.script.get(name, ["ok"])
         fate = fates.pop(0) if len(fates) > 1 else fates[0]
         if isinstance(fate, int):
-            return {name: -fate}
+            return {name: f"was killed by signal {fate}"}
         told = {"status": "complete" if fate == "ok" else "failed", "seconds": 1.0}
         told |= {} if fate == "ok" else {"error": "the loss is nan", "exit_code": 5}
         (out / "jobs" / name / "outcome.json").write_text(json.dumps(told))
-        return {name: 0 if fate == "ok" else 5}
+        return {name: "ended with status 0" if fate == "ok" else "ended with status 5"}
 
     def close(self):
         self.running.clear()
@@ -84,7 +84,8 @@ def test_a_killed_run_is_begun_once_more_and_counted_once(tmp_path):
 
 def test_a_run_that_is_killed_twice_has_failed_and_its_controls_are_not_run(tmp_path):
     outcomes = work(tmp_path, Engine(script={"iqr-1": [9]}))
-    assert outcomes["iqr-1"].status == "failed" and "signal 9, twice" in outcomes["iqr-1"].reason
+    assert outcomes["iqr-1"].status == "failed"
+    assert outcomes["iqr-1"].reason == "two processes ended without an outcome; the last was killed by signal 9"
     assert outcomes["random-of-iqr-1"].status == "not run"
     assert outcomes["random-of-iqr-1"].reason == "it waits for iqr-1, which failed"
     assert outcomes["full-1"].status == "complete"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,8 @@ def arms(
             twin = next((other for other in members if other.seed == run.seed and other is not run), None)
             if twin is not None:
                 raise UsageError(f"Arm {arm} has the seed {run.seed} twice, in {run.path} and {twin.path}.")
-            if differ := [key for key in _differ(members[0], run) if key.split(".")[0] not in _ASIDE]:
+            apart = [key for key in _differ(members[0], run) if key.split(".")[0] not in _ASIDE]
+            if differ := [key for key in apart if not _own_draw(members[0], run, key)]:
                 raise UsageError(
                     f"The runs of arm {arm} must differ in their seed alone: {members[0].path} and {run.path} differ in "
                     f"{', '.join(differ)}."
@@ -178,6 +180,19 @@ def _aligned(ours: Predictions, name: str, theirs: Predictions, other: str, both
             f"{name} and {other} were tested on samples of the same names with different labels: not the same data."
         )
     return ids[index], labels[index], p[index]
+
+
+def _own_draw(a: Run, b: Run, key: str) -> bool:
+    """Whether it is the edits of a study's class-matched control: every RNG seed has its own, in a file named after the run."""
+    if key != "curation.apply":
+        return False
+    names = []
+    for run in (a, b):
+        file = Path(run.document["recipe"]["curation"]["apply"] or "")
+        if file.parent.name != "controls":
+            return False
+        names.append(re.sub(f"-{run.seed}(?=[-.])", "", file.name, count=1))
+    return names[0] == names[1]
 
 
 def _differ(a: Run, b: Run) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgekit.evidence.planning import MOST_SEEDS
 from edgekit.report import page, study_plots
 
 _PERCENT = ("accuracy",)
@@ -19,7 +20,9 @@ def render(document: Mapping[str, Any]) -> str:
         forests=_forests(document["verdicts"]),
         reliability=_reliability(document),
         noise=any(arm.get("injected_noise") for arm in document["arms"]),
+        grounds=grounds(document),
         effect=effect,
+        seeds_told=_seeds,
         number=_number,
         flops=_flops,
         counts={
@@ -41,6 +44,40 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         table.setdefault((row["arm"], row["control"]), {})[row["artifact"], row["metric"]] = row
     artifacts, metrics = (list(dict.fromkeys(row[key] for row in rows)) for key in ("artifact", "metric"))
     return {"artifacts": artifacts, "metrics": metrics, "rows": table}
+
+
+def grounds(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the verdicts of a study.json rest on: `rests_on`, what their intervals are for (`spans`), and which verdicts (`of`).
+
+    spans: None where there is no interval. of: "arm − control, file" of each; empty where all rest on the same.
+    """
+    found: dict[tuple[str, str | None], list[str]] = {}
+    other = "groups" if document["study"]["leave_out"] else "test samples"
+    for row in document["verdicts"]:
+        spans = (
+            f"other {other} only, with this one seed" if len(row["seeds"]) == 1 else f"other seeds and other {other}"
+        )
+        of = found.setdefault((row["rests_on"], None if row["lower"] is None else spans), [])
+        of.append(f"{row['arm']} − {row['control']}, {row['artifact']}")
+    alone = len(found) == 1
+    return [
+        {"rests_on": rests_on, "spans": spans, "of": [] if alone else list(dict.fromkeys(of))}
+        for (rests_on, spans), of in found.items()
+    ]
+
+
+def needed(row: Mapping[str, Any]) -> str:
+    """What would show the smallest effect worth finding, of a row of `planning`: more RNG seeds, or more test samples."""
+    told = f"{_seeds(row['seeds_needed'])} seeds"
+    if row["samples_needed"] is not None:
+        return f"{told}, or {row['samples_needed']:,} {row['unit']}"
+    if row["seeds_needed_tenfold"] not in (None, row["seeds_needed"]):
+        return f"{told}, or {row['seeds_needed_tenfold']} with 10 times the {row['unit']}"
+    return told
+
+
+def _seeds(count: int | None) -> str:
+    return f"more than {MOST_SEEDS}" if count is None else str(count)
 
 
 def effect(row: Mapping[str, Any], key: str = "effect") -> str:

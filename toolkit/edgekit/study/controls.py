@@ -37,8 +37,7 @@ def matched_lines(run: Path, seed: int) -> str:
 
     table = pq.read_table(run / "curation/scores.parquet", columns=["id", "label"])
     ids, labels = np.array(table["id"].to_pylist()), np.array(table["label"].to_pylist())
-    rows = [json.loads(line) for line in (run / "curation/selection.jsonl").read_text().splitlines()]
-    gone = {row["id"] for row in rows if row["action"] == "drop"}
+    gone = _dropped(run / "curation/selection.jsonl")
     quota = Counter(labels[np.isin(ids, list(gone))].tolist())
     rng = np.random.default_rng([seed, _STREAM])
     chosen = [
@@ -46,6 +45,25 @@ def matched_lines(run: Path, seed: int) -> str:
     ]
     order = np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
     return "".join(canonical_json({"id": str(ids[i]), "action": "drop"}) + "\n" for i in order)
+
+
+def moved(held: str, made: Recipe, run: Path) -> bool:
+    """Whether the recipe `held` (YAML) of a class-matched `run` is `made` but for where the study's folder was.
+
+    A finished run must have dropped what `made` drops; one that is not is done again, from where the edits are now.
+    """
+    if recipes.differences(recipes.from_yaml(held), made) != ["curation.apply"] or not made.curation.apply:
+        return False
+    selection = run / "curation/selection.jsonl"
+    if not selection.exists():
+        return True
+    gone, wanted = (_dropped(path) for path in (selection, Path(made.curation.apply)))
+    return gone == wanted
+
+
+def _dropped(edits: Path) -> set[str]:
+    rows = [json.loads(line) for line in edits.read_text().splitlines()]
+    return {row["id"] for row in rows if row["action"] == "drop"}
 
 
 def same_total_flops(arm: Recipe, run: Path) -> Recipe | None:

@@ -52,6 +52,10 @@ class Study(Section):
             if value < 1:
                 raise ValueError(f"expected at least 1 RNG seed, found {value}")
             return tuple(range(1, value + 1))
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(
+                f"expected how many RNG seeds, or a list of them, such as 10 or [3, 4, 5]; found {value!r}"
+            )
         return value
 
     @field_validator("artifact", "leave_out", mode="before")
@@ -75,9 +79,17 @@ class Study(Section):
                 )
             if "seed" in self.arms[name]:
                 raise ValueError(f"arm {name!r} sets seed; all arms have the same RNG seeds, those of `seeds`")
+        if not self.artifact:
+            raise ValueError("artifact is empty; name at least one file to judge, such as shipped")
+        seen: set[frozenset[str]] = set()
         for pair in self.compare:
             if missing := [name for name in pair if name not in self.arms and name != FULL]:
                 raise ValueError(f"compare names {missing[0]!r}, which is no arm; arms are {', '.join(self.arms)}")
+            if pair[0] == pair[1]:
+                raise ValueError(f"compare has {pair[0]!r} against itself; give two arms")
+            if frozenset(pair) in seen:
+                raise ValueError(f"compare has {pair[0]!r} and {pair[1]!r} twice; in either order it is one comparison")
+            seen.add(frozenset(pair))
         if FULL in {name for pair in self.compare for name in pair} and not self.controls:
             raise ValueError("compare names 'full', which only a study with controls has")
         if not self.controls and not self.compare:
@@ -112,6 +124,11 @@ def load(path: Path, values: Mapping[str, Any] | None = None) -> Study:
         return Study.model_validate(merged)
     except ValidationError as error:
         raise RecipeError("; ".join(_explain(problem) for problem in error.errors(include_url=False))) from None
+
+
+def continued(values: Mapping[str, Any], begun: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a command that continues a study: those not given (None) are as it was begun, but for the hours."""
+    return {key: begun.get(key) if value is None and key != "max_hours" else value for key, value in values.items()}
 
 
 def merged_values(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

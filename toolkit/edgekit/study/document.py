@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -12,40 +13,32 @@ import numpy as np
 
 from edgekit.environment import environment
 from edgekit.evidence.weighted import METRICS, statistic
-from edgekit.study import graph, judging, reliability, results
-from edgekit.study.ledger import equal, ledger
+from edgekit.study import graph, judging, reliability, results, sizing
+from edgekit.study.definition import Study
+from edgekit.study.ledger import equal, ledger, unequal
+from edgekit.study.pairs import outstanding, pairs
 from edgekit.study.plan import WHAT, Plan
 from edgekit.study.results import Finished
 from edgekit.study.schedule import Outcome
-from edgekit.types import Reporter
 
 SCHEMA = 1
 _LEAST_DRAWS = 5
-_TOLERANCE = 0.02  # of compute that is called equal
 
 
-def assemble(plan: Plan, out: Path, outcomes: Mapping[str, Outcome], reporter: Reporter) -> dict[str, Any]:
-    """Judge the finished runs and put everything together.
-
-    Raises:
-        IntegrityError: two runs were tested on different samples.
-    """
+def assemble(plan: Plan, out: Path, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    """Judge the finished runs and put everything together; what cannot be judged is told, with the reason."""
     study = plan.study
     finished = results.read(plan, out, outcomes)
     labels = results.labels_of(plan, finished) if finished else []
     tested = {label: results.tested(plan, finished, outcomes, label) for label in labels}
     digests = results.graphs(finished, labels)
-    mismatches, differences = _graphs(plan, finished, digests, labels)
-    comparisons = {
-        label: [
-            pair
-            for pair in plan.comparisons
-            if all(any(tested[label].get(name, {}).values()) for name in pair) and (*pair, label) not in mismatches
-        ]
-        for label in labels
-    }
-    judged = judging.verdicts(tested, comparisons, study.metrics)
+    found_pairs = pairs(plan, finished, outcomes, tested, digests)
+    judged = judging.verdicts(tested, found_pairs.judged, study.metrics)
+    left = outstanding(plan, outcomes)
+    if left:
+        judged = judging.interim(judged, len(study.seeds))
     rows = ledger(plan.arms, finished, labels[0]) if finished else []
+    apart = unequal(plan, rows)
     units, samples = _size(tested)
     found = {
         "schema": SCHEMA,
@@ -60,9 +53,22 @@ def assemble(plan: Plan, out: Path, outcomes: Mapping[str, Outcome], reporter: R
             for run in plan.runs
             if outcomes[run.name].status in ("failed", "not run")
         ],
-        "verdicts": [judging.row(label, verdict) for label, verdict in judged],
-        "planning": judging.plans(judged, study.worthwhile, units),
-        "groups": judging.per_group(tested, comparisons, study.metrics) if study.leave_out else [],
+        "outstanding": [run.name for run in left],
+        "verdicts": [
+            row | {"unequal": apart.get((row["arm"], row["control"]))}
+            for row in (judging.row(label, verdict) for label, verdict in judged)
+        ],
+        "not_judged": [dataclasses.asdict(row) for row in found_pairs.refused],
+        "limits": _limits(study, finished),
+        "planning": sizing.plans(
+            judged,
+            tested,
+            study.worthwhile,
+            units,
+            "groups" if study.leave_out else "test samples",
+            found_pairs.planned * len(study.metrics),
+        ),
+        "groups": judging.per_group(tested, found_pairs.judged, study.metrics) if study.leave_out else [],
         "test_samples": samples,
         "reliability": reliability.of_files(plan.arms, tested, finished),
         "ledger": rows,
@@ -70,37 +76,14 @@ def assemble(plan: Plan, out: Path, outcomes: Mapping[str, Outcome], reporter: R
         "graphs": {
             "digests": digests,
             "operators": _operators(finished, labels),
-            "differences": differences,
-            "mismatches": [
-                f"{arm} and {control} should have the same inference graph in {label}, but operators or shapes differ."
-                for arm, control, label in mismatches
-            ],
+            "differences": found_pairs.differences,
+            "mismatches": found_pairs.mismatches,
         },
-        "notes": [*_notes(plan, outcomes, finished), *_unequal(plan, rows)],
+        "notes": _notes(plan, outcomes),
     }
     # As it will be read back.
     plain: dict[str, Any] = json.loads(json.dumps(found, allow_nan=False))
     return plain
-
-
-def _graphs(
-    plan: Plan, finished: Sequence[Finished], digests: Mapping[str, Mapping[str, Sequence[str]]], labels: Sequence[str]
-) -> tuple[list[tuple[str, str, str]], list[str]]:
-    """Comparisons (arm, control, label) whose graphs differ against the study's word, and those that differ by it, told."""
-    against: list[tuple[str, str, str]] = []
-    told: list[str] = []
-    for arm, control in plan.comparisons:
-        recipes = [results.recipe_of_arm(name, finished) for name in (arm, control)]
-        if recipes[0] is None or recipes[1] is None:
-            continue
-        for label in labels:
-            if len({*digests[arm][label], *digests[control][label]}) == 1:
-                continue
-            if results.deliberate(recipes[0], recipes[1]):
-                told.append(f"{arm} and {control} have different inference graphs in {label}, as their recipes mean.")
-            else:
-                against.append((arm, control, label))
-    return against, told
 
 
 def _size(tested: judging.Results) -> tuple[int, int]:
@@ -177,38 +160,39 @@ def _operators(finished: Sequence[Finished], labels: Sequence[str]) -> dict[str,
     found: dict[str, dict[str, dict[str, int]]] = {}
     for done in finished:
         if done.run.arm.name not in found:
-            paths = {label: done.folder / "artifacts" / done.files[label] for label in labels}
+            paths = {label: done.folder / "artifacts" / done.files[label] for label in labels if label in done.files}
             found[done.run.arm.name] = {label: graph.operators(path) for label, path in paths.items()}
     return found
 
 
-def _unequal(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Where arms do not have the compute that the study says is equal: by a recipe's own epochs, or since epochs are whole."""
-    key, named = {
-        "steps": ("steps", "training steps"),
-        "flops": ("student_train_flops", "student training FLOPs"),
-    }.get(plan.study.match, ("", ""))
-    if not key or not rows:
+def _limits(study: Study, finished: Sequence[Finished]) -> list[str]:
+    """What all runs share, beyond which no verdict goes."""
+    if not finished:
         return []
-    cost = {row["arm"]: max(row["steps"]) if key == "steps" else row[key] for row in rows}
-    # The control on other epochs is meant to differ.
-    against = {arm.name: cost[arm.name] for arm in plan.arms if arm.name in cost and arm.kind != "flops"}
-    first, base = next(iter(against.items()))
+    recipes = [done.document["recipe"] for done in finished]
+    selections: dict[tuple[str, Any], set[str]] = {}
+    for done in finished:
+        own = done.document["curation"]
+        if done.run.arm.kind == "arm" and own["n_dropped"] + own.get("n_relabeled", 0) + own.get("n_weighted", 0):
+            selections.setdefault((done.run.arm.name, done.run.group), set()).add(own["selection_sha256"])
+    shared = [f"one data set with one split (seed {recipes[0]['data']['seed']})"]
+    others = []
+    if any(r["curation"]["method"] not in ("none", "random") or r["distillation"]["alpha"] for r in recipes):
+        shared.append(f"one teacher (seed {recipes[0]['teacher']['seed']})")
+        others.append("teachers")
+    same = list(dict.fromkeys(arm for (arm, _), digests in selections.items() if len(digests) == 1))
+    if same:
+        shared.append(f"one curation each by {', '.join(same)}" if len(same) > 1 else f"one curation by {same[0]}")
+        others.append("curations")
+    each = " for each group left out" if study.leave_out else ""
     return [
-        f"Not equal: {name} has {value / base:.2f} times the {named} of {first}."
-        for name, value in against.items()
-        if abs(value / base - 1) > _TOLERANCE
+        f"All rest on {', '.join(shared)}{each}. They are on other students and test samples, not on other "
+        f"{', '.join([*others, 'splits or data sets'])}."
     ]
 
 
-def _notes(plan: Plan, outcomes: Mapping[str, Outcome], finished: Sequence[Finished]) -> list[str]:
+def _notes(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
     notes = []
-    if finished:
-        recipe = finished[0].document["recipe"]
-        notes.append(
-            f"All runs share the splits of seed {recipe['data']['seed']} and the teacher of seed {recipe['teacher']['seed']}: "
-            "the verdicts are on other seeds of the student and other test samples, not on other teachers."
-        )
     for arm in plan.arms:
         runs = [run for run in plan.runs if run.arm == arm]
         complete = [run for run in runs if outcomes[run.name].status == "complete"]

@@ -1,15 +1,14 @@
-"""Verdicts on all comparisons of a study at once, so that one correction covers all that is shown, and plans for the next one."""
+"""Verdicts on all comparisons of a study at once, so that one correction covers all that is shown."""
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from edgekit.evidence import planning
-from edgekit.evidence.verdict import LEAST_SEEDS, Verdict, judge
+from edgekit.evidence.verdict import Verdict, judge
 from edgekit.evidence.weighted import METRICS, statistic
 from edgekit.study.results import Tested
 
@@ -43,6 +42,31 @@ def verdicts(
     return list(zip(labels, judged, strict=True))
 
 
+def interim(judged: Sequence[tuple[str, Verdict]], planned: int) -> list[tuple[str, Verdict]]:
+    """The same, described only: part of the study is still to be run, and looking more than once finds what is not there.
+
+    Args:
+        planned: RNG seeds of the whole study.
+    """
+    return [
+        (
+            label,
+            dataclasses.replace(
+                verdict,
+                verdict=f"interim: {len(verdict.seeds)} of {planned} planned seeds",
+                p=None,
+                p_holm=None,
+                p_sign_flip=None,
+                detectable=None,
+                compared=0,
+                correction="described, not judged: the study is not finished",
+                next="finish the study with --resume",
+            ),
+        )
+        for label, verdict in judged
+    ]
+
+
 def row(label: str, verdict: Verdict) -> dict[str, Any]:
     """For JSON: the arm and the control by their names, and the file beside them."""
     end = len(_at("", label))
@@ -56,33 +80,6 @@ def row(label: str, verdict: Verdict) -> dict[str, Any]:
 
 def _at(arm: str, label: str) -> str:
     return f"{arm} ({label})"
-
-
-def plans(judged: Sequence[tuple[str, Verdict]], worthwhile: Mapping[str, float], units: int) -> list[dict[str, Any]]:
-    """What a study like this can see, and how many RNG seeds the smallest effect worth finding takes.
-
-    Args:
-        units: independent test samples, or groups.
-    """
-    rows = []
-    for label, verdict in judged:
-        effect, pilot = worthwhile.get(verdict.metric), verdict.over_both
-        if effect is None or pilot is None:
-            continue
-        known = planning.spreads(pilot, units)
-        family = max(verdict.compared, 1)
-        seen = planning.detectable_effect(known, max(len(verdict.seeds), LEAST_SEEDS), units, comparisons=family)
-        rows.append(
-            {k: v for k, v in row(label, verdict).items() if k in ("artifact", "arm", "control", "metric")}
-            | {
-                "seeds": max(len(verdict.seeds), LEAST_SEEDS),
-                "detectable": None if math.isinf(seen) else seen,
-                "worthwhile": effect,
-                "seeds_needed": planning.seeds_needed(known, effect, units, comparisons=family),
-                "comparisons": family,
-            }
-        )
-    return rows
 
 
 def per_group(

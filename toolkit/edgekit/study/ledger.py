@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgekit.store import canonical_json
-from edgekit.study.plan import Arm
+from edgekit.study.plan import Arm, Plan
 from edgekit.study.results import Finished
 
+_TOLERANCE = 0.02  # of compute that is called equal
+_MATCHED = {
+    "steps": ("steps", "training steps"),
+    "flops": ("student_train_flops", "student training FLOPs"),
+    "epochs": ("epochs", "training epochs"),
+}
 _CURATION = ("teacher", "fold_", "threshold_", "curation", "repeat_")
 
 
@@ -26,7 +32,7 @@ def ledger(arms: Sequence[Arm], finished: Sequence[Finished], label: str) -> lis
         if not own:
             continue
         students = [done.document["training"]["student"] for done in own]
-        files = [done.artifact(label) for done in own]
+        files = [done.artifact(label) for done in own if label in done.files]
         sizes = [file["size_bytes"] for file in files]
         rows.append(
             {
@@ -34,6 +40,7 @@ def ledger(arms: Sequence[Arm], finished: Sequence[Finished], label: str) -> lis
                 "runs": len(own),
                 "n_kept": _mean([done.document["curation"]["n_kept"] for done in own]),
                 "steps": _each([student["steps"] for student in students]),
+                "epochs": _each([done.document["recipe"]["training"]["epochs"] for done in own]),
                 "batch_size": own[0].document["recipe"]["training"]["batch_size"],
                 "student_train_flops": _mean([student["train_flops"] for student in students]),
                 "curation_flops": _mean([done.document["curation"]["curation_flops"] for done in own]),
@@ -41,7 +48,7 @@ def ledger(arms: Sequence[Arm], finished: Sequence[Finished], label: str) -> lis
                 "curation_seconds": _curation_seconds(own[0], made),
                 "run_seconds": round(_mean([sum(done.document["timings"].values()) for done in own]), 3),
                 "macs": _each([file["macs"] for file in files]),
-                "size_bytes": [min(sizes), max(sizes)],
+                "size_bytes": [min(sizes), max(sizes)] if sizes else [],
             }
         )
     return rows
@@ -50,6 +57,25 @@ def ledger(arms: Sequence[Arm], finished: Sequence[Finished], label: str) -> lis
 def equal(rows: Sequence[Mapping[str, Any]], key: str) -> bool:
     """Whether all arms have the same value."""
     return len({canonical_json(row[key]) for row in rows}) <= 1
+
+
+def unequal(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """Comparisons (arm, control) that are not equal in what the study says is equal, told: by a recipe's own epochs or data,
+    or since epochs are whole. The control that is trained with the FLOPs of curation on top is meant to differ.
+
+    Args:
+        rows: of `ledger`.
+    """
+    key, named = _MATCHED[plan.study.match]
+    cost = {row["arm"]: max(row[key]) if isinstance(row[key], list) else row[key] for row in rows}
+    meant = {arm.name for arm in plan.arms if arm.kind == "flops"}
+    found = {}
+    for arm, control in plan.comparisons:
+        if arm in cost and control in cost and control not in meant:
+            times = cost[arm] / cost[control]
+            if abs(times - 1) > _TOLERANCE:
+                found[arm, control] = f"{arm} has {times:.2f} times the {named} of {control}"
+    return found
 
 
 def _mean(values: Sequence[float]) -> float:

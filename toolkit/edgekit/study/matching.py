@@ -30,19 +30,25 @@ def count(recipe: Recipe) -> int:
     return int(done.stdout.split()[-1])
 
 
-def matched(recipe: Recipe, base: Recipe, samples: int, counted: Callable[[Recipe], int] = count) -> Recipe:
+def matched(
+    recipe: Recipe, base: Recipe, samples: Callable[[Recipe], int], counted: Callable[[Recipe], int] = count
+) -> Recipe:
     """`recipe` with the epochs whose training FLOPs are closest to those of `base`, at least one.
 
     Args:
-        samples: of the training set before curation, which decides the steps of an epoch.
+        samples: of a recipe's training set before curation, which decide the steps of an epoch.
         counted: FLOPs of one sample.
     """
-    if recipe.student == base.student and recipe.training.batch_size == base.training.batch_size:
+    if (recipe.student, recipe.data, recipe.training.batch_size) == (
+        base.student,
+        base.data,
+        base.training.batch_size,
+    ):
         epochs = base.training.epochs
     else:
 
         def of_epoch(of: Recipe) -> int:
-            return counted(of) * of.training.batch_size * math.ceil(samples / of.training.batch_size)
+            return counted(of) * of.training.batch_size * math.ceil(samples(of) / of.training.batch_size)
 
         epochs = max(1, round(base.training.epochs * of_epoch(base) / of_epoch(recipe)))
     return recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": epochs})})

@@ -104,7 +104,9 @@ def plan(study: Study, groups: Sequence[str] = ()) -> Plan:
         arms += [Arm(name=name, kind="arm"), *added]
         if study.controls:
             compared += [(name, FULL), *((name, control.name) for control in added)]
-    compared += [pair for pair in study.compare if pair not in compared]
+    # In either order it is one comparison, and counts once in the correction.
+    known = {frozenset(pair) for pair in compared}
+    compared += [pair for pair in study.compare if frozenset(pair) not in known]
     runs = [
         Run(arm=arm, seed=seed, group=group) for seed in study.seeds for group in (groups or (None,)) for arm in arms
     ]

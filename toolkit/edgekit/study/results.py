@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bench.evaluate import load_predictions
-from edgekit.errors import UsageError
 from edgekit.evidence.runs import Run as Predictions
 from edgekit.study import graph
 from edgekit.study.plan import Plan, Run
@@ -23,7 +22,7 @@ SHIPPED = "shipped"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A complete run: its report.json, and the judged files by label ("shipped" or the file's name)."""
+    """A complete run: its report.json, and the judged files that it has, by label ("shipped" or the file's name)."""
 
     run: Run
     folder: Path
@@ -37,37 +36,30 @@ class Finished:
 
     def reliability(self, label: str) -> Mapping[str, Any] | None:
         """The row of `reliability` in report.json; None where the run fitted no temperature for the file."""
-        row: Mapping[str, Any] | None = self.document.get("reliability", {}).get(self.files[label])
+        row: Mapping[str, Any] | None = self.document.get("reliability", {}).get(self.files.get(label))
         return row
 
 
 def read(plan: Plan, out: Path, outcomes: Mapping[str, Outcome]) -> list[Finished]:
-    """The complete runs of the study in `out`.
-
-    Raises:
-        UsageError: a run has no file of a name that the study asks for.
-    """
+    """The complete runs of the study in `out`."""
     found = []
     for run in plan.runs:
         if outcomes[run.name].status != "complete":
             continue
         folder = out / "runs" / run.name
         document = json.loads((folder / "report.json").read_text())
-        names = [row["name"] for row in document["artifacts"]]
+        names = {row["name"] for row in document["artifacts"]}
         files = {label: document["run"]["shipped"] if label == SHIPPED else label for label in plan.study.artifact}
-        if missing := next((file for file in files.values() if file not in names), None):
-            raise UsageError(
-                f"{run.name} has no file {missing!r} to judge; it has {', '.join(names)} (study key artifact)."
-            )
-        found.append(Finished(run=run, folder=folder, document=document, files=files))
+        own = {label: name for label, name in files.items() if name in names}
+        found.append(Finished(run=run, folder=folder, document=document, files=own))
     return found
 
 
 def labels_of(plan: Plan, finished: Sequence[Finished]) -> list[str]:
     """The files to judge, without those that are another one by name ("shipped" and model_float32.tflite of float builds)."""
-    kept: dict[tuple[str, ...], str] = {}
+    kept: dict[tuple[str | None, ...], str] = {}
     for label in plan.study.artifact:
-        kept.setdefault(tuple(run.files[label] for run in finished), label)
+        kept.setdefault(tuple(run.files.get(label) for run in finished), label)
     return list(kept.values())
 
 
@@ -87,7 +79,7 @@ class Tested:
 def tested(
     plan: Plan, finished: Sequence[Finished], outcomes: Mapping[str, Outcome], label: str
 ) -> dict[str, dict[int, Any]]:
-    """Arm -> RNG seed -> Tested, or None for one whose run failed; seeds that were not needed are left out."""
+    """Arm -> RNG seed -> Tested, or None for one whose run failed or has no such file; seeds not needed are left out."""
     by_name = {done.run.name: done for done in finished}
     found: dict[str, dict[int, Any]] = {}
     for arm in plan.arms:
@@ -96,7 +88,7 @@ def tested(
             if all(outcomes[run.name].status == "not needed" for run in own):
                 continue
             complete = [by_name.get(run.name) for run in own]
-            parts = [done for done in complete if done is not None]
+            parts = [done for done in complete if done is not None and label in done.files]
             found.setdefault(arm.name, {})[seed] = _joined(parts, label) if len(parts) == len(own) else None
     return found
 
@@ -117,7 +109,7 @@ def graphs(finished: Sequence[Finished], labels: Sequence[str]) -> dict[str, dic
     """Arm -> label -> the digests of its files' graphs, each once."""
     found: dict[str, dict[str, set[str]]] = {}
     for done in finished:
-        for label in labels:
+        for label in (label for label in labels if label in done.files):
             path = done.folder / "artifacts" / done.files[label]
             found.setdefault(done.run.arm.name, {}).setdefault(label, set()).add(graph.digest(path))
     return {arm: {label: sorted(own) for label, own in by.items()} for arm, by in found.items()}
@@ -126,6 +118,9 @@ def graphs(finished: Sequence[Finished], labels: Sequence[str]) -> dict[str, dic
 def deliberate(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two recipes mean different inference graphs, or leave the graph to what training brings about."""
     sections = ("student", "pruning", "quantization")
+    # An input of another size has other shapes throughout.
+    if any(one["data"].get(key) != other["data"].get(key) for key in ("spec", "image_size")):
+        return True
     open_ended = any(r["pruning"]["channels"] or r["quantization"]["precision"] == "auto" for r in (one, other))
     return open_ended or any(one[section] != other[section] for section in sections)
 

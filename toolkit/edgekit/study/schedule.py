@@ -81,8 +81,8 @@ class Schedule:
         self._reporter.stage(title)
         while self._waiting or self._running:
             self._begin()
-            for name, status in self._engine.ended().items():
-                self._end(name, status)
+            for name, how in self._engine.ended().items():
+                self._end(name, how)
             self._show()
             if self._running:
                 time.sleep(_POLL_S)
@@ -131,17 +131,18 @@ class Schedule:
         self._attempts[run.name] = self._attempts.get(run.name, 0) + 1
         self._engine.start(run.name, self._out)
 
-    def _end(self, name: str, status: int) -> None:
+    def _end(self, name: str, how: str) -> None:
         run = self._running.pop(name)
         told = self._out / "jobs" / name / "outcome.json"
         attempts = self._attempts[name]
         if not told.exists():
-            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status} and left no outcome"
             if attempts < 2:
-                self._reporter.warn(f"{name}: its process {how}; it is started once more")
+                self._reporter.warn(f"{name}: its process {how} and left no outcome; it is started once more")
                 self._start(run, self._prepared[name])
                 return
-            outcome = Outcome(status="failed", reason=f"its process {how}, twice", attempts=attempts)
+            outcome = Outcome(
+                status="failed", reason=f"two processes ended without an outcome; the last {how}", attempts=attempts
+            )
         else:
             found = json.loads(told.read_text())
             outcome = Outcome(

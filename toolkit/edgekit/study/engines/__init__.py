@@ -23,8 +23,8 @@ class Engine(Protocol):
     def start(self, name: str, out: Path) -> None:
         """Begin run `name` of the study in `out`."""
 
-    def ended(self) -> Mapping[str, int]:
-        """Exit status of each run that ended since the last call; negative: killed by that signal."""
+    def ended(self) -> Mapping[str, str]:
+        """How the process of each run ended that did so since the last call, in words: "was killed by signal 9"."""
 
     def close(self) -> None:
         """End what still runs."""

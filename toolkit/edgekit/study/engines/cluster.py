@@ -17,7 +17,8 @@ from edgekit.errors import MissingExtra, UsageError
 from edgekit.study.engines.forks import Forks
 from edgekit.study.engines.local import PROCESS_BYTES, one_thread
 
-_LOST, _UNSEEN = -9, -1000
+_LOST = "was lost with its Ray worker or node"
+_UNSEEN = "sees no folder of the study"
 _HANDED_ON = ("EDGEKIT_DATA", "XDG_CACHE_HOME")
 
 
@@ -57,8 +58,8 @@ def make(*, jobs: int | None, address: str | None) -> Cluster:
         raise
 
 
-def compute(out: str, name: str, environment: dict[str, str]) -> int:
-    """On a node: the exit status of one run's process. When this worker is killed, the process ends with it."""
+def compute(out: str, name: str, environment: dict[str, str]) -> str:
+    """On a node: how one run's process ended. When this worker is killed, the process ends with it."""
     if not Path(out, "jobs", name, "recipe.yaml").is_file():
         return _UNSEEN
     processes = _processes(tuple(sorted({**environment, **one_thread()}.items())))
@@ -87,7 +88,7 @@ class Cluster:
     def start(self, name: str, out: Path) -> None:
         self._running[self._task.remote(str(out), name, self._environment)] = name
 
-    def ended(self) -> Mapping[str, int]:
+    def ended(self) -> Mapping[str, str]:
         if not self._running:
             return {}
         ready, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
@@ -95,7 +96,7 @@ class Cluster:
         for task in ready:
             name = self._running.pop(task)
             try:
-                found[name] = int(self._ray.get(task))
+                found[name] = str(self._ray.get(task))
             except self._ray.exceptions.RayError:  # the worker or its node is gone
                 found[name] = _LOST
             if found[name] == _UNSEEN:

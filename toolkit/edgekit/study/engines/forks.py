@@ -15,12 +15,13 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _POLL_S = 0.05
-_LOST = -signal.SIGKILL
+_LAST = 2000  # bytes of the server's words that are looked at when it is gone
 
 
 class Forks:
@@ -34,16 +35,20 @@ class Forks:
         self._environment = environment
         self._server: subprocess.Popen[bytes] | None = None
         self._rest = b""
+        self._words: IO[bytes] | None = None
         self.pids: dict[str, int | None] = {}
         """Of the runs at work, by name; None until the server has told."""
 
     def start(self, out: Path, name: str, core: int | None = None) -> None:
         """Begin run `name` of the study in `out`, on one core if `core` is given; its words go to its log.txt."""
         if self._server is None:
+            # Not the terminal of the user, whom its warnings do not concern; its last words are told if it dies.
+            self._words = tempfile.TemporaryFile()  # noqa: SIM115, `close` closes it
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "edgekit.study", "--serve"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=self._words,
                 env={**os.environ, **self._environment},
                 # A Ctrl-C is for the parent, which then ends its processes.
                 start_new_session=True,
@@ -54,22 +59,21 @@ class Forks:
             self._server.stdin.write(_line({"out": str(out), "name": name, "core": core}))
             self._server.stdin.flush()
 
-    def ended(self, wait_s: float = 0.0) -> dict[str, int]:
-        """Exit status of each run that ended since the last call (negative: killed by that signal).
+    def ended(self, wait_s: float = 0.0) -> dict[str, str]:
+        """How the process of each run ended that did so since the last call, in words.
 
         Args:
             wait_s: how long to wait for one.
         """
-        found: dict[str, int] = {}
+        found: dict[str, str] = {}
         server = self._server
         if server is None or server.stdout is None:
             return found
         while select.select([server.stdout], [], [], 0 if found else wait_s)[0]:
             if not (data := os.read(server.stdout.fileno(), 1 << 16)):
                 # Its runs have lost their parent, and end by themselves.
-                found |= dict.fromkeys(self.pids, _LOST)
-                self.pids.clear()
-                self.close()
+                names = list(self.pids)
+                found |= dict.fromkeys(names, f"was lost with the process that starts the runs, which {self.close()}")
                 return found
             *lines, self._rest = (self._rest + data).split(b"\n")
             for told in map(json.loads, lines):
@@ -77,14 +81,15 @@ class Forks:
                     self.pids[told["name"]] = told["pid"]
                 else:
                     del self.pids[told["name"]]
-                    found[told["name"]] = told["status"]
+                    found[told["name"]] = _how(told["status"])
         return found
 
-    def close(self) -> None:
-        """End what still runs, and the server."""
+    def close(self) -> str:
+        """End what still runs, and the server; returns how that ended, with the last of its words."""
         server, self._server, self._rest = self._server, None, b""
-        if server is None:
-            return
+        words, self._words = self._words, None
+        if server is None or words is None:
+            return ""
         for pipe in (server.stdin, server.stdout):
             if pipe:
                 with contextlib.suppress(BrokenPipeError):
@@ -95,6 +100,10 @@ class Forks:
             server.kill()
             server.wait()
         self.pids.clear()
+        with words:
+            words.seek(max(0, words.seek(0, os.SEEK_END) - _LAST))
+            lines = words.read().decode(errors="replace").strip().splitlines()
+        return _how(server.returncode) + (f" ({lines[-1].strip()})" if lines else "")
 
 
 def serve() -> None:
@@ -107,19 +116,21 @@ def serve() -> None:
         _import_everything()
     running: dict[int, str] = {}
     buffer = b""
-    while True:
-        if select.select([commands], [], [], _POLL_S)[0]:
-            if not (data := os.read(commands, 1 << 16)):
-                break
-            *lines, buffer = (buffer + data).split(b"\n")
-            for asked in map(json.loads, lines):
-                pid = _fork(asked, (commands, answers)) if forks else _spawn(asked)
-                running[pid] = asked["name"]
-                os.write(answers, _line({"name": asked["name"], "pid": pid}))
-        for pid in list(running):
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                os.write(answers, _line({"name": running.pop(pid), "status": os.waitstatus_to_exitcode(status)}))
+    # A client that was killed no longer reads: the end of what is asked, too.
+    with contextlib.suppress(BrokenPipeError):
+        while True:
+            if select.select([commands], [], [], _POLL_S)[0]:
+                if not (data := os.read(commands, 1 << 16)):
+                    break
+                *lines, buffer = (buffer + data).split(b"\n")
+                for asked in map(json.loads, lines):
+                    pid = _fork(asked, (commands, answers)) if forks else _spawn(asked)
+                    running[pid] = asked["name"]
+                    os.write(answers, _line({"name": asked["name"], "pid": pid}))
+            for pid in list(running):
+                done, status = os.waitpid(pid, os.WNOHANG)
+                if done:
+                    os.write(answers, _line({"name": running.pop(pid), "status": os.waitstatus_to_exitcode(status)}))
     for pid in running:
         os.kill(pid, signal.SIGTERM)
 
@@ -162,6 +173,10 @@ def _spawn(asked: Mapping[str, Any]) -> int:
 
 def _log(asked: Mapping[str, Any]) -> Path:
     return Path(asked["out"], "jobs", asked["name"], "log.txt")
+
+
+def _how(status: int) -> str:
+    return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

@@ -40,7 +40,7 @@ class Local:
         self._cores[name] = min(set(range(self.slots)) - set(self._cores.values()))
         self.processes.start(out, name, self._cores[name])
 
-    def ended(self) -> Mapping[str, int]:
+    def ended(self) -> Mapping[str, str]:
         found = self.processes.ended()
         for name in found:
             del self._cores[name]
