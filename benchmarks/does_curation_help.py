@@ -54,13 +54,22 @@ def made(file: Path, folder: Path, jobs: str) -> dict[str, Any]:
     return document
 
 
-def calibrated(document: Mapping[str, Any], folder: Path, arm: str) -> dict[str, Any]:
-    """Mean and SD over RNG seeds of the shipped file's NLL and ECE on test, with the temperature fitted on calibration."""
+def reports(document: Mapping[str, Any], folder: Path, arm: str) -> list[dict[str, Any]]:
+    """report.json of each complete run of `arm`."""
     runs = [run for run in document["runs"] if run["arm"] == arm and run["status"] == "complete"]
-    rows = []
-    for run in runs:
-        report = json.loads((folder / run["path"] / "report.json").read_text())
-        rows.append(report["reliability"][report["run"]["shipped"]])
+    return [json.loads((folder / run["path"] / "report.json").read_text()) for run in runs]
+
+
+def noise_found(rows: list[dict[str, Any]]) -> dict[str, float | None] | None:
+    """Recall and precision on labels made wrong on purpose, mean over RNG seeds; None without such labels or edits."""
+    known = [row["curation"].get("injected_noise") for row in rows]
+    told = [row for row in known if row and row["precision"] is not None]
+    return {key: float(np.mean([row[key] for row in told])) for key in ("recall", "precision")} if told else None
+
+
+def calibrated(rows_of_reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and SD over RNG seeds of the shipped file's NLL and ECE on test, with the temperature fitted on calibration."""
+    rows = [report["reliability"][report["run"]["shipped"]] for report in rows_of_reports]
     found = {metric: [row["after"][metric] for row in rows] for metric in ("nll", "ece")}
     found["temperature"] = [row["temperature"] for row in rows]
     return {
@@ -73,6 +82,7 @@ def calibrated(document: Mapping[str, Any], folder: Path, arm: str) -> dict[str,
 def told(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """What a reader needs of the study in `folder`."""
     rests = {row["rests_on"] for row in document["verdicts"]}
+    of_arm = {arm["name"]: reports(document, folder, arm["name"]) for arm in document["arms"]}
     return {
         "measured": document["created"][:10],
         "edgekit": document["edgekit"],
@@ -84,9 +94,10 @@ def told(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "rests_on": sorted(rests),
         "excluded": document["excluded"],
         "arms": [
-            {k: arm.get(k) for k in ("name", "kind", "of", "n_dropped", "n_relabeled", "n_weighted", "injected_noise")}
+            {k: arm.get(k) for k in ("name", "kind", "of", "n_dropped", "n_relabeled", "n_weighted")}
             | {
-                "with_temperature": calibrated(document, folder, arm["name"]),
+                "injected_noise": noise_found(of_arm[arm["name"]]),
+                "with_temperature": calibrated(of_arm[arm["name"]]),
                 "values": {
                     label: {metric: {k: found[k] for k in ("mean", "sd")} for metric, found in metrics.items()}
                     for label, metrics in arm["values"].items()
