@@ -49,7 +49,9 @@ def made(file: Path, folder: Path, jobs: str) -> dict[str, Any]:
     """The study.json of `file`, made in `folder` or resumed there; a whole one is taken as it is."""
     if not (folder / "study.json").exists():
         command = [sys.executable, "-m", "edgekit", "study", str(file), "--out", str(folder), "--jobs", jobs]
-        subprocess.run([*command, *(["--resume"] if folder.exists() else [])], check=True, stdout=sys.stderr)
+        done = subprocess.run([*command, *(["--resume"] if folder.exists() else [])], stdout=sys.stderr)
+        if done.returncode not in (0, 5):  # 5: runs failed, which study.json names and `excluded` tells
+            raise SystemExit(done.returncode)
     document: dict[str, Any] = json.loads((folder / "study.json").read_text())
     return document
 
