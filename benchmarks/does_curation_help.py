@@ -141,11 +141,12 @@ def main() -> None:
             start = time.perf_counter()
             known[name] = told(made(files[name], folder / name, asked.jobs), folder / name)
             say(f"{name}: {time.perf_counter() - start:.0f} s")
+    known = {name: known[name] for name in files if name in known}
     whole = [name for name, study in known.items() if not study["excluded"]]
     met = None if asked.quick else set(whole) >= set(files)
     record(
         "does_curation_help", len(whole), f"of {len(files)} studies complete", "all of them", met,
-        {"studies": {name: known[name] for name in files if name in known}}, None, asked.quick,
+        {"studies": known}, None, asked.quick,
     )  # fmt: skip
     if not asked.quick:
         write_tables(known)
