@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 
 from edgekit import data
-from edgekit.types import Dataset
+from edgekit.types import Dataset, Silent
 
 REPOSITORY = Path(__file__).parents[1]
 SHIPPED = REPOSITORY / "calibration_data" / "fashion-mnist-mini"
+
+
+class Warnings(Silent):
+    """A reporter that keeps what it was warned of."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.told.append(text)
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +57,6 @@ def trained(shipped: Dataset):
     from edgekit import backend, recipe, students
     from edgekit.data.splits import take
     from edgekit.training.fit import fit
-    from edgekit.types import Silent
 
     keras = backend.load("tensorflow")
     backend.seed(keras, 0, deterministic=False)

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from scipy.special import softmax
+from tests.conftest import Warnings
 from typer.testing import CliRunner
 
 from edgekit import backend, compressing, pipeline, recipe
@@ -15,19 +16,10 @@ from edgekit.cli.app import app
 from edgekit.errors import DataError, IntegrityError
 from edgekit.evidence import metrics, temperature
 from edgekit.export import operators
-from edgekit.types import Silent
 
 pytestmark = pytest.mark.tf
 
 INT8 = "model_int8.tflite"
-
-
-class Warnings(Silent):
-    def __init__(self):
-        self.told = []
-
-    def warn(self, text):
-        self.told.append(text)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import REPOSITORY, SHIPPED
+from tests.conftest import REPOSITORY, SHIPPED, Warnings
 
 from edgekit.bench import inputs, litert, predicting
 from edgekit.errors import DataError, IntegrityError
@@ -21,14 +21,6 @@ PRODUCT = REPOSITORY / "models" / "fashion-mnist-microresnet-int8"
 MODEL = PRODUCT / "model_int8.tflite"
 IDX = SHIPPED / "t10k-images-idx3-ubyte.gz"
 COUNT = 20
-
-
-class Warnings(Silent):
-    def __init__(self):
-        self.told = []
-
-    def warn(self, text):
-        self.told.append(text)
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,7 @@ def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping
     Raises:
         RecipeError: the file cannot be read, or a key or value is not usable.
     """
-    merged: dict[str, Any] = _read(path) if path else {}
+    merged: dict[str, Any] = read_yaml(path, "recipe", "sections like `training:`") if path else {}
     _anchor(merged, path.parent if path else Path())
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -156,18 +156,26 @@ def differences(one: Recipe, other: Recipe) -> list[str]:
     return [key for key in left if left[key] != right.get(key)]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, what: str, holds: str) -> dict[str, Any]:
+    """The mapping in a YAML file; an empty file is an empty one.
+
+    Args:
+        what, holds: the kind of file, and what it should hold, as the errors name them.
+
+    Raises:
+        RecipeError: the file cannot be read, or is something else.
+    """
     try:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise RecipeError(f"Cannot read the recipe {path}: {error.strerror}.") from None
+        raise RecipeError(f"Cannot read the {what} {path}: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         raise RecipeError(f"{path} is not valid YAML{f' (line {where.line + 1})' if where else ''}.") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise RecipeError(f"{path} must hold sections like `training:`, found a {type(content).__name__}.")
+        raise RecipeError(f"{path} must hold {holds}, found a {type(content).__name__}.")
     return content
 
 

@@ -86,7 +86,7 @@ def print_reliability(document: Mapping[str, Any]) -> None:
 
 
 def print_remark(document: Mapping[str, Any]) -> None:
-    """The sentence on the shipped file's ties, if they hurt."""
+    """The sentence on the shipped file's ties, if they are many."""
     row = document.get("reliability", {}).get(document["run"]["shipped"], {})
     if row.get("remark"):
         typer.echo(row["remark"])

@@ -101,7 +101,7 @@ def rows(
 def _remark(
     name: str, ties: metrics.Ties, probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]
 ) -> str | None:
-    """Whether the levels of a quantized file's softmax cost it its ranking, and what helps."""
+    """Where the levels of a quantized file's softmax tie many confidences, and which files have more of them."""
     n = len(labels)
     if ties.tied <= SMALL_SHARE * n or not metrics.is_int8(metrics.checked(probabilities, labels)):
         return None

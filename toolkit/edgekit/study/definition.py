@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, NonNegativeInt, ValidationError, field_validator, model_validator
 
 from edgekit import recipe
-from edgekit.errors import RecipeError, UsageError
+from edgekit.errors import RecipeError
 from edgekit.evidence.weighted import METRICS
 from edgekit.sections import Section
 
@@ -107,12 +107,12 @@ def load(path: Path, values: Mapping[str, Any] | None = None) -> Study:
     Raises:
         RecipeError: it cannot be read, or a key or value is not usable.
     """
-    merged = _read(path, "study")
+    merged = recipe.read_yaml(path, "study", "keys like `arms:`")
     base = merged.get("base", {})
     if isinstance(base, str):
         base_file = path.parent / base
         recipe.load(base_file)  # for its errors, which name the file's keys
-        base = _anchored(_read(base_file, "recipe"), base_file.parent)
+        base = _anchored(recipe.read_yaml(base_file, "recipe", "sections"), base_file.parent)
     elif isinstance(base, Mapping):
         base = _anchored(base, path.parent)
     arms = merged.get("arms")
@@ -143,19 +143,6 @@ def merged_values(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[s
         else:
             found[section] = copy.deepcopy(value)
     return found
-
-
-def _read(path: Path, what: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UsageError(f"Cannot read the {what} {path}: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        raise RecipeError(f"{path} is not valid YAML{f' (line {where.line + 1})' if where else ''}.") from None
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path} must hold keys like `arms:`, found a {type(content).__name__}.")
-    return content
 
 
 def _anchored(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
