@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,11 @@ from edgekit.types import Dataset, Silent
 
 REPOSITORY = Path(__file__).parents[1]
 SHIPPED = REPOSITORY / "calibration_data" / "fashion-mnist-mini"
+
+
+def heed_ctrl_c() -> None:
+    """As Popen's preexec_fn: a shell's background jobs ignore SIGINT and hand that down; what is tested is a user's Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Warnings(Silent):

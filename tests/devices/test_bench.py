@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import signal
 import subprocess
@@ -11,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, heed_ctrl_c
 from tests.devices import crossed
 
 pytestmark = pytest.mark.device
@@ -87,10 +86,8 @@ def test_ctrl_c_leaves_nothing_there(machine):
         "--timeout",
         "60",
     ]
-    # A shell's background jobs ignore SIGINT and hand that down; what is tested is a user's Ctrl-C.
-    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
     ) as process:
         for _ in range(100):
             if machine.shell("pgrep -f '[r]unner.py job' || true"):

@@ -1,6 +1,5 @@
 """Whole builds on a small part of the shipped data, through the public names and the command line."""
 
-import functools
 import json
 import os
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import heed_ctrl_c
 
 from edgekit import pipeline, recipe, store
 from edgekit.curation import manifest
@@ -402,9 +402,7 @@ def test_resume_refuses_another_recipe(run):
 
 def test_interrupt_says_how_to_go_on(small_npz, tmp_path):
     command = [sys.executable, "-m", "edgekit", "build", "--data", str(small_npz), "--out", str(tmp_path / "r")]
-    # A shell's background jobs ignore SIGINT and hand that down; what is tested is a user's Ctrl-C.
-    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c) as process:
         while not (tmp_path / "r" / "manifest.json").exists():
             time.sleep(0.1)
             assert process.poll() is None
