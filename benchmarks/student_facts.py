@@ -20,12 +20,17 @@ from edgekit.students.facts import CLASSES, PATH
 from edgekit.training import flops
 
 GRAY, COLOR, LARGE = (28, 28, 1), (32, 32, 3), (96, 96, 3)
+# A second of sound: 98 frames of 25 ms, one each 10 ms, 40 bands.
+SECOND = (98, 40, 1)
 # Where a student was made for something else than images of 28 and 32 pixels.
 INPUTS = {
     "microresnet": (GRAY, COLOR, LARGE),
     "resnet8": (COLOR,),
     "ds_cnn": ((49, 10, 1), GRAY, COLOR),
     "mobilenetv2": (LARGE,),
+    "audio_cnn": (SECOND, GRAY),
+    "ast_tiny": (SECOND, GRAY),
+    "passt_tiny": (SECOND, GRAY),
 }
 _MORE = 100
 

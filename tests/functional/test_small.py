@@ -59,7 +59,7 @@ def ladder(small_npz, tmp_path_factory):
 def test_the_student_is_the_largest_that_fits_and_the_size_is_a_gate(ladder):
     report, told = ladder
     assert report.document["recipe"]["student"] == {
-        "name": "microresnet", "width": "s", "max_size": 40960, "weights": None,
+        "name": "microresnet", "width": "s", "max_size": 40960, "weights": None, "backbone": None, "frozen": False,
     }  # fmt: skip
     assert any("largest width of microresnet within 40,960 bytes" in note for note in told.notes)
     gates = {gate["demand"]: gate["met"] for gate in report.document["gates"]}

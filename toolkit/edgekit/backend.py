@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ def load(backend: str = "tensorflow") -> Any:
         raise TrainingError(
             f"Keras already runs on {keras.backend.backend()} in this process; {backend} needs its own."
         )
+    # By name, since students lie above this module: a .keras file with layers of ours can be read only when they are registered.
+    importlib.import_module("edgekit.students.layers").of(keras)
     return keras
 
 

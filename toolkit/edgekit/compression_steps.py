@@ -109,7 +109,7 @@ class Compression:
             given = into / "given.keras"
             self.model.save(given)
             channels_stage.run(recipe, self.dataset.train, self.dataset.val, self.weights, given, into, self.reporter,
-                               mirrored=self.dataset.input.mirrored)  # fmt: skip
+                               given=self.dataset.input)  # fmt: skip
             made = self.folder.adopt(into / "student_pruned.keras", "models/model_pruned.keras")
             facts = json.loads((into / "pruning.json").read_text())
             self.facts["channel_pruning"] = facts

@@ -35,7 +35,9 @@ def label_next(
     stages = Stages(reporter or Silent())
     with stages.timed("data", "Data"):
         dataset = data.load_section(recipe.data, recipe.seed)
-        unlabeled, skipped = data.load_pool(pool, shape=dataset.input.shape, skip_bad=recipe.data.skip_bad)
+        unlabeled, skipped = data.load_pool(
+            pool, shape=dataset.input.shape, skip_bad=recipe.data.skip_bad, front_end=dataset.input.front_end
+        )
         stages.reporter.note(f"{dataset.source}: {len(dataset.train):,} labeled; pool: {len(unlabeled):,} unlabeled")
         if skipped:
             stages.reporter.warn(f"{len(skipped)} files of the pool cannot be read and are left out")

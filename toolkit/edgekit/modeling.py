@@ -1,4 +1,4 @@
-"""The student of a build: trained, perhaps with its teacher's opinion, then pruned and made aware of quantization.
+"""The student of a build: trained, perhaps with its teacher's opinion, merged, then pruned and made aware of quantization.
 
 Each step is a cached stage; the key of the last one is what the exports depend on.
 """
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit import merging
 from edgekit.curating import Curated
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
-from edgekit.training import stage
+from edgekit.training import stage, tuning
 from edgekit.training.gather import plain_teacher
 from edgekit.types import Dataset, TrainedModel
 
@@ -31,7 +32,7 @@ class Made:
     """The student as it is after each step.
 
     key: of the stage that made the Keras 3 model at `student.path`. teacher: curation's, or distillation's. aware: the
-    quantization-aware model and the key of its stage. facts: what pruning and quantization-aware training told.
+    quantization-aware model and the key of its stage. facts: what the merge, pruning and quantization-aware training told.
     """
 
     student: TrainedModel
@@ -52,7 +53,7 @@ def train(recipe: Recipe, dataset: Dataset, curated: Curated, folder: RunFolder,
     job = stage.Job(
         ids=selection.kept, labels=selection.labels, weights=selection.weights, seed=recipe.seed, opinion=opinion
     )
-    key = stage.key(recipe, dataset, job, recipe.training, recipe.student, recipe.distillation)
+    key = stage.student_key(recipe, dataset, job)
     job = dataclasses.replace(job, checkpoint=str(stages.progress("training", key)))
     made = stages.cached(
         "training",
@@ -60,10 +61,33 @@ def train(recipe: Recipe, dataset: Dataset, curated: Curated, folder: RunFolder,
         key,
         lambda into: stage.run("student", recipe, dataset, job, into, stages.reporter),
     )
+    made, facts = _merged(recipe, dataset, made, stages)
     path = folder.adopt(made / stage.FILES["student"], f"models/{stage.FILES['student']}")
     student = stage.trained(made, path, selection.sha256)
     stages.reporter.note(f"val accuracy {student.history['val_accuracy'][-1]:.4f}, trained on {student.device}")
-    return Made(student=student, key=made.name, teacher=teacher)
+    return Made(student=student, key=made.name, teacher=teacher, facts=facts)
+
+
+def _merged(recipe: Recipe, dataset: Dataset, trained: Path, stages: Stages) -> tuple[Path, dict[str, Any]]:
+    """The folder with the student whose new parameters are merged, and what to tell of a training that was not of all weights."""
+    if recipe.peft.method == "none":
+        told = {"peft": json.loads((trained / tuning.FACTS).read_text())} if recipe.student.frozen else {}
+        return trained, told
+    made = stages.cached(
+        "merge",
+        f"Merging {recipe.peft.method}"
+        if recipe.peft.merges
+        else f"The operators that {recipe.peft.method} layers add",
+        merging.key(recipe, dataset, trained.name),
+        lambda into: merging.run(recipe, dataset, trained, into, stages.reporter),
+    )
+    facts = json.loads((made / "peft.json").read_text())
+    stages.reporter.note(f"{facts['trainable']:,} of {facts['total']:,} parameters were trained")
+    if recipe.peft.merges:
+        stages.reporter.note(
+            f"merged: logits differ by at most {facts['max_logit_difference']:.2g}, the operators are the plain student's"
+        )
+    return made, {"peft": facts}
 
 
 def loss_weights(recipe: Recipe, curated: Curated) -> NDArray[np.float32] | None:
@@ -111,10 +135,10 @@ def compress(recipe: Recipe, dataset: Dataset, curated: Curated, made: Made, fol
 
         _step(
             made, "channel_pruning", f"Removing {pruning.channels:.0%} of the channels",
-            channels_stage.key(recipe, made.key, mirrored=dataset.input.mirrored), folder, stages,
+            channels_stage.key(recipe, made.key, dataset.input), folder, stages,
             lambda into: channels_stage.run(
                 recipe, curated.train, dataset.val, weights, made.student.path, into, stages.reporter,
-                mirrored=dataset.input.mirrored,
+                given=dataset.input,
             ),
         )  # fmt: skip
     if pruning.sparsity:

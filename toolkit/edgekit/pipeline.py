@@ -101,11 +101,11 @@ def build(
 
 def _check_files(recipe: Recipe, dataset: Dataset) -> None:
     """Open what later stages read, since hours may lie between."""
-    weights, spec = recipe.student.weights, recipe.quantization.calibration
+    weights, spec = recipe.student.start, recipe.quantization.calibration
     if weights and not Path(weights).is_file():
         raise RecipeError(f"The weights {weights} do not exist; expected a .keras or .h5 file.")
     if spec:
-        data.load_pool(spec, shape=dataset.input.shape)
+        data.load_pool(spec, shape=dataset.input.shape, front_end=dataset.input.front_end)
 
 
 def _with_student(recipe: Recipe, dataset: Dataset, reporter: Reporter) -> Recipe:

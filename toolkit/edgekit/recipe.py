@@ -22,6 +22,7 @@ from edgekit.sections import (
     DistillationSection,
     NoiseSection,
     OperatingSection,
+    PeftSection,
     PruningSection,
     QuantizationSection,
     Section,
@@ -45,6 +46,7 @@ class Recipe(Section):
     student: StudentSection = StudentSection()
     training: TrainingSection = TrainingSection()
     distillation: DistillationSection = DistillationSection()
+    peft: PeftSection = PeftSection()
     pruning: PruningSection = PruningSection()
     quantization: QuantizationSection = QuantizationSection()
     bench: BenchSection = BenchSection()
@@ -75,6 +77,15 @@ class Recipe(Section):
         by_hand = self.curation.method == "none" and self.curation.apply
         if self.control and self.curation.method in ("none", "random") and not by_hand:
             raise ValueError(f"control compares a curation with a random one; curation is {self.curation.method!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _peft_has_something_to_adapt(self) -> Recipe:
+        if self.peft.method != "none" and not self.student.start:
+            raise ValueError(
+                f"peft {self.peft.method!r} adapts a trained network: name its file in student.backbone. A frozen backbone of "
+                "random weights would have learned nothing"
+            )
         return self
 
     def to_yaml(self) -> str:
@@ -132,7 +143,7 @@ def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping
 
 def _anchor(merged: Mapping[str, Any], folder: Path) -> None:
     """Make the paths of files that a recipe names absolute: relative to the recipe file, or to the current folder."""
-    for section, key in (("curation", "apply"), ("student", "weights"), ("bench", "runner")):
+    for section, key in (("curation", "apply"), ("student", "weights"), ("student", "backbone"), ("bench", "runner")):
         values = merged.get(section)
         if isinstance(values, dict) and isinstance(values.get(key), str):
             values[key] = _absolute(values[key], folder)
@@ -218,6 +229,7 @@ __all__ = [
     "DistillationSection",
     "NoiseSection",
     "OperatingSection",
+    "PeftSection",
     "PruningSection",
     "QuantizationSection",
     "Recipe",

@@ -62,6 +62,20 @@ STUDENTS: Mapping[str, Entry] = {
         "inverted residuals for 96x96 to 224x224",
         widths=("035", "025", "050"),
     ),
+    "audio_cnn": Entry(
+        "edgekit.students.architectures.audio_cnn:build",
+        "small residual network for spectrograms of a second or more: about 50 KB as int8",
+    ),
+    "ast_tiny": Entry(
+        "edgekit.students.architectures.ast:build",
+        "audio spectrogram transformer of four blocks, a position for each patch",
+        widths=("s", "m"),
+    ),
+    "passt_tiny": Entry(
+        "edgekit.students.architectures.passt:build",
+        "the same with positions of time and frequency apart, trained on part of the patches (patchout)",
+        widths=("s", "m"),
+    ),
 }
 
 TEACHERS: Mapping[str, Entry] = {
@@ -178,10 +192,15 @@ SOURCES: Mapping[str, Entry] = {
         "edgekit.data.sources.cifar10_jpeg:read",
         "50,000 + 10,000 color images re-encoded as JPEG, from cifar10-jpg.tar in $EDGEKIT_DATA",
     ),
+    "fsdd": Entry(
+        "edgekit.data.sources.fsdd:read",
+        "3,000 spoken digits of 6 speakers, from fsdd/recordings in $EDGEKIT_DATA",
+        "audio",
+    ),
     "idx": Entry("edgekit.data.sources.idx:read", "a folder with MNIST-style IDX files, gzip or not"),
     "npz": Entry("edgekit.data.sources.npz:read", "a .npz file with x_train, y_train, x_test, y_test"),
     "folder": Entry(
-        "edgekit.data.sources.folder:read", "a folder of images by class, with train/ and test/ or without"
+        "edgekit.data.sources.folder:read", "a folder of images or clips by class, with train/ and test/ or without"
     ),
     "csv": Entry("edgekit.data.sources.csv:read", "a CSV with label,pixel0,pixel1,... or path,label[,group][,split]"),
     "hf": Entry("edgekit.data.sources.hf:read", "hf:NAME, of the Hugging Face Hub, or hf:/local/folder", "hf"),
@@ -230,7 +249,7 @@ TABLES: Mapping[str, tuple[str, Mapping[str, Entry]]] = {
     "backends": ("backend", BACKENDS),
 }
 
-_PACKAGE_OF_EXTRA = {"jax": "jax", "hf": "datasets", "tfds": "tensorflow_datasets"}
+_PACKAGE_OF_EXTRA = {"audio": "soundfile", "jax": "jax", "hf": "datasets", "tfds": "tensorflow_datasets"}
 
 
 def check(table: str, name: str) -> Entry:

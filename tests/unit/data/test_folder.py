@@ -117,7 +117,7 @@ def test_groups_come_from_groups_csv(pets):
     with pytest.raises(DataError, match="no group 'x' to leave out; its groups are camera0, camera1, camera2, camera3"):
         load(pets, leave_out="x")
     (pets / "groups.csv").write_text("path,group\n" + "\n".join(lines[:-1]))
-    with pytest.raises(DataError, match=r"no line for 1 images, the first 'dog/019\.png'"):
+    with pytest.raises(DataError, match=r"no line for 1 files, the first 'dog/019\.png'"):
         load(pets)
     (pets / "groups.csv").unlink()
     with pytest.raises(DataError, match="has no groups"):

@@ -117,7 +117,17 @@ def test_widths_are_passed_where_there_are_some(keras):
 
 
 @pytest.mark.parametrize(
-    ("name", "side"), [("rescnn", 15), ("mobilenetv2", 31), ("resnet8", 3), ("ds_cnn", 3), ("conv8", 2)]
+    ("name", "side"),
+    [
+        ("rescnn", 15),
+        ("mobilenetv2", 31),
+        ("resnet8", 3),
+        ("ds_cnn", 3),
+        ("conv8", 2),
+        ("audio_cnn", 3),
+        ("ast_tiny", 7),
+        ("passt_tiny", 7),
+    ],
 )
 def test_too_small_images_are_a_clear_error(keras, name, side):
     with pytest.raises(DataError, match=f"Images of {side}x40 do not fit '{name}'"):

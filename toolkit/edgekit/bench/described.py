@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit.data.audio.frontend import from_described
 from edgekit.errors import IntegrityError
-from edgekit.types import Artifact, Output
+from edgekit.types import Artifact, FrontEnd, Output
 
 _KINDS: Mapping[str | None, Output | None] = {None: None, "softmax": "probabilities", "logits": "logits"}
 
@@ -18,7 +19,8 @@ _KINDS: Mapping[str | None, Output | None] = {None: None, "softmax": "probabilit
 class Described:
     """An entry of the metadata.json at `path`. sha256: of the file that it describes, which need not be the one there.
 
-    output: what that ends in, None = not told. calibration: its temperature, None = not told.
+    output: what that ends in, None = not told. calibration: its temperature, None = not told. front_end: what clips become its
+    inputs by, None = it takes images.
     """
 
     path: Path
@@ -27,6 +29,7 @@ class Described:
     contract: str
     output: Output | None
     calibration: Mapping[str, Any] | None
+    front_end: FrontEnd | None
 
 
 def beside(artifact: Artifact) -> Described | None:
@@ -34,6 +37,7 @@ def beside(artifact: Artifact) -> Described | None:
 
     Raises:
         IntegrityError: that is no metadata file of edgekit.
+        DataError: its front end was made by rules that this edgekit does not know.
     """
     path = artifact.path.parent / "metadata.json"
     if not path.is_file():
@@ -41,16 +45,17 @@ def beside(artifact: Artifact) -> Described | None:
     try:
         metadata = json.loads(path.read_text())
         entry = metadata["artifacts"].get(artifact.name)
-        classes, contract = tuple(metadata["classes"]), metadata["preprocessing"]["contract"]
+        classes, preprocessing = tuple(metadata["classes"]), metadata["preprocessing"]
         if entry is None:
             return None
         return Described(
             path=path,
             sha256=entry["sha256"],
             classes=classes,
-            contract=contract,
+            contract=preprocessing["contract"],
             output=_KINDS[metadata.get("output", {}).get("kind")],
             calibration=entry.get("calibration"),
+            front_end=from_described(preprocessing) if preprocessing.get("kind") == "audio" else None,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(path, error) from None

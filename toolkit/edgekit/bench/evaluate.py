@@ -1,4 +1,7 @@
-"""Quality of a file, measured by running the file: predictions on a split, then the metrics of edgekit.evidence."""
+"""Quality of a file, measured by running the file: predictions on a split, then the metrics of edgekit.evidence.
+
+Where samples are segments of clips, a clip is what is judged: its probabilities are the mean of its segments'.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgekit.bench import litert, onnxrt
 from edgekit.evidence import metrics, temperature
-from edgekit.types import Artifact, Evaluation, Images, Split
+from edgekit.types import Artifact, Evaluation, Images, Output, Split
 
 
 def outputs(artifact: Artifact, x: Images) -> NDArray[np.float32]:
@@ -32,13 +35,13 @@ def evaluate(artifact: Artifact, split: Split, split_name: str, predictions: Pat
 
     Returns:
         The Evaluation, and the bytes of the .npz (ids, labels, probabilities; logits, if the file gives them) that belongs at
-        `predictions`.
+        `predictions`; of segments, the ids are those of the clips.
     """
-    raw = outputs(artifact, split.x)
+    ids, labels, raw = judged(split, outputs(artifact, split.x), artifact.output)
     probabilities = temperature.probabilities(raw, artifact.output)
-    quality = metrics.quality(probabilities, split.y)
+    quality = metrics.quality(probabilities, labels)
     buffer = io.BytesIO()
-    arrays = {"ids": split.ids, "labels": split.y, "probabilities": probabilities}
+    arrays = {"ids": ids, "labels": labels, "probabilities": probabilities}
     if artifact.output == "logits":
         arrays["logits"] = raw
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
@@ -50,6 +53,47 @@ def evaluate(artifact: Artifact, split: Split, split_name: str, predictions: Pat
         **dataclasses.asdict(quality),
     )
     return evaluation, buffer.getvalue()
+
+
+def judged(
+    split: Split, raw: NDArray[np.float32], output: Output
+) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.floating[Any]]]:
+    """(ids, labels, outputs) of what is judged: the samples, or the clips that they are segments of.
+
+    Args:
+        raw: (N, K) outputs of the samples of `split`, in the units of `output`.
+
+    Returns:
+        M <= N rows in data-set order, in the same units; a clip has the label of its first segment.
+    """
+    if split.clip is None:
+        return split.ids, split.y, raw
+    first, clip = _numbered(split.clip)
+    return split.clip[first], split.y[first], pooled(raw, clip, output)
+
+
+def pooled(raw: NDArray[np.floating[Any]], clip: NDArray[np.int64], output: Output) -> NDArray[np.floating[Any]]:
+    """(N, K) outputs of segments -> (M, K) of clips, whose probabilities are the means of their segments'.
+
+    Args:
+        clip: (N,) number of each row's clip, from 0 to M - 1, each of them there.
+        output: the units of `raw` and of what is returned; logits are the logarithms of the means.
+    """
+    total = np.zeros((int(clip.max()) + 1 if len(clip) else 0, raw.shape[1]), np.float64)
+    np.add.at(total, clip, temperature.probabilities(raw, output))
+    means = total / np.bincount(clip)[:, None]
+    if output == "logits":
+        return np.log(np.maximum(means, np.finfo(np.float64).tiny)).astype(np.float32)
+    return means.astype(np.float32)
+
+
+def _numbered(names: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(first row of each distinct name, the number of each row's name), numbered in order of their first rows."""
+    _, first, number = np.unique(names, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return first[order], place[number]
 
 
 def predictions_of(artifact: str, split: str) -> str:

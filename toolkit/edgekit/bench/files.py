@@ -71,7 +71,7 @@ def bench_files(
         reporter.note("No --data: latency only, on noise.")
         return measure(artifacts, plan, _noise(shape), reporter=reporter, done=done)
     with greeted(planned):
-        dataset = images(spec, image_size, seed)
+        dataset = images(spec, image_size, seed, paths)
     split = fitting(artifacts, dataset, split_name, input_range)
     samples = Samples(x=scaled(split.x, input_range), labels=split.y)
     return measure(artifacts, plan, samples.x[:1], samples=samples, seed=seed or 0, reporter=reporter, done=done)

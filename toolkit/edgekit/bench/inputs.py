@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data import idx, tables
+from edgekit.data.audio import reading
 from edgekit.data.decode import FORMATS, SUFFIXES, resize
 from edgekit.data.images import read_images
 from edgekit.data.listing import images_in
@@ -22,20 +23,22 @@ from edgekit.types import Skipped
 
 CHUNK_BYTES = 32 * 1024**2
 _BATCHES = 64
-_EXPECTED = "an image, a folder of images, a .csv, a .npz or an IDX file of images"
+_EXPECTED = "an image or a clip, a folder of them, a .csv, a .npz or an IDX file of images"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Chunk:
     """names: what a user calls each input; x: (n, H, W, C) uint8, or float32 in [0, 1]; resized: how many were not H x W.
 
-    skipped: files that cannot be read.
+    skipped: files that cannot be read. clip: (n,) the place in `names` of the clip that each row is a segment of; None = a row
+    is a whole input.
     """
 
     names: Sequence[str]
     x: NDArray[Any]
     resized: int
     skipped: tuple[Skipped, ...] = ()
+    clip: NDArray[np.int64] | None = None
 
 
 def is_table(path: Path) -> bool:
@@ -48,7 +51,8 @@ def check(paths: Sequence[Path]) -> None:
     for path in paths:
         if not path.exists():
             raise DataError(f"{path} does not exist; expected {_EXPECTED}.")
-        if path.is_file() and path.suffix.lower() not in (*SUFFIXES, ".csv", ".npz") and "ubyte" not in path.name:
+        known = path.suffix.lower() in (*SUFFIXES, *reading.SUFFIXES, ".csv", ".npz")
+        if path.is_file() and not known and "ubyte" not in path.name:
             raise DataError(f"{path} is not an input that edgekit reads: expected {_EXPECTED}.")
 
 
@@ -66,6 +70,8 @@ def read(paths: Sequence[Path], shape: tuple[int, int, int], *, skip_bad: bool =
         DataError: an input is missing, damaged or cannot be brought to `shape`.
     """
     check(paths)
+    if clip := next((path for path in paths if path.suffix.lower() in reading.SUFFIXES and path.is_file()), None):
+        raise DataError(f"{clip} is a clip, but the file takes images; a run trained on clips labels it.")
     files: list[Path] = []
     for path in paths:
         if path.is_dir() or not _is_array(path):

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench import described, inputs
+from edgekit.bench import clips, described, inputs
 from edgekit.bench.described import Described
-from edgekit.bench.evaluate import outputs
+from edgekit.bench.evaluate import outputs, pooled
 from edgekit.bench.standalone import artifact_of
 from edgekit.data.images import skipped_told
 from edgekit.errors import DataError, IntegrityError
 from edgekit.evidence import temperature as scaling
 from edgekit.store import MANIFEST
-from edgekit.types import Artifact, Output, Reporter
+from edgekit.types import Artifact, FrontEnd, Output, Reporter
 
 _CONTRACT = "pixel / 255, float in [0, 1]"
 
@@ -30,6 +30,7 @@ class Classifier:
     """A file and the names of its K classes. output: what it gives, None = not known. described: by a metadata.json.
 
     calibration: (temperature, floor) that its probabilities are scaled with, None = as they are; logits need no floor (None).
+    front_end: what its inputs are made of clips by, None = it takes images.
     """
 
     artifact: Artifact
@@ -37,6 +38,7 @@ class Classifier:
     output: Output | None
     described: bool
     calibration: tuple[float, float | None] | None = None
+    front_end: FrontEnd | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,34 +104,45 @@ def load(path: Path, labels: Path | None = None, *, calibrated: bool = False) ->
         output=None if metadata is None else metadata.output,
         described=metadata is not None,
         calibration=_calibration(artifact, metadata) if calibrated else None,
+        front_end=None if metadata is None else metadata.front_end,
     )
 
 
 def run(
     classifier: Classifier, paths: Sequence[Path], top: int, reporter: Reporter, *, skip_bad: bool = False
 ) -> Iterator[Prediction]:
-    """Label the inputs at `paths`, in order; memory does not grow with the number of image files.
+    """Label the inputs at `paths`, in order; memory does not grow with the number of files.
 
     Args:
         top: how many classes to name for each input, at most K.
         skip_bad: leave unreadable files out, and say which.
 
     Raises:
-        DataError: see `inputs.read`.
+        DataError: see `inputs.read` and `clips.read`.
     """
     artifact = classifier.artifact
     height, width, channels = artifact.inputs[0].shape[1:]
     resized, logits = 0, classifier.output == "logits"
     if not classifier.described:
         reporter.note(f"No metadata.json describes {artifact.name}; it is fed as {_CONTRACT}.")
-    for chunk in inputs.read(paths, (height, width, channels), skip_bad=skip_bad):
+    front_end = classifier.front_end
+    read = (
+        inputs.read(paths, (height, width, channels), skip_bad=skip_bad)
+        if front_end is None
+        else clips.read(paths, front_end, skip_bad=skip_bad)
+    )
+    for chunk in read:
         if chunk.skipped:
             reporter.warn(skipped_told(chunk.skipped))
+        if not len(chunk.x):
+            continue
         p: NDArray[np.floating[Any]] = outputs(artifact, chunk.x)
         if classifier.output is None and not logits and (p.min() < -1e-3 or p.max() > 1 + 1e-3):
             logits = True
             reporter.warn(f"{artifact.name} gives values outside [0, 1]; they are taken as logits.")
         temperature, floor = classifier.calibration or (1.0, None)
+        if chunk.clip is not None:
+            p = pooled(p, chunk.clip, "logits" if logits else "probabilities")
         if logits:
             p = scaling.apply(p, temperature)
         elif floor is not None:
@@ -172,8 +185,13 @@ def _described(artifact: Artifact) -> Described | None:
             f"{artifact.path} is not the file that {found.path} describes (its SHA-256 differs); restore it, or move "
             "it elsewhere."
         )
-    if found.contract != _CONTRACT:
+    if found.front_end is None and found.contract != _CONTRACT:
         raise DataError(f"{found.path} asks for inputs as {found.contract!r}; this edgekit feeds {_CONTRACT!r}.")
+    if found.front_end is not None and found.front_end.shape != tuple(artifact.inputs[0].shape[1:]):
+        raise IntegrityError(
+            f"{artifact.path} takes inputs of {artifact.inputs[0].shape}, but {found.path} makes features of "
+            f"{found.front_end.shape}."
+        )
     return found
 
 

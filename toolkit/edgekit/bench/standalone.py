@@ -12,7 +12,8 @@ import numpy as np
 from edgekit import data
 from edgekit import recipe as recipes
 from edgekit.bench import described, litert, onnxrt
-from edgekit.bench.evaluate import outputs
+from edgekit.bench.evaluate import judged, outputs
+from edgekit.data.audio.frontend import options_of
 from edgekit.data.pixels import RANGES, InputRange, scaled
 from edgekit.errors import DataError, UnknownName
 from edgekit.evidence import metrics, temperature
@@ -95,9 +96,17 @@ def _check_range(artifact: Artifact, input_range: InputRange) -> None:
         )
 
 
-def images(spec: str | None, image_size: str | None, seed: int | None) -> Dataset:
-    """The data set `spec`, by default the shipped images; image_size: "N" or "HxW", to resize all images to."""
-    given = {"data.spec": spec, "data.image_size": image_size, "seed": seed}
+def images(spec: str | None, image_size: str | None, seed: int | None, files: Sequence[Path] = ()) -> Dataset:
+    """The data set `spec`, by default the shipped images, as `files` take it.
+
+    Args:
+        image_size: "N" or "HxW", to resize all images to.
+        files: clips become samples by the front end that the first of them was trained with.
+    """
+    described_files = (described.beside(artifact_of(path)) for path in files)
+    made = next((found.front_end for found in described_files if found is not None and found.front_end), None)
+    audio = None if made is None else dataclasses.asdict(options_of(made))
+    given = {"data.spec": spec, "data.image_size": image_size, "seed": seed, "data.audio": audio}
     recipe = recipes.load(values=given)
     return data.load_section(recipe.data, recipe.seed)
 
@@ -123,7 +132,8 @@ def evaluate_file(
             f"{path} gives values outside [0, 1], logits perhaps; edgekit evaluates probabilities. If they are logits, say so "
             "with --logits, or put the metadata.json of its run beside it."
         )
-    quality = metrics.quality(temperature.probabilities(raw, output), split.y)
+    _, labels, raw = judged(split, raw, output)
+    quality = metrics.quality(temperature.probabilities(raw, output), labels)
     return Evaluation(
         artifact=artifact.name,
         artifact_sha256=artifact.sha256,

@@ -23,7 +23,7 @@ def evaluate(
     """Accuracy and reliability of files, by running the files themselves on a data set."""
     from edgekit.bench import standalone
 
-    dataset = standalone.images(data, image_size, seed)
+    dataset = standalone.images(data, image_size, seed, files)
     kind: Output | None = "logits" if logits else None
     rows = [standalone.evaluate_file(path, dataset, split, input_range, output=kind) for path in files]  # type: ignore[arg-type]
     if as_json:

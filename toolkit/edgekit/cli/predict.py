@@ -1,4 +1,4 @@
-"""edgekit predict: labels for images, a table of pixels or an array."""
+"""edgekit predict: labels for images, clips, a table of pixels or an array."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Model = Annotated[
 Inputs = Annotated[
     list[Path],
     typer.Argument(
-        metavar="INPUT...", help="Images, folders of images, a CSV of pixels or paths, a .npz or an IDX file."
+        metavar="INPUT...", help="Images or clips, folders of them, a CSV of pixels or paths, a .npz or an IDX file."
     ),
 ]
 Labels = Annotated[
@@ -55,7 +55,7 @@ def predict(
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
-    """Label images with a file, without TensorFlow: input,label,probability."""
+    """Label images or clips with a file, without TensorFlow: input,label,probability."""
     from edgekit.bench import inputs as kinds
     from edgekit.bench import predicting
 

@@ -23,20 +23,21 @@ from edgekit.training import distill, flops
 from edgekit.training.augment import Augmentation, resolve
 from edgekit.training.batches import Opinion
 from edgekit.training.fit import fit
-from edgekit.types import Reporter, Split
+from edgekit.types import InputSpec, Reporter, Split
 
 _WARMUP = 0.1
 _ALPHA, _TEMPERATURE = 0.5, 4.0
 
 
-def key(recipe: Recipe, model_key: str, *, mirrored: bool) -> dict[str, Any]:
+def key(recipe: Recipe, model_key: str, given: InputSpec) -> dict[str, Any]:
     """Everything that decides what channel pruning comes to, for the stage cache."""
     return {
         "model": model_key,
         "section": recipe.pruning.model_dump(mode="json", include={"channels", "residual", "epochs", "learning_rate"}),
         "training": recipe.training.model_dump(mode="json"),
         "seed": recipe.seed,
-        "mirrored": mirrored,
+        "mirrored": given.mirrored,
+        "front_end": None if given.front_end is None else given.front_end.digest,
         "deterministic": recipe.deterministic,
         "versions": versions("tensorflow", "keras", "numpy"),
         "code": code_digest("compression", "training", "tf.py", "backend.py"),
@@ -68,7 +69,7 @@ def run(
     folder: Path,
     reporter: Reporter,
     *,
-    mirrored: bool = False,
+    given: InputSpec,
 ) -> None:
     """Remove `pruning.channels` of the channels of the model at `model_path` and fine-tune it on the curated training set.
 
@@ -77,7 +78,7 @@ def run(
 
     Args:
         weights: (n,) weight of each training sample's loss, mean 1; None = all equal.
-        mirrored: labels survive mirroring, which augmentation "auto" reads.
+        given: what the samples are, which augmentation reads.
 
     Raises:
         ExportError: the model is not functional. TrainingError: fine-tuning diverged.
@@ -88,8 +89,8 @@ def run(
     kept = channels.keep(model, recipe.pruning.channels, residual=recipe.pruning.residual, data=train, seed=recipe.seed)
     smaller = channels.without(keras, model, kept)
     tuning = section(recipe)
-    name = resolve(tuning.augment, mirrored=mirrored)
-    augmentation = Augmentation(name=name, cutout=tuning.cutout)
+    name = resolve(tuning.augment, mirrored=given.mirrored, front_end=given.front_end)
+    augmentation = Augmentation(name=name, cutout=tuning.cutout, front_end=given.front_end)
     reporter.note(_told(model, smaller))
     logits = distill.ask(keras, model, train, augmentation, views=tuning.epochs, seed=recipe.seed, reporter=reporter)
     history = fit(
@@ -101,6 +102,7 @@ def run(
         full=len(train),
         seed=recipe.seed,
         augment=name,
+        front_end=given.front_end,
         reporter=reporter,
         weights=weights,
         opinion=Opinion(

@@ -46,7 +46,7 @@ def check(dataset: Dataset, *, near: float | None = None, reporter: Reporter | N
         for part, split in splits.items()
         for row, (name, label) in enumerate(zip(split.ids.tolist(), split.y.tolist(), strict=True))
     ]
-    reporter.stage(f"Reading {len(samples):,} images of {dataset.name}")
+    reporter.stage(f"Reading {len(samples):,} {dataset.input.noun} of {dataset.name}")
     sketches = _sketches(dataset, reporter)
     reporter.stage("Comparing them")
     found = copies.find(sketches, near)
@@ -104,7 +104,7 @@ def _sketches(dataset: Dataset, reporter: Reporter) -> Sketches:
         for x in chunks(split.x):
             made.append(sketch(x))
             done += len(x)
-            reporter.progress(done, total, "images")
+            reporter.progress(done, total, dataset.input.noun)
     return Sketches(
         digests=np.concatenate([each.digests for each in made]),
         gray=np.concatenate([each.gray for each in made]),

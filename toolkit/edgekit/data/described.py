@@ -16,5 +16,6 @@ def described(dataset: Dataset) -> dict[str, Any]:
         "classes": list(dataset.classes),
         "input_shape": list(dataset.input.shape),
         "preprocessing": dataset.input.preprocessing,
+        "noun": dataset.input.noun,
         "sizes": {part: len(getattr(dataset, part)) for part in ("train", "val", "cal", "test")},
     }

@@ -8,15 +8,26 @@ import json
 import numpy as np
 
 from edgekit.data.images import LazyImages
-from edgekit.types import Split
+from edgekit.types import FrontEnd, Split
 
 
-def fingerprint(classes: tuple[str, ...], *splits: Split) -> str:
-    """SHA-256 (hexadecimal) of the splits' content, in the given order; of lazy images, their encoded bytes count."""
+def fingerprint(classes: tuple[str, ...], *splits: Split, front_end: FrontEnd | None = None) -> str:
+    """SHA-256 (hexadecimal) of the splits' content, in the given order.
+
+    Of lazy images their encoded bytes count, and of sound those of its files and the parameters of the front end: features may
+    differ in their last bits from machine to machine.
+    """
     digest = hashlib.sha256(json.dumps(list(classes)).encode())
+    if front_end is not None:
+        digest.update(front_end.digest.encode())
     for split in splits:
         digest.update(f"{split.x.dtype.str}{split.x.shape}".encode())
-        digest.update(split.x.digest() if isinstance(split.x, LazyImages) else np.ascontiguousarray(split.x).data)
+        if split.content is not None:
+            digest.update(np.ascontiguousarray(split.content).data)
+        elif isinstance(split.x, LazyImages):
+            digest.update(split.x.digest())
+        else:
+            digest.update(np.ascontiguousarray(split.x).data)
         digest.update(np.ascontiguousarray(split.y, dtype="<i8").data)
         digest.update("\n".join(split.ids.tolist()).encode())
         if split.group is not None:

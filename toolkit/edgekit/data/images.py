@@ -81,7 +81,11 @@ class LazyImages:
 
     def take(self, index: Any) -> LazyImages:
         """The images at `index` (as of an array), without decoding any."""
-        return LazyImages(self.encoded, self.rows[_positions(index)], self._shape)
+        return self.at(self.rows[_positions(index)])
+
+    def at(self, rows: NDArray[np.int64]) -> LazyImages:
+        """The images with these numbers of what they all were read from."""
+        return LazyImages(self.encoded, rows, self._shape)
 
     def read_rows(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
         """`self[index]` in this thread alone, for callers that bring threads of their own."""
@@ -170,7 +174,7 @@ def read_images(
     bad = tuple(Skipped(path=name(i), reason=reason) for i, reason in reasons.items())
     if bad and not skip_bad:
         raise DataError(
-            f"{len(bad):,} of {count:,} images cannot be read: {_named(bad)}. Mend or remove them; --skip-bad leaves them out."
+            f"{len(bad):,} of {count:,} images cannot be read: {named(bad)}. Mend or remove them; --skip-bad leaves them out."
         )
     good = np.setdiff1d(np.arange(count), np.array(sorted(reasons), np.int64))
     if not len(good):
@@ -192,15 +196,16 @@ def join(parts: Sequence[Images]) -> Images:
     if not lazy:
         return np.concatenate([np.asarray(part) for part in parts])
     assert len(lazy) == len(parts) and all(part.encoded is lazy[0].encoded for part in lazy)
-    return LazyImages(lazy[0].encoded, np.concatenate([part.rows for part in lazy]), lazy[0]._shape)
+    return lazy[0].at(np.concatenate([part.rows for part in lazy]))
 
 
 def skipped_told(skipped: Sequence[Skipped]) -> str:
-    """The warning for images that were left out: the first five by name, and how many there are."""
-    return f"{len(skipped):,} images cannot be read and are left out: {_named(skipped)}."
+    """The warning for files that were left out: the first five by name, and how many there are."""
+    return f"{len(skipped):,} files cannot be read and are left out: {named(skipped)}."
 
 
-def _named(bad: Sequence[Skipped]) -> str:
+def named(bad: Sequence[Skipped]) -> str:
+    """Unreadable files with their reasons, the first five by name."""
     more = f" and {len(bad) - _MOST_NAMED:,} more" if len(bad) > _MOST_NAMED else ""
     return ", ".join(f"{each.path} ({each.reason})" for each in bad[:_MOST_NAMED]) + more
 

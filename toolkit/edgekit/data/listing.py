@@ -1,4 +1,4 @@
-"""Which image files a folder holds, at any depth. Hidden files are no data; other files are counted, never read."""
+"""Which image or audio files a folder holds, at any depth. Hidden files are no data; other files are counted, never read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LITTER = ("thumbs.db", "desktop.ini", "__macosx", "icon\r")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """files: paths of the images, sorted, relative to the folder, with "/"; others: suffix -> how many other files."""
+    """files: paths of the files asked for, sorted, relative to the folder, with "/"; others: suffix -> how many other files."""
 
     files: tuple[str, ...]
     others: Counter[str] = field(default_factory=Counter)
@@ -35,7 +35,12 @@ def loose_files(folder: Path, ignored: Collection[str] = ()) -> Counter[str]:
 
 
 def images_in(folder: Path) -> Listing:
-    """All images in `folder` and below; symbolic links are followed.
+    """All images in `folder` and below; as `files_in`."""
+    return files_in(folder, SUFFIXES)
+
+
+def files_in(folder: Path, suffixes: Collection[str]) -> Listing:
+    """All files with one of the `suffixes` in `folder` and below; symbolic links are followed.
 
     Raises:
         DataError: a folder cannot be read, or a link leads back to a folder above it.
@@ -51,7 +56,7 @@ def images_in(folder: Path) -> Listing:
         for entry in _entries(inner):
             if _is_folder(entry):
                 walk(Path(entry.path), f"{prefix}{entry.name}/", above | {identity})
-            elif (suffix := _suffix(entry.name)) in SUFFIXES:
+            elif (suffix := _suffix(entry.name)) in suffixes:
                 files.append(prefix + entry.name)
             else:
                 others[suffix or "no suffix"] += 1
@@ -60,14 +65,12 @@ def images_in(folder: Path) -> Listing:
     return Listing(files=tuple(sorted(files)), others=others)
 
 
-def told(others: Counter[str], where: str) -> tuple[str, ...]:
-    """A note on files that are not used, if there are any."""
+def told(others: Counter[str], where: str, wanted: str = "images of a class (PNG, JPEG, BMP, WebP)") -> tuple[str, ...]:
+    """A note on files that are not used, if there are any; wanted: what the others are."""
     if not others:
         return ()
     kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in others.most_common(4))
-    return (
-        f"{others.total():,} files in {where} are not images of a class (PNG, JPEG, BMP, WebP): not used ({kinds}).",
-    )
+    return (f"{others.total():,} files in {where} are not {wanted}: not used ({kinds}).",)
 
 
 def _suffix(name: str) -> str:

@@ -16,12 +16,13 @@ from edgekit.data.noise import limited, with_wrong_labels
 from edgekit.data.splits import frozen, groups_of, hold_out, hold_out_groups, joined, take
 from edgekit.errors import DataError, UnknownName
 from edgekit.recipe import DataSection, NoiseSection
+from edgekit.sections import AudioSection
 from edgekit.types import Dataset, InputSpec, RawData, ReadOptions, Split
 
 # Sources that read a path, or what follows their prefix; all others are names themselves.
 _PREFIXED = ("hf", "tfds")
 _PATH_SOURCES = ("idx", "npz", "folder", "csv")
-_EXPECTED = "a folder of images by class, a folder with IDX files or train.csv, a .npz or .csv file, hf:NAME, tfds:NAME"
+_EXPECTED = "a folder of images or clips by class, a folder with IDX files or train.csv, a .npz or .csv file, hf:NAME, tfds:NAME"
 
 
 def load_section(section: DataSection, seed: int) -> Dataset:
@@ -43,12 +44,13 @@ def load(
     split_by: Literal["class", "group"] = "class",
     limit: int | None = None,
     noise: NoiseSection | None = None,
+    audio: AudioSection | None = None,
     split: bool = True,
 ) -> Dataset:
-    """Load a labeled image data set.
+    """Load a labeled data set of images or of audio clips.
 
     Args:
-        spec: a named source (`registry.SOURCES`), an image folder, a CSV, IDX or .npz path, "hf:NAME" or "tfds:NAME".
+        spec: a named source (`registry.SOURCES`), a folder of images or clips, a CSV, IDX or .npz path, "hf:NAME" or "tfds:NAME".
         val_fraction: share of train held out; one half is val, the other cal, unless the source has its own.
         seed: of the split.
         test_fraction: share of all samples that becomes test where the source has none.
@@ -58,17 +60,25 @@ def load(
         split_by: "class" keeps the class shares in the parts cut from train; "group" keeps each group on one side.
         limit: the most training samples, drawn by class after val and cal were cut.
         noise: wrong labels to put into train.
+        audio: how clips become samples; None = the section's defaults.
         split: False leaves the parts as they are stored; those that the source lacks are then empty.
 
     Returns:
-        A Dataset whose arrays are read-only; x is (N, H, W, C) uint8 or float32 in [0, 1].
+        A Dataset whose arrays are read-only; x is (N, H, W, C) uint8 or float32 in [0, 1]; of clips (N, T, F, 1) float32.
 
     Raises:
         UnknownName: `spec` is neither a name nor an existing path.
         MissingExtra: the source needs packages that are not installed.
         DataError: files are missing or damaged, labels are out of range, a class has no training sample, ...
     """
-    raw = _read(spec, ReadOptions(image_size=image_size, skip_bad=skip_bad))
+    audio = audio or AudioSection()
+    raw = _read(spec, ReadOptions(image_size=image_size, skip_bad=skip_bad, audio=audio.options))
+    if raw.front_end is None and audio != AudioSection():
+        raise DataError(f"{raw.name} holds images, but the recipe's data.audio says how clips are read; leave it out.")
+    if raw.front_end is not None and image_size:
+        raise DataError(
+            f"{raw.name} holds clips, which data.image_size does not resize; data.audio (clip_s, hop_ms, n_mels) decides it."
+        )
     if image_size:
         raw = _resized(raw, image_size)
     try:
@@ -122,17 +132,16 @@ def load(
             f"{noise.kind.capitalize()} noise: {len(flipped):,} of {len(train):,} training labels "
             f"({len(flipped) / len(train):.1%}) were made wrong on purpose."
         )
-    _, height, width, channels = train.x.shape
     return Dataset(
         name=raw.name,
         source=raw.source,
         classes=raw.classes,
-        input=InputSpec(shape=(height, width, channels), mirrored=raw.mirrored),
+        input=_input(raw),
         train=train,
         val=val,
         cal=cal,
         test=test,
-        fingerprint=fingerprint(raw.classes, train, val, cal, test),
+        fingerprint=fingerprint(raw.classes, train, val, cal, test, front_end=raw.front_end),
         own_val=raw.val is not None,
         flipped=flipped,
         skipped=raw.skipped,
@@ -144,21 +153,28 @@ def _uncut(raw: RawData) -> Dataset:
     """The parts as they are stored, which is what a check looks at; a set too small to be split can be checked too."""
     nothing = take(raw.train, np.zeros(0, np.int64))
     val, cal, test = (part if part is not None else nothing for part in (raw.val, raw.cal, raw.test))
-    _, height, width, channels = raw.train.x.shape
     return Dataset(
         name=raw.name,
         source=raw.source,
         classes=raw.classes,
-        input=InputSpec(shape=(height, width, channels), mirrored=raw.mirrored),
+        input=_input(raw),
         train=raw.train,
         val=val,
         cal=cal,
         test=test,
-        fingerprint=fingerprint(raw.classes, raw.train, val, cal, test),
+        fingerprint=fingerprint(raw.classes, raw.train, val, cal, test, front_end=raw.front_end),
         own_val=raw.val is not None,
         skipped=raw.skipped,
         notes=raw.notes,
     )
+
+
+def _input(raw: RawData) -> InputSpec:
+    _, height, width, channels = raw.train.x.shape
+    spec = InputSpec(shape=(height, width, channels), mirrored=raw.mirrored)
+    if raw.front_end is None:
+        return spec
+    return dataclasses.replace(spec, preprocessing=raw.front_end.told, front_end=raw.front_end)
 
 
 def _read(spec: str, options: ReadOptions) -> RawData:
@@ -238,11 +254,12 @@ def _check(raw: RawData) -> None:
     classes = len(raw.classes)
     shape = raw.train.x.shape[1:]
     parts = _parts(raw)
+    noun = "images" if raw.front_end is None else "clips"
     for name, split in parts.items():
         if len(split) == 0:
             raise DataError(f"{raw.name}: {name} has no samples.")
         if split.x.shape[1:] != shape:
-            raise DataError(f"{raw.name}: {name} images are {split.x.shape[1:]}, but train images are {shape}.")
+            raise DataError(f"{raw.name}: {name} {noun} are {split.x.shape[1:]}, but train {noun} are {shape}.")
         if split.y.min() < 0 or split.y.max() >= classes:
             raise DataError(
                 f"{raw.name}: {name} labels run from {split.y.min()} to {split.y.max()}; expected 0 to {classes - 1}."

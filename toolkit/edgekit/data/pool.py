@@ -8,22 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data import tables
+from edgekit.data.audio import reading
+from edgekit.data.audio.features import read_clips
+from edgekit.data.audio.frontend import options_of
 from edgekit.data.decode import resize
 from edgekit.data.images import read_images
-from edgekit.data.listing import images_in
+from edgekit.data.listing import files_in, images_in
 from edgekit.data.sources.npz import images_of, read_arrays
 from edgekit.data.splits import frozen
 from edgekit.errors import DataError
-from edgekit.types import Images, Skipped, Split
+from edgekit.types import FrontEnd, Images, Skipped, Split
 
 
-def load_pool(spec: str, *, shape: tuple[int, int, int], skip_bad: bool = False) -> tuple[Split, tuple[Skipped, ...]]:
+def load_pool(
+    spec: str, *, shape: tuple[int, int, int], skip_bad: bool = False, front_end: FrontEnd | None = None
+) -> tuple[Split, tuple[Skipped, ...]]:
     """Load an unlabeled pool; labels it may have are not read.
 
     Args:
         spec: a folder of images at any depth, a CSV of pixels or with a `path` column, or a .npz file with x or x_train.
         shape: (H, W, C) of the data set the pool belongs to; images are resized, and color becomes gray or the other way.
         skip_bad: leave unreadable files out, instead of an error that lists them.
+        front_end: of a data set of clips: the pool is a folder of audio files, or a CSV with a `path` column.
 
     Returns:
         A Split with y = -1; ids are relative paths, or "pool/0", "pool/1", ...; and what was left out.
@@ -32,6 +38,8 @@ def load_pool(spec: str, *, shape: tuple[int, int, int], skip_bad: bool = False)
         DataError: no such path, no images, or images that cannot be read.
     """
     path = Path(spec).expanduser()
+    if front_end is not None:
+        return _clips(path, spec, front_end, skip_bad)
     if path.is_dir():
         names = images_in(path).files
         if not names:
@@ -52,6 +60,34 @@ def load_pool(spec: str, *, shape: tuple[int, int, int], skip_bad: bool = False)
         )
         return _files(path.parent, list(names), shape, skip_bad)
     return _array(tables.read_pixels(path, shape[:2]).x, shape, str(path)), ()
+
+
+def _clips(path: Path, spec: str, front_end: FrontEnd, skip_bad: bool) -> tuple[Split, tuple[Skipped, ...]]:
+    if path.is_dir():
+        root, names = path, files_in(path, reading.SUFFIXES).files
+    elif path.is_file() and path.suffix.lower() == ".csv" and "path" in tables.header(path):
+        root = path.parent
+        names = tuple(
+            dict.fromkeys(Path(row["path"]).as_posix() for _, row in tables.read_rows(path, needed=("path",)))
+        )
+    else:
+        raise DataError(
+            f"{spec} is not a pool of clips: expected a folder of audio files, or a CSV with a column path."
+        )
+    if not names:
+        raise DataError(f"{path} has no WAV, FLAC or OGG file.")
+    clips = read_clips(
+        lambda i: (root / names[i]).read_bytes(),
+        lambda i: names[i],
+        len(names),
+        options_of(front_end),
+        training=np.ones(len(names), bool),
+        skip_bad=skip_bad,
+    )
+    ids = [names[i] for i in clips.file.tolist()]
+    if front_end.long == "segment":
+        ids = [f"{name}#{part}" for name, part in zip(ids, clips.segment.tolist(), strict=True)]
+    return _unlabeled(clips.x, np.array(ids)), clips.skipped
 
 
 def _files(

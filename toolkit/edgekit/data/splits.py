@@ -38,7 +38,13 @@ def split_of(part: str, x: NDArray[Any], y: NDArray[np.int64], group: NDArray[An
 
 
 def parts_of(
-    parts: NDArray[np.str_], x: Images, y: NDArray[np.int64], ids: NDArray[np.str_], group: NDArray[np.str_] | None
+    parts: NDArray[np.str_],
+    x: Images,
+    y: NDArray[np.int64],
+    ids: NDArray[np.str_],
+    group: NDArray[np.str_] | None,
+    clip: NDArray[np.str_] | None = None,
+    content: NDArray[np.uint8] | None = None,
 ) -> Parts:
     """The samples by the part each belongs to ("train", "test", "val" or "cal"); a part without samples is None.
 
@@ -46,7 +52,7 @@ def parts_of(
         DataError: no sample belongs to train.
     """
     found: dict[str, Split | None] = {}
-    whole = Split(x=x, y=y, ids=ids, group=group)
+    whole = Split(x=x, y=y, ids=ids, group=group, clip=clip, content=content)
     for part in ("train", "test", "val", "cal"):
         index = np.flatnonzero(parts == part)
         found[part] = take(whole, index) if len(index) else None
@@ -58,19 +64,34 @@ def parts_of(
 
 def take(split: Split, index: NDArray[Any]) -> Split:
     """The samples of `split` at `index`, in that order; lazy images are not decoded."""
-    group = None if split.group is None else frozen(split.group[index])
-    x = split.x.take(index) if isinstance(split.x, LazyImages) else frozen(split.x[index])
-    return Split(x=x, y=frozen(split.y[index]), ids=frozen(split.ids[index]), group=group)
+
+    def of(values: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if values is None else frozen(values[index])
+
+    return Split(
+        x=split.x.take(index) if isinstance(split.x, LazyImages) else frozen(split.x[index]),
+        y=frozen(split.y[index]),
+        ids=frozen(split.ids[index]),
+        group=of(split.group),
+        clip=of(split.clip),
+        content=of(split.content),
+    )
 
 
 def joined(*splits: Split) -> Split:
-    """The samples of all splits, one split after the other; groups only if every split has them."""
-    groups = [split.group for split in splits if split.group is not None]
+    """The samples of all splits, one split after the other; groups only if every split has them, clips and content likewise."""
+
+    def of(values: list[NDArray[Any] | None]) -> NDArray[Any] | None:
+        given = [each for each in values if each is not None]
+        return frozen(np.concatenate(given)) if len(given) == len(splits) else None
+
     return Split(
         x=join([split.x for split in splits]),
         y=frozen(np.concatenate([split.y for split in splits])),
         ids=frozen(np.concatenate([split.ids for split in splits])),
-        group=frozen(np.concatenate(groups)) if len(groups) == len(splits) else None,
+        group=of([split.group for split in splits]),
+        clip=of([split.clip for split in splits]),
+        content=of([split.content for split in splits]),
     )
 
 
@@ -89,15 +110,16 @@ def class_names(given: tuple[str, ...], *labels: NDArray[np.int64]) -> tuple[str
 
 
 def hold_out(train: Split, share: float, seed: int, *, option: str = "data.val_fraction") -> tuple[Split, Split]:
-    """Cut a stratified `share` from `train`: (rest, held out), both in data-set order.
+    """Cut a stratified `share` from `train`: (rest, held out), both in data-set order; a clip's segments stay together.
 
     Raises:
         DataError: a class is too small to have a sample on each side; the message names the recipe's `option`.
     """
     from sklearn.model_selection import train_test_split
 
+    clips = np.arange(len(train)) if train.clip is None else np.unique(train.clip, return_index=True)[1]
     try:
-        rest, held = train_test_split(np.arange(len(train)), test_size=share, random_state=seed, stratify=train.y)
+        rest, held = train_test_split(clips, test_size=share, random_state=seed, stratify=train.y[clips])
     except ValueError:
         counts = np.bincount(train.y)
         rarest = int(np.where(counts == 0, counts.max() + 1, counts).argmin())
@@ -105,6 +127,8 @@ def hold_out(train: Split, share: float, seed: int, *, option: str = "data.val_f
             f"Cannot hold out {share:.0%} of {len(train)} training samples by class: label {rarest} has only "
             f"{counts[rarest]}. Add samples, raise {option}, or give the parts of your own."
         ) from None
+    if train.clip is not None:
+        rest, held = (np.flatnonzero(np.isin(train.clip, train.clip[some])) for some in (rest, held))
     return take(train, np.sort(rest)), take(train, np.sort(held))
 
 

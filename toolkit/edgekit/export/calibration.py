@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.data.listing import images_in
+from edgekit.data.audio import reading
+from edgekit.data.decode import SUFFIXES
+from edgekit.data.listing import files_in
 from edgekit.data.pixels import to_float
 from edgekit.data.pool import load_pool
 from edgekit.errors import DataError
@@ -45,7 +47,7 @@ def choose(section: QuantizationSection, dataset: Dataset, kept: Split, seed: in
     count = section.calibration_samples * factor
     reference = to_float(kept.x[calibration_index(kept.y, 256, seed)])
     if section.calibration:
-        pool, _ = load_pool(section.calibration, shape=dataset.input.shape)
+        pool, _ = load_pool(section.calibration, shape=dataset.input.shape, front_end=dataset.input.front_end)
         index = np.sort(np.random.default_rng([seed, _STREAM_POOL]).permutation(len(pool))[:count])
         samples, ids, per_class = to_float(pool.x[index]), pool.ids[index], None
     else:
@@ -73,14 +75,14 @@ def calibration_index(labels: NDArray[np.int64], count: int, seed: int) -> NDArr
 
 
 def source_digest(spec: str) -> str:
-    """What a stage cache knows a pool by: a file's digest; for a folder the names, sizes and times of its images. "" for none."""
+    """What a stage cache knows a pool by: a file's digest; for a folder the names, sizes and times of its files. "" for none."""
     path = Path(spec).expanduser()
     if not spec or not path.exists():
         return ""
     if path.is_file() and path.suffix.lower() != ".csv":
         return sha256_file(path)
     root = path if path.is_dir() else path.parent
-    facts = [(name, (root / name).stat()) for name in images_in(root).files]
+    facts = [(name, (root / name).stat()) for name in files_in(root, SUFFIXES + reading.SUFFIXES).files]
     told = [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in facts]
     return hashlib.sha256("\n".join([sha256_file(path)] * path.is_file() + told).encode()).hexdigest()
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgekit.data.audio.frontend import described
 from edgekit.types import Artifact, Dataset, Output
 
 _QUANTIZED = "real = (q - zero_point) * scale"
@@ -38,11 +39,13 @@ def metadata(
         "schema": 1,
         "classes": list(dataset.classes),
         "preprocessing": {
+            "kind": "image" if dataset.input.front_end is None else "audio",
             "contract": dataset.input.preprocessing,
             "shape": list(dataset.input.shape),
             "layout": "NHWC",
             "range": [0.0, 1.0],
             "quantized_inputs": "q = clip(round(real / scale) + zero_point)",
+            **({} if dataset.input.front_end is None else described(dataset.input.front_end)),
         },
         **_TOLD[artifacts[0].output],  # all files of a run end alike
         "artifacts": {

@@ -38,7 +38,8 @@ def convert(source: Path, target: Path) -> None:
     import tf2onnx
 
     with _failing_as_export(source), _quiet(), _lines_held("tf2onnx"):
-        tf2onnx.convert.from_tflite(str(source), opset=OPSET, output_path=str(target))
+        handlers: dict[str, tuple[Any, list[Any]]] = {"TFL_GELU": (_gelu, [])}
+        tf2onnx.convert.from_tflite(str(source), opset=OPSET, output_path=str(target), custom_op_handlers=handlers)
         (given, *_), (result, *_) = litert.describe(source)
         _real_input_and_output(target, given, result)
         _load(target)
@@ -77,6 +78,30 @@ def quantize(source: Path, target: Path, samples: NDArray[np.float32], *, per_ch
             weight_type=quantization.QuantType.QInt8,
         )
         _load(target)
+
+
+def _gelu(graph: Any, node: Any, name: str, args: Any) -> None:
+    """GELU, which tf2onnx does not know: x (1 + erf(x / sqrt 2)) / 2, or x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
+    x, shapes, types = node.input[0], node.output_shapes, node.output_dtypes
+    approximate = node.attr.get("approximate")
+
+    def constant(value: float) -> str:
+        made: str = graph.make_const(f"{name}_{value:.6f}", np.array(value, np.float32)).output[0]
+        return made
+
+    def made(kind: str, *inputs: str) -> str:
+        output: str = graph.make_node(kind, list(inputs), shapes=shapes, dtypes=types).output[0]
+        return output
+
+    graph.remove_node(node.name)
+    if approximate is not None and approximate.i:
+        cube = made("Mul", made("Mul", made("Mul", x, x), x), constant(0.044715))
+        curve = made("Tanh", made("Mul", made("Add", x, cube), constant((2 / np.pi) ** 0.5)))
+    else:
+        curve = made("Erf", made("Mul", x, constant(0.5**0.5)))
+    scaled = made("Mul", x, constant(0.5))
+    last = made("Add", curve, constant(1.0))
+    graph.make_node("Mul", [scaled, last], outputs=node.output, shapes=shapes, dtypes=types, name=name)
 
 
 def _load(path: Path) -> Any:

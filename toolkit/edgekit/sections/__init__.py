@@ -3,20 +3,24 @@
 Changing `quantization` never retrains.
 """
 
+from edgekit.sections.audio import AudioSection
 from edgekit.sections.base import Section, known
 from edgekit.sections.compression import PruningSection, QuantizationSection, StudentSection
 from edgekit.sections.curation import CurationSection
 from edgekit.sections.data import BenchSection, DataSection, NoiseSection
 from edgekit.sections.operating import OperatingSection
+from edgekit.sections.peft import PeftSection
 from edgekit.sections.training import DistillationSection, TeacherSection, TrainingSection
 
 __all__ = [
+    "AudioSection",
     "BenchSection",
     "CurationSection",
     "DataSection",
     "DistillationSection",
     "NoiseSection",
     "OperatingSection",
+    "PeftSection",
     "PruningSection",
     "QuantizationSection",
     "Section",

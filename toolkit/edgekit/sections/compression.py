@@ -19,13 +19,17 @@ class StudentSection(Section):
 
     name: of registry.STUDENTS, or auto: the most accurate that fits `max_size` at the images' size. width: of a network that
     has widths, "" = its first. max_size: most bytes of the shipped file, a number or "40KB": a gate, and what auto chooses by.
-    weights: a local .keras or .h5 file to start from.
+    weights: a local .keras or .h5 file to start from, as far as its layers fit. backbone: a file (also .safetensors or .npz, in
+    the layout of a public checkpoint) that all layers but the head, "logits", must be in. frozen: train the head alone, and
+    let curation read the embeddings of the frozen trunk in place of a teacher's.
     """
 
     name: str = "microresnet"
     width: str = ""
     max_size: Bytes | None = None
     weights: str | None = None
+    backbone: str | None = None
+    frozen: bool = False
 
     @field_validator("max_size", mode="before")
     @classmethod
@@ -51,6 +55,22 @@ class StudentSection(Section):
             told = f"known: {', '.join(widths)}" if widths else "it has none"
             raise ValueError(f"{self.name!r} has no width {self.width!r} ({told})")
         return self
+
+    @model_validator(mode="after")
+    def _learned(self) -> StudentSection:
+        if self.weights and self.backbone:
+            raise ValueError("weights and backbone are two files to start from; choose one")
+        if self.frozen and not self.start:
+            raise ValueError(
+                "frozen needs a trained network: name its file in student.backbone. A frozen backbone of random weights "
+                "would have learned nothing"
+            )
+        return self
+
+    @property
+    def start(self) -> str | None:
+        """The file that training starts from, if there is one."""
+        return self.backbone or self.weights
 
 
 class PruningSection(Section):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from edgekit import addresses
+from edgekit.sections.audio import AudioSection
 from edgekit.sections.base import Section
 
 # A larger picture is no input of an edge classifier, and would take gigabytes to decode.
@@ -43,7 +44,7 @@ class DataSection(Section):
     test_fraction: what becomes test where the source has no test part. image_size: N or HxW, to resize all images to.
     skip_bad: leave unreadable files out. leave_out: the group that becomes the test part, all others are trained on.
     split_by: parts keep the shares of the classes ("class"), or every group on one side ("group"). seed: of the splits, if not
-    the recipe's, so that students of several RNG seeds have the same validation samples.
+    the recipe's, so that students of several RNG seeds have the same validation samples. audio: how clips become samples.
     """
 
     spec: str = "fashion-mnist-mini"
@@ -56,6 +57,7 @@ class DataSection(Section):
     limit: int | None = Field(None, ge=2)
     noise: NoiseSection | None = None
     seed: int | None = Field(None, ge=0, lt=2**31)
+    audio: AudioSection = AudioSection()
 
     @field_validator("image_size", mode="before")
     @classmethod

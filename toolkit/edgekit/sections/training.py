@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from edgekit.sections.base import Section, known
 
-Augmentation = Literal["auto", "none", "shift", "shift-flip", "affine", "photo"]
+Augmentation = Literal["auto", "none", "shift", "shift-flip", "affine", "photo", "audio"]
 
 
 class TrainingSection(Section):
@@ -18,9 +18,10 @@ class TrainingSection(Section):
     optimizer: sgd is Nesterov's, with `momentum`; adam has no weight_decay. schedule: step multiplies the rate by `gamma` at each
     of `milestones` (shares of the run). warmup: share of the run. ema: decay of a moving average of the weights, which is then
     the result. swa: share of the epochs, at the end, whose weights are averaged at a constant rate of `swa_learning_rate`. Both
-    renew the statistics of batch normalization. cutout: share of a side; mixup: alpha of its beta distribution.
-    class_weights: balanced weighs each class by the inverse of its count. precision: auto takes bfloat16 where the machine
-    computes it faster. checkpoint: epochs between checkpoints that a killed training resumes from, 0 = none.
+    renew the statistics of batch normalization. cutout: share of a side; mixup: alpha of its beta distribution. patchout: what
+    of a transformer's patches a training step leaves out: whole times and frequencies, or patches at random; auto is the
+    network's own. class_weights: balanced weighs each class by the inverse of its count. precision: auto takes bfloat16 where
+    the machine computes it faster. checkpoint: epochs between checkpoints that a killed training resumes from, 0 = none.
     """
 
     epochs: int = Field(24, ge=1)
@@ -41,6 +42,7 @@ class TrainingSection(Section):
     augment: Augmentation = "auto"
     cutout: float = Field(0.0, ge=0, le=0.5)
     mixup: float = Field(0.0, ge=0)
+    patchout: Literal["auto", "none", "structured", "unstructured"] = "auto"
     class_weights: Literal["none", "balanced"] = "none"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     xla: Literal["auto", "on", "off"] = "auto"

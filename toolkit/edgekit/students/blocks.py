@@ -15,7 +15,7 @@ def conv_bn(
     kernel: int | tuple[int, int],
     *,
     name: str,
-    strides: int = 1,
+    strides: int | tuple[int, int] = 1,
     relu: bool = True,
     most: float | None = None,
 ) -> Any:

@@ -39,11 +39,7 @@ def matched(
         samples: of a recipe's training set before curation, which decide the steps of an epoch.
         counted: FLOPs of one sample.
     """
-    if (recipe.student, recipe.data, recipe.training.batch_size) == (
-        base.student,
-        base.data,
-        base.training.batch_size,
-    ):
+    if _counts(recipe) == _counts(base):
         epochs = base.training.epochs
     else:
 
@@ -54,10 +50,16 @@ def matched(
     return recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": epochs})})
 
 
+def _counts(recipe: Recipe) -> tuple[object, ...]:
+    """All that decides the FLOPs of an epoch: equal, and nothing has to be counted."""
+    return recipe.student, recipe.peft, recipe.data, recipe.training.batch_size, recipe.training.patchout
+
+
 def main() -> None:
     """Print the FLOPs of the recipe on standard input."""
     from edgekit import backend, data, recipe, students
-    from edgekit.training import flops
+    from edgekit.students import transformer
+    from edgekit.training import flops, tuning
 
     asked = recipe.from_yaml(sys.stdin.read())
     dataset = data.load_section(asked.data, asked.seed)
@@ -65,7 +67,8 @@ def main() -> None:
     section = asked.student
     shape, classes = dataset.input.shape, len(dataset.classes)
     model = students.build("students", section.name, keras, shape, classes, width=section.width)
-    print(flops.train_flops(model, 1))
+    transformer.set_patchout(model, asked.training.patchout)
+    print(flops.train_flops(tuning.restricted(keras, model, asked).model, 1))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 A view is one random variation of every image: `draw` decides it for all samples at once, `apply` makes it for a batch. So a
 view can be made twice, which lets a teacher be asked about it once (training.distill).
 "shift" moves an image by up to one 28th of its side (1 pixel at 28), "shift-flip" also mirrors half of them, "affine" rotates,
-scales, shears and moves, for digits and other drawings, "photo" mirrors and moves by up to an eighth.
+scales, shears and moves, for digits and other drawings, "photo" mirrors and moves by up to an eighth. "audio" is for the features
+of sound, (T, F, 1) (training.sound).
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from edgekit.errors import UsageError
+from edgekit.training import sound
+from edgekit.types import FrontEnd
+
 # Rotation in radians, logarithm of the scale, shear, translation as a share of the side.
 _ROTATION, _SCALE, _SHEAR, _MOVE = 0.21, 0.14, 0.14, 2.5 / 28
 _PARTS = {
@@ -23,20 +28,34 @@ _PARTS = {
     "shift-flip": ("move", "flip"),
     "photo": ("move", "flip"),
     "affine": ("affine",),
+    "audio": ("sound",),
 }
 
 
-def resolve(name: str, *, mirrored: bool) -> str:
-    """The concrete augmentation behind "auto": "shift-flip" where labels survive mirroring, else "shift"."""
-    return ("shift-flip" if mirrored else "shift") if name == "auto" else name
+def resolve(name: str, *, mirrored: bool, front_end: FrontEnd | None = None) -> str:
+    """The concrete augmentation behind "auto": "audio" for sound, "shift-flip" where labels survive mirroring, else "shift".
+
+    Raises:
+        UsageError: "audio" for images, or an augmentation of images for sound.
+    """
+    if name == "auto":
+        name = "audio" if front_end is not None else "shift-flip" if mirrored else "shift"
+    if name != "none" and (name == "audio") != (front_end is not None):
+        samples, fitting = ("images", "shift") if front_end is None else ("sound", "audio")
+        raise UsageError(f"Augmentation {name!r} is not for {samples}; take {fitting!r}, 'auto' or 'none'.")
+    return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """name: a concrete name. cutout: side of a gray square, as a share of the image's (DeVries & Taylor, arXiv 1708.04552)."""
+    """name: a concrete name. cutout: side of a gray square, as a share of the image's (DeVries & Taylor, arXiv 1708.04552).
+
+    front_end: what made the features that "audio" varies.
+    """
 
     name: str
     cutout: float = 0.0
+    front_end: FrontEnd | None = None
 
     def draw(self, samples: int, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         """One view: what happens to each of `samples` images of `shape` (H, W, C); arrays with `samples` rows."""
@@ -51,6 +70,8 @@ class Augmentation:
             drawn["flip"] = rng.random(samples) < 0.5
         if "affine" in parts:
             drawn["affine"] = rng.uniform(-1, 1, (samples, 6)).astype(np.float32)
+        if "sound" in parts:
+            drawn |= sound.draw(samples, shape, rng)
         if self.cutout:
             drawn["top"] = rng.integers(0, height, samples, dtype=np.int16)
             drawn["left"] = rng.integers(0, width, samples, dtype=np.int16)
@@ -60,6 +81,9 @@ class Augmentation:
         """(B, H, W, C) with `view`'s rows of these images -> same shape and dtype."""
         if "affine" in view:
             x = _affine(x, view["affine"])
+        if "gain" in view:
+            assert self.front_end is not None
+            x = sound.vary(x, view, self.front_end)
         if "down" in view:
             x = _move(x, view["down"], view["right"], view.get("flip"), 8 if self.name == "photo" else 28)
         if "top" in view:

@@ -24,7 +24,7 @@ from edgekit.training.augment import Augmentation
 from edgekit.training.averaging import Mean, refresh_batch_norm
 from edgekit.training.batches import Opinion, Views, augmented, batch_indices, target_rows
 from edgekit.training.checkpoint import Checkpoint
-from edgekit.types import Reporter, Split
+from edgekit.types import FrontEnd, Reporter, Split
 
 _MOST_STEPS_AT_ONCE = 16
 # Enough for stable statistics; their error falls with the root of the number of samples.
@@ -47,6 +47,7 @@ def fit(
     seed: int,
     augment: str,
     reporter: Reporter,
+    front_end: FrontEnd | None = None,
     weights: NDArray[np.float32] | None = None,
     after_epoch: Callable[[int], None] | None = None,
     opinion: Opinion | None = None,
@@ -57,7 +58,7 @@ def fit(
     Args:
         model: ends in a layer "logits" and a Softmax; the loss is taken from the logits.
         train: the samples to train on, of the `full` before curation.
-        augment: a concrete name of `augment.Augmentation`.
+        augment: a concrete name of `augment.Augmentation`. front_end: what made the features, for "audio".
         weights: (n,) weight of each training sample's loss, mean 1; None = all equal.
         after_epoch: called with the epoch's number (from 0) when it is over; `model` then holds its weights.
         opinion: what a teacher says about views of `train`, to learn from as well.
@@ -104,7 +105,8 @@ def fit(
     example: tuple[NDArray[Any], ...] = (to_float(train.x[:1]), targets[:1])
     if weights is not None:
         example = (*example, weights[:1])
-    views = Views(Augmentation(name=augment, cutout=section.cutout), len(train), train.x.shape[1:], seed, opinion)
+    augmentation = Augmentation(name=augment, cutout=section.cutout, front_end=front_end)
+    views = Views(augmentation, len(train), train.x.shape[1:], seed, opinion)
     val_targets = target_rows(val.y, classes, rows=rows, soft=soft is not None)
     val_batch = min(500, len(val))
     with Ahead(train.x, indices[first:]) as images:

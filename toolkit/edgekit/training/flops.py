@@ -1,7 +1,8 @@
 """The FLOP ledger: multiply-accumulates (MAC) of a Keras model, counted layer by layer (METHODS.md section 7).
 
 FLOP = 2 * MAC. Training costs a product its forward pass, the gradient of its weights unless they are frozen, and the gradient of
-its input unless nothing before it is trained: 3 * forward, less the first layer's input gradient.
+its input unless nothing before it is trained: 3 * forward, less the first layer's input gradient. A layer with a method
+`training_shape` (patchout) leaves out a part of its input in training only: MAC are those of inference, FLOP of training fewer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Row(NamedTuple):
 
 class _Use(NamedTuple):
     row: Row
-    backward: int  # products of the forward pass's size that training adds: of the weights' gradient and of the inputs'
+    backward: (
+        float  # products of the forward pass's size that training adds: of the weights' gradient and of the inputs'
+    )
     counted: bool
 
 
@@ -48,7 +51,7 @@ def macs(model: Any) -> int:
 
 def train_flops(model: Any, samples: int) -> int:
     """FLOP of training on `samples` samples in total (steps * batch size)."""
-    return 2 * samples * sum(use.row.macs * (1 + use.backward) for use in _uses(model))
+    return round(2 * samples * sum(use.row.macs * (1 + use.backward) for use in _uses(model, training=True)))
 
 
 def uncounted(model: Any) -> list[str]:
@@ -56,7 +59,7 @@ def uncounted(model: Any) -> list[str]:
     return [use.row.name for use in _uses(model) if not use.counted]
 
 
-def _uses(model: Any) -> list[_Use]:
+def _uses(model: Any, *, training: bool = False) -> list[_Use]:
     graph = _graph(model)
     shapes = [tuple(tensor.shape) for tensor in graph.inputs]
     for tensor, shape in zip(graph.inputs, shapes, strict=True):
@@ -64,7 +67,7 @@ def _uses(model: Any) -> list[_Use]:
             raise DataError(
                 f"Input {tensor.name!r} has the open shape {shape[1:]}; MAC need a model built for one size."
             )
-    return _walk(graph, shapes, [False] * len(shapes), "", set())[0]
+    return _walk(graph, shapes, [False] * len(shapes), "", set(), training)[0]
 
 
 def _graph(model: Any) -> Any:
@@ -77,7 +80,7 @@ def _graph(model: Any) -> Any:
 
 
 def _walk(
-    graph: Any, shapes: Sequence[Shape], needs: Sequence[bool], prefix: str, seen: set[int]
+    graph: Any, shapes: Sequence[Shape], needs: Sequence[bool], prefix: str, seen: set[int], training: bool
 ) -> tuple[list[_Use], list[Shape], list[bool]]:
     """The uses in `graph` for inputs of `shapes`, then shapes and flags of its outputs; a flag: a gradient flows there."""
     known: dict[int, tuple[Shape, bool]] = {
@@ -92,25 +95,46 @@ def _walk(
             taken = [known[id(t)] for t in node.input_tensors]
             given, flags = [shape for shape, _ in taken], [flag for _, flag in taken]
             if hasattr(layer, "_functional") or hasattr(layer, "_nodes_by_depth"):
-                inner, made, passed = _walk(_graph(layer), given, flags, f"{prefix}{layer.name}/", seen)
+                inner, made, passed = _walk(_graph(layer), given, flags, f"{prefix}{layer.name}/", seen, training)
                 uses.extend(inner)
                 known |= {
                     id(t): pair for t, pair in zip(node.output_tensors, zip(made, passed, strict=True), strict=True)
                 }
                 continue
-            made = [_closed(node, tensor, given) for tensor in node.output_tensors]
+            made = _made(node, given, training)
             count = _count(layer, given, made)
             trained = bool(getattr(layer, "trainable_variables", ()))
             kind, variables = type(layer).__name__, getattr(layer, "weights", ())
             params = 0 if id(layer) in seen else sum(prod(v.shape) for v in variables)
             seen.add(id(layer))
             counted = kind in (*_MACS, *_FREE) or all(len(v.shape) < 2 for v in variables)
-            # A product of two computed tensors has a gradient for each of them; one with weights, for its input.
-            backward = sum(flags) if kind in _OF_TWO else trained + any(flags)
-            uses.append(_Use(Row(prefix + layer.name, kind, count, params), int(backward), counted))
+            uses.append(_Use(Row(prefix + layer.name, kind, count, params), _backward(kind, flags, trained), counted))
             known |= {id(t): (shape, trained or any(flags)) for t, shape in zip(node.output_tensors, made, strict=True)}
     found = [known[id(t)] for t in graph.outputs]
     return uses, [shape for shape, _ in found], [flag for _, flag in found]
+
+
+def _backward(kind: str, flags: Sequence[bool], trained: bool) -> float:
+    """A product of two computed tensors has a gradient for each of them; one with weights, for them and for its input."""
+    if kind == "TokenAttention":  # half of it is query times key, half what comes of that times value
+        query, key, value = flags
+        return (query + key + (query or key) + value) / 2
+    return sum(flags) if kind in _OF_TWO else trained + any(flags)
+
+
+def _made(node: Any, given: Sequence[Shape], training: bool) -> list[Shape]:
+    """The shapes of a layer's outputs for inputs of the shapes `given`."""
+    layer = node.operation
+    if training and hasattr(layer, "training_shape"):
+        return [tuple(layer.training_shape(given[0]))]
+    open_ones = any(None in tuple(tensor.shape)[1:] for tensor in (*node.input_tensors, *node.output_tensors))
+    same = all(tuple(t.shape)[1:] == shape[1:] for t, shape in zip(node.input_tensors, given, strict=True))
+    if open_ones or same:
+        return [_closed(node, tensor, given) for tensor in node.output_tensors]
+    shaped = {id(t): type(t)(shape, dtype=t.dtype) for t, shape in zip(node.input_tensors, given, strict=True)}
+    arguments, named = node.arguments.fill_in(shaped)
+    spec = layer.compute_output_spec(*arguments, **named)
+    return [tuple(each.shape) for each in (spec if isinstance(spec, (list, tuple)) else [spec])]
 
 
 def _closed(node: Any, tensor: Any, given: Sequence[Shape]) -> Shape:
@@ -182,6 +206,11 @@ def _attention(layer: Any, given: Sequence[Shape], made: Shape) -> int:
     return projections + int(layer.num_heads * (layer.key_dim + layer.value_dim)) * tokens * others
 
 
+def _attended(layer: Any, given: Sequence[Shape], made: Shape) -> int:
+    # 2 L M d: the scores, and the mean of the values by them.
+    return 2 * _size(made) * (given[1][1] or 1)
+
+
 def _recurrent(layer: Any, given: Sequence[Shape], made: Shape) -> int:
     return (given[0][1] or 1) * (_elements(layer.cell.kernel) + _elements(layer.cell.recurrent_kernel))
 
@@ -199,8 +228,9 @@ _MACS: Mapping[str, _Rule] = {
     "Dense": _dense,
     "EinsumDense": _einsum,
     "MultiHeadAttention": _attention,
+    "TokenAttention": _attended,
     "Matmul": _product,
 }
 _OF_TWO = ("Matmul",)
-# Looked up, not multiplied.
-_FREE = ("Embedding",)
+# Looked up or added, not multiplied.
+_FREE = ("Embedding", "Positions", "ClassTokens")

@@ -2,6 +2,7 @@
 
 teacher: one network on all samples. dynamics: the same, described after each epoch. folds: K networks, each describing the
 samples it has not seen. threshold: two networks that must learn a class that does not exist (AUM's threshold samples).
+With student.frozen, the networks are heads on the embeddings of the student's own trunk (see frozen.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from edgekit.data.fingerprint import sample_digest
 from edgekit.errors import DataError
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
-from edgekit.training import signals, stage
+from edgekit.training import frozen, signals, stage
 from edgekit.training.fit import steps_per_epoch
 from edgekit.types import Dataset, Signals, Split
 
@@ -61,10 +62,20 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
         "val_labels": dataset.val.y,
         "val_trusted": recipe.curation.trusted_val or dataset.own_val,
     }
-    if set(needs) - {"digests"} and not repeat:
-        _warn_of_few_steps(recipe, dataset, stages)
     teacher: Path | None = None
     made: list[Path] = []
+    flops = 0
+    if recipe.student.frozen and set(needs) - {"digests"}:
+        embedded = frozen.embed(recipe, dataset, stages)
+        flops = embedded.train_flops
+        found |= frozen.describe(
+            needs, embedded, train.y, len(dataset.classes), seed=seed, epochs=recipe.teacher.epochs,
+            fold_of=fold_numbers(train, recipe.curation.folds, seed) if "folds" in needs else None,
+            marked=_marked(len(train), len(dataset.classes), seed) if "threshold" in needs else None,
+        )  # fmt: skip
+        needs = [need for need in needs if need == "digests"]
+    if set(needs) - {"digests"} and not repeat:
+        _warn_of_few_steps(recipe, dataset, stages)
     if "teacher" in needs or "dynamics" in needs:
         teacher = _teacher(recipe, dataset, stages, seed, named, per_epoch="dynamics" in needs)
         made.append(teacher)
@@ -80,7 +91,7 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
         found["digests"] = np.array(
             [sample_digest(x) for start in range(0, len(train), 512) for x in train.x[start : start + 512]]
         )
-    flops = sum(int(json.loads((folder / "training.json").read_text())["train_flops"]) for folder in made)
+    flops += sum(int(json.loads((folder / "training.json").read_text())["train_flops"]) for folder in made)
     return Gathered(signals=Signals(**found), teacher=teacher, train_flops=flops)
 
 
@@ -196,12 +207,9 @@ def _threshold(
     recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, named: str, folders: list[Path]
 ) -> dict[str, Any]:
     train, classes = dataset.train, len(dataset.classes)
-    order = np.random.default_rng(seed).permutation(len(train))
-    number = max(1, len(train) // (classes + 1))
-    marked = np.zeros((2, len(train)), dtype=bool)
+    marked = _marked(len(train), classes, seed)
     areas = []
     for run in range(2):
-        marked[run, order[run * number : (run + 1) * number]] = True
         job = stage.Job(
             ids=train.ids,
             labels=np.where(marked[run], classes, train.y),
@@ -219,3 +227,13 @@ def _threshold(
         folders.append(made)
         areas.append(signals.read(made / "signals.npz")["margins"].mean(axis=0, dtype=np.float32))
     return {"threshold_areas": np.stack(areas), "threshold_samples": marked}
+
+
+def _marked(count: int, classes: int, seed: int) -> NDArray[np.bool_]:
+    """(2, N) the samples that carry the class that does not exist, as many as a class has, in each of two runs."""
+    order = np.random.default_rng(seed).permutation(count)
+    number = max(1, count // (classes + 1))
+    marked = np.zeros((2, count), dtype=bool)
+    for run in range(2):
+        marked[run, order[run * number : (run + 1) * number]] = True
+    return marked

@@ -21,21 +21,23 @@ from pydantic import BaseModel
 from edgekit import backend, students
 from edgekit.data.splits import take
 from edgekit.environment import framework_versions
-from edgekit.recipe import Recipe, StudentSection, TeacherSection, TrainingSection
+from edgekit.recipe import PeftSection, Recipe, StudentSection, TeacherSection, TrainingSection
 from edgekit.store import code_digest, sha256_file
-from edgekit.training import distill, flops, process, signals, transfer
+from edgekit.students import transformer
+from edgekit.training import distill, flops, process, signals, tuning
 from edgekit.training.augment import Augmentation, resolve
 from edgekit.training.batches import Opinion
 from edgekit.training.checkpoint import Checkpoint
 from edgekit.training.fit import fit, steps_per_epoch
 from edgekit.types import Dataset, Reporter, TrainedModel
 
-Role = Literal["teacher", "fold", "student", "opinion"]
+Role = Literal["teacher", "fold", "student", "opinion", "embeddings"]
 FILES: Mapping[Role, str] = {
     "teacher": "teacher.keras",
     "fold": "fold.keras",
-    "student": "student_float.keras",
+    "student": tuning.STUDENT,
     "opinion": "opinion.npy",
+    "embeddings": "signals.npz",
 }
 
 
@@ -80,16 +82,23 @@ def key(recipe: Recipe, dataset: Dataset, job: Job, *sections: BaseModel) -> dic
         | {
             name: path and Path(path).parent.name for name, path in (("teacher", job.teacher), ("opinion", job.opinion))
         },
-        "weights": _weights_digest(recipe) if recipe.student in sections else None,
+        "weights": weights_digest(recipe) if recipe.student in sections else None,
         "deterministic": recipe.deterministic,
         "backend": framework_versions(recipe.backend),
         "sections": [section.model_dump(mode="json") for section in sections],
-        "code": code_digest("training", "students", "backend.py", "data/pixels.py"),
+        "code": code_digest("training", "students", "peft", "backend.py", "data/pixels.py"),
     }
+
+
+def student_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
+    """`key` of a student's training."""
+    return key(recipe, dataset, job, recipe.training, recipe.student, recipe.distillation, recipe.peft)
 
 
 def run(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
     """Train `role` as `job` says; leaves FILES[role], training.json and, with `job.watch`, signals.npz in `folder`.
+
+    A student whose new parameters are to be merged leaves the files of `tuning` in place of FILES["student"].
 
     Raises:
         TrainingError: training diverged, or the backend's process failed.
@@ -110,35 +119,41 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
     if role == "opinion":
         _ask(keras, recipe, dataset, job, folder, reporter)
         return
+    if role == "embeddings":
+        _embed(keras, recipe, dataset, job, folder, reporter)
+        return
     section = recipe.training if role == "student" else recipe.teacher
-    name = recipe.teacher.name if isinstance(section, TeacherSection) else recipe.student.name
-    width = recipe.teacher.width if isinstance(section, TeacherSection) else recipe.student.width
+    named_in = recipe.teacher if isinstance(section, TeacherSection) else recipe.student
     table = "students" if role == "student" else "teachers"
+    classes = job.classes or len(dataset.classes)
 
     def built() -> Any:
-        return students.build(table, name, keras, dataset.input.shape, job.classes or len(dataset.classes), width=width)
+        model = students.build(table, named_in.name, keras, dataset.input.shape, classes, width=named_in.width)
+        transformer.set_patchout(model, section.patchout)
+        return model
 
     macs = flops.macs(built())
     backend.seed(keras, job.seed, deterministic=deterministic)
     precision = backend.precision(keras, section.precision, macs)
     with backend.distributed(keras) as devices, backend.computing(keras, precision):
-        model = built()
-        if role == "student" and recipe.student.weights:
-            _start(keras, model, Path(recipe.student.weights), reporter)
-        facts, watched = _fitted(keras, model, role, recipe, dataset, job, section, reporter)
-    if model.dtype_policy.compute_dtype != "float32":
-        kept = model.get_weights()
-        model = built()
-        model.set_weights(kept)
-    model.save(folder / FILES[role])
+        plain = built()
+        if role == "student":
+            tuned = tuning.prepare(keras, plain, recipe, dataset, reporter)
+        else:
+            tuned = tuning.Tuned(section=PeftSection(), plain=plain, model=plain)
+        facts, watched = _fitted(keras, tuned.model, role, recipe, dataset, job, section, reporter)
+    if plain.dtype_policy.compute_dtype != "float32":
+        tuned = tuned.in_float32(keras, built())
+    shipped = tuned.plain if tuned.section.merges else tuned.model
     facts |= {
-        "architecture": named(recipe.student if role == "student" else recipe.teacher),
+        "architecture": named(named_in),
         "framework": f"keras {keras.__version__} on {keras.backend.backend()}",
         "device": backend.device(keras) + (f" x {devices}" if devices > 1 else "") + f", {precision}",
-        "params": int(model.count_params()),
-        "macs": macs,
-        "train_flops": flops.train_flops(model, facts["steps"] * section.batch_size),
+        "params": int(shipped.count_params()),
+        "macs": flops.macs(shipped),
+        "train_flops": flops.train_flops(tuned.model, facts["steps"] * section.batch_size),
     }
+    tuned.save(keras, folder / FILES[role], dataset)
     (folder / "training.json").write_text(json.dumps(facts))
     if watched:
         watched.save(folder / "signals.npz")
@@ -171,7 +186,8 @@ def _fitted(
         section,
         full=full,
         seed=job.seed,
-        augment=resolve(section.augment, mirrored=dataset.input.mirrored),
+        augment=resolve(section.augment, mirrored=dataset.input.mirrored, front_end=dataset.input.front_end),
+        front_end=dataset.input.front_end,
         reporter=reporter,
         weights=weights_of(job.labels, job.weights, section),
         after_epoch=watched.after_epoch if watched and per_epoch else None,
@@ -195,14 +211,9 @@ def weights_of(
     return balanced
 
 
-def _start(keras: Any, model: Any, path: Path, reporter: Reporter) -> None:
-    taken, left = transfer.start_from(keras, model, path)
-    told = f"; not {', '.join(left)}" if left else ""
-    reporter.note(f"starts from {path.name}: weights of {taken} layers{told}")
-
-
-def _weights_digest(recipe: Recipe) -> str | None:
-    path = recipe.student.weights
+def weights_digest(recipe: Recipe) -> str | None:
+    """SHA-256 of the file that the student starts from, if there is one."""
+    path = recipe.student.start
     return sha256_file(Path(path)) if path and Path(path).is_file() else None
 
 
@@ -220,8 +231,8 @@ def views_of(recipe: Recipe, dataset: Dataset) -> int:
 
 
 def _augmentation(recipe: Recipe, dataset: Dataset) -> Augmentation:
-    name = resolve(recipe.training.augment, mirrored=dataset.input.mirrored)
-    return Augmentation(name=name, cutout=recipe.training.cutout)
+    name = resolve(recipe.training.augment, mirrored=dataset.input.mirrored, front_end=dataset.input.front_end)
+    return Augmentation(name=name, cutout=recipe.training.cutout, front_end=dataset.input.front_end)
 
 
 def opinion_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
@@ -246,6 +257,29 @@ def _ask(keras: Any, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, r
             reporter=reporter,
         )
     distill.save(logits, folder / FILES["opinion"])
+
+
+def embeddings_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
+    """Everything that decides the embeddings of a frozen trunk, for the stage cache; how a head is trained does not."""
+    student = {"name": recipe.student.name, "width": recipe.student.width, "file": weights_digest(recipe)}
+    return key(recipe, dataset, job) | {"student": student, "peft": recipe.peft.model_dump(mode="json")}
+
+
+def _embed(keras: Any, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
+    """What enters the head of the frozen (or tuned) student, for training and validation samples."""
+    section, samples = recipe.student, (dataset.train, dataset.val)
+    if job.teacher is None:
+        plain = students.build(
+            "students", section.name, keras, dataset.input.shape, len(dataset.classes), width=section.width
+        )
+        model = tuning.prepare(keras, plain, recipe, dataset, reporter).model
+    else:
+        model = tuning.tuned(keras, Path(job.teacher).parent, recipe.peft)
+    describer = signals.describing(keras, model)
+    train, val = (signals.describe(describer, split.x)[1] for split in samples)
+    np.savez(folder / FILES["embeddings"], embeddings=train, val_embeddings=val)
+    cost = 2 * flops.macs(model) * sum(len(split) for split in samples)
+    (folder / "training.json").write_text(json.dumps({"train_flops": cost}))
 
 
 def _opinion(recipe: Recipe, dataset: Dataset, job: Job) -> Opinion | None:

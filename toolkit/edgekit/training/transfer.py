@@ -1,11 +1,13 @@
 """Start a network from weights that another training left: a .keras file, or an .h5 file of keras.applications.
 
 Layers are matched by name and shape; in a file whose names are others, by their order from the images on, as far as the shapes
-agree. What does not match (another number of classes) keeps its fresh weights, and is told.
+agree. What does not match (another number of classes) keeps its fresh weights, and is told; of a backbone, all but the head has
+to match.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -15,8 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import RecipeError
+from edgekit.students import checkpoints
+from edgekit.types import FrontEnd
 
+HEAD = "logits"
 _LEAST_IN_ORDER = 8
+_PUBLIC = (".safetensors", ".npz")
+# (x - mean) / divisor of the authors' log-mel features: AST's on AudioSet, and PaSST's.
+_NORMALIZATIONS: Mapping[str, tuple[float, float]] = {
+    "ast": (-4.2677393, 2 * 4.5689974),
+    "ast-hf": (-4.2677393, 2 * 4.5689974),
+    "passt": (-4.5, 5.0),
+}
 
 Arrays = Mapping[str, Sequence[NDArray[Any]]]
 
@@ -32,6 +44,77 @@ def start_from(keras: Any, model: Any, path: Path) -> tuple[int, list[str]]:
     """
     found = _read(keras, path)
     layers = [layer for layer in model.layers if layer.weights]
+    taken = _take(layers, found)
+    left = [layer.name for layer in layers if layer.name not in taken]
+    if not taken:
+        raise RecipeError(
+            f"No layer of {path} fits {model.name!r}: it has {', '.join(sorted(found)[:8]) or 'none'}, "
+            f"the student {', '.join(left[:8])}. Weights must come from the same network, of the same width."
+        )
+    return len(taken), left
+
+
+def load_backbone(keras: Any, model: Any, path: Path, front_end: FrontEnd | None = None) -> tuple[int, tuple[str, ...]]:
+    """Copy the file's weights into every layer of `model` but its head, the layer "logits".
+
+    Args:
+        front_end: what the model's features are made by; a public checkpoint of a spectrogram transformer is told so what range
+            they have.
+
+    Returns:
+        How many layers were taken, and what had to be done to them, a sentence each.
+
+    Raises:
+        RecipeError: the file cannot be read as weights, or a layer of the trunk is not in it: it would stay random.
+    """
+    if path.suffix in _PUBLIC:
+        return _public(model, path, front_end)
+    found = _read(keras, path)
+    layers = [layer for layer in model.layers if layer.weights and layer.name != HEAD]
+    taken = _take(layers, {name: arrays for name, arrays in found.items() if name != HEAD})
+    for layer in layers:
+        if layer.name not in taken:
+            held = found.get(layer.name)
+            why = f"has the shapes {_shapes(held)} there" if held else "is not in it"
+            raise RecipeError(
+                f"The backbone {path} does not fit {model.name!r}: layer {layer.name!r} (shapes {_shapes(layer.weights)}) {why}, "
+                "and would stay random. Take a file of the same network, width and input size."
+            )
+    return len(taken), ()
+
+
+def _public(model: Any, path: Path, front_end: FrontEnd | None) -> tuple[int, tuple[str, ...]]:
+    kinds = {type(layer).__name__: layer for layer in model.layers}
+    if not {"Attention", "Positions", "Conv2D"} <= set(kinds):
+        raise RecipeError(
+            f"{path} would hold a public spectrogram transformer, and {model.name!r} is none; choose such a student "
+            "(edgekit list students), or a backbone in a .keras file."
+        )
+    found = checkpoints.read(path, heads=kinds["Attention"].heads, stride=tuple(kinds["Conv2D"].strides))
+    scale, offset = (1.0, 0.0) if front_end is None else _range(found.layout, front_end)
+    taken = checkpoints.assign(model, found, scale=scale, offset=offset)
+    unused = (f"not used: {', '.join(taken.unused)}",) if taken.unused else ()
+    return sum(bool(layer.weights) for layer in model.layers if layer.name != HEAD), (*taken.notes, *unused)
+
+
+def _range(layout: str, front_end: FrontEnd) -> tuple[float, float]:
+    """(scale, offset): the checkpoint was trained on scale * x + offset, where x are the features of `front_end`.
+
+    x = (ln P - ln floor) / (ln top - ln floor) with powers P of a spectrum that is divided by half the window's sum; theirs are
+    not, and are then shifted and divided by constants of their training data.
+    """
+    mean, divisor = _NORMALIZATIONS[layout]
+    scale = math.log(front_end.top) - math.log(front_end.floor)
+    undone = 2 * math.log(front_end.window_samples / 4)  # a Hann window sums to half its length
+    return scale / divisor, (math.log(front_end.floor) + undone - mean) / divisor
+
+
+def _shapes(arrays: Sequence[Any]) -> str:
+    return ", ".join("x".join(map(str, array.shape)) for array in arrays)
+
+
+def _take(layers: Sequence[Any], found: Arrays) -> Arrays:
+    """Set the weights of the `layers` that `found` has, and return what was taken, by the layers' names."""
     taken = {layer.name: found[layer.name] for layer in layers if _fits(layer, found.get(layer.name, ()))}
     if not taken:
         # Networks of one design, named by others, have their layers in one order; a few alike prove nothing.
@@ -41,13 +124,7 @@ def start_from(keras: Any, model: Any, path: Path) -> tuple[int, list[str]]:
     for layer in layers:
         if layer.name in taken:
             layer.set_weights(list(taken[layer.name]))
-    left = [layer.name for layer in layers if layer.name not in taken]
-    if not taken:
-        raise RecipeError(
-            f"No layer of {path} fits {model.name!r}: it has {', '.join(sorted(found)[:8]) or 'none'}, "
-            f"the student {', '.join(left[:8])}. Weights must come from the same network, of the same width."
-        )
-    return len(taken), left
+    return taken
 
 
 def _fits(layer: Any, arrays: Sequence[NDArray[Any]]) -> bool:

@@ -5,6 +5,7 @@ Every value is frozen, keyword-only and reloads from disk; arrays are read-only.
 
 from __future__ import annotations
 
+from edgekit.types.audio import AudioOptions, FrontEnd
 from edgekit.types.curation import Decision, Edit, Fact, Pool, Scores, Selection, Signals
 from edgekit.types.data import Dataset, Images, InputSpec, RawData, ReadOptions, Skipped, Split
 from edgekit.types.families import CurationMethod, PoolStrategy, Reporter, Silent, Source, Student
@@ -12,12 +13,14 @@ from edgekit.types.models import Artifact, Evaluation, Gate, Measurement, Output
 
 __all__ = [
     "Artifact",
+    "AudioOptions",
     "CurationMethod",
     "Dataset",
     "Decision",
     "Edit",
     "Evaluation",
     "Fact",
+    "FrontEnd",
     "Gate",
     "Images",
     "InputSpec",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from edgekit.types.audio import AudioOptions, FrontEnd
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,12 +36,17 @@ class Split:
     x: (N, H, W, C) uint8 pixels, or float32 already in [0, 1]; larger than memory, it decodes what is indexed.
     y: (N,) int64 in [0, K), -1 in an unlabeled pool. ids: (N,) unique str.
     group: (N,) str (speaker, site, camera) or None.
+    clip: (N,) str, the clip that each sample is a segment of; None = every sample is whole.
+    content: (N, 32) uint8, the SHA-256 of the file each sample was computed from, where x depends on how a machine computes;
+    None = x itself is what was read.
     """
 
     x: Images
     y: NDArray[np.int64]
     ids: NDArray[np.str_]
     group: NDArray[np.str_] | None = None
+    clip: NDArray[np.str_] | None = None
+    content: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -47,15 +54,22 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """What a model is fed: (H, W, C), pixel/255 as float32 in [0, 1].
+    """What a model is fed: (H, W, C), pixel/255 as float32 in [0, 1], or the features of sound, (T, F, 1) float32 in [0, 1].
 
     mirrored: a left-right flip keeps every label (clothes), or may not (digits, text); unknown data says False.
+    front_end: what the features of sound are made by; None = images.
     """
 
     shape: tuple[int, int, int]
     mirrored: bool = False
     dtype: str = "float32"
     preprocessing: str = "pixel / 255, float in [0, 1]"
+    front_end: FrontEnd | None = None
+
+    @property
+    def noun(self) -> str:
+        """What a user calls the samples."""
+        return "images" if self.front_end is None else "clips"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +82,18 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """How a source reads images: image_size is (H, W) to resize to; skip_bad leaves unreadable files out."""
+    """How a source reads files: image_size is (H, W) to resize images to; skip_bad leaves unreadable files out."""
 
     image_size: tuple[int, int] | None = None
     skip_bad: bool = False
+    audio: AudioOptions = field(default_factory=AudioOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawData:
     """What a data source gives: its train part, and test, val and cal where it has them.
 
-    notes: what the user should know of how the source was read, one sentence each.
+    notes: what the user should know of how the source was read, one sentence each. front_end: of sound; None = images.
     """
 
     name: str
@@ -91,6 +106,7 @@ class RawData:
     mirrored: bool = False
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    front_end: FrontEnd | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgekit import data, recipe, registry
 from edgekit.bench import litert, standalone
-from edgekit.bench.evaluate import predict
+from edgekit.bench.evaluate import judged, outputs
 from edgekit.bench.litert import BATCH
 from edgekit.data.sources import cifar10_jpeg
 from edgekit.errors import DataError, EdgekitError, GateNotMet
@@ -135,7 +135,8 @@ def _accuracy(product: Product, artifact: Artifact, asked: Recipe | None, spec: 
     dataset = data.load_section(section, asked.seed)
     if misfit := _misfit(product, artifact, dataset):
         return None, f"not measured: {section.spec} is not its test set: {misfit}"
-    right = predict(artifact, dataset.test.x).argmax(axis=1) == dataset.test.y
+    _, labels, found_outputs = judged(dataset.test, outputs(artifact, dataset.test.x), artifact.output)
+    right = found_outputs.argmax(axis=1) == labels
     found, recorded = float(right.mean()), float(product.manifest["accuracy"])
     return abs(found - recorded) <= TOLERANCE, f"{found:.4f} on {len(right):,} images, manifest {recorded:.4f}"
 

@@ -1,5 +1,5 @@
 """A CSV file, or a folder with `train.csv`: pixels (`label,pixel0,pixel1,...`, the Kaggle Digit Recognizer form) or a list of
-files (`path,label` and optionally `group` and `split`, paths relative to the CSV).
+files, images or clips (`path,label` and optionally `group` and `split`, paths relative to the CSV).
 
 `test.csv` beside `train.csv` is the test part if it has labels. Without one, test is cut from train (data.test_fraction).
 Ids are `train/0`, `train/1`, ... for pixels, in file order, and the paths for files.
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data import tables
+from edgekit.data.audio.clips import is_audio, raw_parts
 from edgekit.data.images import read_images
 from edgekit.data.labels import names_in_order
 from edgekit.data.splits import parts_of
@@ -107,6 +108,16 @@ def _of_files(path: Path, other: Path | None, options: ReadOptions, notes: tuple
             parts.append(_PARTS[row["split"].lower()] if "split" in row else part)
             groups += [row["group"]] if "group" in row else []
     classes, y = _labels(path, np.array(labels), np.array(parts))
+    group = np.array(groups) if len(groups) == len(names) else None
+    if (clips := sum(map(is_audio, names))) == len(names):
+        found = raw_parts(path.parent, names, y, np.array(parts), group, options)
+        found["notes"] = notes + found["notes"]
+        source = f"CSV file {path}, {len(names):,} clips"
+        return RawData(name=_name(path), source=source, classes=classes, **found)
+    if clips:
+        raise DataError(
+            f"{path} lists {clips:,} clips among {len(names) - clips:,} other files; a data set has one kind."
+        )
     x, good, skipped = read_images(
         lambda i: (path.parent / names[i]).read_bytes(),
         lambda i: names[i],
@@ -125,7 +136,7 @@ def _of_files(path: Path, other: Path | None, options: ReadOptions, notes: tuple
             x,
             y[good],
             np.array(names)[good],
-            np.array(groups)[good] if len(groups) == len(names) else None,
+            None if group is None else group[good],
         ),
     )
 

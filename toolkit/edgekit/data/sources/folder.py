@@ -1,8 +1,8 @@
-"""A folder of images by class: `root/<class>/...`, or `root/train/<class>/...` beside `test/` and optionally `val/` and `cal/`.
+"""A folder of images or clips by class: `root/<class>/...`, or `root/train/<class>/...` beside `test/`, `val/` and `cal/`.
 
-Images are PNG, JPEG, BMP or WebP at any depth under their class; ids are paths relative to the root. An optional
-`groups.csv` at the root (`path,group`) says who or what each image comes from. Without `test/` the test part is cut from
-train (data.test_fraction).
+Images are PNG, JPEG, BMP or WebP at any depth under their class, clips WAV, FLAC or OGG; where there are both, the more numerous
+are the data set. Ids are paths relative to the root. An optional `groups.csv` at the root (`path,group`) says who or what each
+sample comes from. Without `test/` the test part is cut from train (data.test_fraction).
 """
 
 from __future__ import annotations
@@ -14,22 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data import tables
+from edgekit.data.audio import reading
+from edgekit.data.audio.clips import is_audio, raw_parts
+from edgekit.data.decode import SUFFIXES
 from edgekit.data.images import read_images
 from edgekit.data.labels import names_in_order
-from edgekit.data.listing import images_in, loose_files, subfolders, told
+from edgekit.data.listing import files_in, loose_files, subfolders, told
 from edgekit.data.splits import parts_of
 from edgekit.errors import DataError
 from edgekit.types import RawData, ReadOptions
 
 _PARTS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val", "cal": "cal"}
 GROUPS = "groups.csv"
+_KINDS = "PNG, JPEG, BMP or WebP image, and no WAV, FLAC or OGG file"
 
 
 def read(spec: str, options: ReadOptions) -> RawData:
-    """Read the image folder at `spec`.
+    """Read the folder of images or clips at `spec`.
 
     Raises:
-        DataError: no image, an empty class, one class only, a test class that train lacks, unreadable files or folders,
+        DataError: no sample, an empty class, one class only, a test class that train lacks, unreadable files or folders,
             sizes that differ without `options.image_size`.
     """
     root = Path(spec)
@@ -38,7 +42,7 @@ def read(spec: str, options: ReadOptions) -> RawData:
     if "train" not in named.values():
         if named:
             raise DataError(
-                f"{root} has {', '.join(named)}/ but no train/; put the training images into train/<class>/."
+                f"{root} has {', '.join(named)}/ but no train/; put the training samples into train/<class>/."
             )
         named = {"": "train"}
     if len(set(named.values())) < len(named):
@@ -49,24 +53,35 @@ def read(spec: str, options: ReadOptions) -> RawData:
     files: list[str] = []
     labels: list[str] = []
     parts: list[str] = []
+    folders: list[str] = []
     others = loose_files(root, ignored=(GROUPS,))
     for folder, part in named.items():
         others += loose_files(root / folder) if folder else Counter()
         names = subfolders(root / folder)
         if not names and part == "train":
-            raise DataError(f"{root / folder} has no class folders; images go into {root / folder}/<class>/.")
+            raise DataError(f"{root / folder} has no class folders; samples go into {root / folder}/<class>/.")
         if not names:
-            notes.append(f"{root / folder} has no class folders, so its images have no labels and are not used.")
+            notes.append(f"{root / folder} has no class folders, so its files have no labels and are not used.")
         for label in names:
-            listing = images_in(root / folder / label)
+            listing = files_in(root / folder / label, SUFFIXES + reading.SUFFIXES)
             if not listing.files:
-                raise DataError(f"The class folder {root / folder / label} has no PNG, JPEG, BMP or WebP image.")
+                raise DataError(f"The class folder {root / folder / label} has no {_KINDS}.")
             prefix = f"{folder}/{label}/" if folder else f"{label}/"
             files += [prefix + name for name in listing.files]
             labels += [label] * len(listing.files)
             parts += [part] * len(listing.files)
+            folders += [prefix] * len(listing.files)
             others += listing.others
-    notes += told(others, str(root))
+    sound = 2 * sum(map(is_audio, files)) > len(files)
+    chosen = [i for i, name in enumerate(files) if is_audio(name) == sound]
+    others += Counter(Path(name).suffix.lower() for name in files if is_audio(name) != sound)
+    if lacking := sorted(set(folders) - {folders[i] for i in chosen}):
+        kind = "clip" if sound else "image"
+        raise DataError(
+            f"The class folder {root / lacking[0]} has no {kind}, but others have; a data set has one kind."
+        )
+    files, labels, parts = ([each[i] for i in chosen] for each in (files, labels, parts))
+    notes += told(others, str(root), "clips of a class (WAV, FLAC, OGG)") if sound else told(others, str(root))
     return _read(root, files, np.array(labels), np.array(parts), options, notes)
 
 
@@ -82,13 +97,19 @@ def _read(
     if len(classes) == 1:
         inner = root / classes[0] if not (root / "train").is_dir() else root / "train" / classes[0]
         hint = f" Its folders may be the classes: --data {inner}." if subfolders(inner) else ""
-        raise DataError(f"{root} has images of one class only, {classes[0]!r}; a classifier needs at least 2.{hint}")
+        raise DataError(f"{root} has samples of one class only, {classes[0]!r}; a classifier needs at least 2.{hint}")
     for part in ("test", "val", "cal"):
         if strange := sorted(set(labels[parts == part].tolist()) - set(classes)):
             raise DataError(
                 f"{root}: {part} has the class {strange[0]!r}, which train lacks (train has {_some(classes)})."
             )
     group = _groups(root, files)
+    number = {name: k for k, name in enumerate(classes)}
+    y = np.array([number[label] for label in labels.tolist()], np.int64)
+    if is_audio(files[0]):
+        found = raw_parts(root, files, y, parts, group, options)
+        found["notes"] = (*notes, *found["notes"])
+        return RawData(name=root.resolve().name, source=f"audio folder {root}", classes=classes, **found)
     x, good, skipped = read_images(
         lambda i: (root / files[i]).read_bytes(),
         lambda i: files[i],
@@ -96,8 +117,6 @@ def _read(
         size=options.image_size,
         skip_bad=options.skip_bad,
     )
-    number = {name: k for k, name in enumerate(classes)}
-    y = np.array([number[label] for label in labels[good].tolist()], np.int64)
     ids = np.array(files)[good]
     return RawData(
         name=root.resolve().name,
@@ -105,7 +124,7 @@ def _read(
         classes=classes,
         skipped=skipped,
         notes=tuple(notes),
-        **parts_of(parts[good], x, y, ids, None if group is None else group[good]),
+        **parts_of(parts[good], x, y[good], ids, None if group is None else group[good]),
     )
 
 
@@ -118,7 +137,7 @@ def _groups(root: Path, files: list[str]) -> NDArray[np.str_] | None:
     missing = [name for name in files if name not in known]
     if missing:
         raise DataError(
-            f"{path} has no line for {len(missing):,} images, the first {missing[0]!r}; every image needs one."
+            f"{path} has no line for {len(missing):,} files, the first {missing[0]!r}; every sample needs one."
         )
     return np.array([known[name] for name in files])
 

@@ -1,0 +1,254 @@
+"""Files of sound -> features, computed once and kept in the stage cache.
+
+Every file is read once to hash it and to look at its header, on all cores; what is decoded then is known by the digests of the
+files, the parameters of the front end and the versions of the libraries. The features lie in one .npy file that is mapped, never
+read whole: a folder larger than memory works, and a build that is killed leaves nothing behind that a later one would take.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data.audio import reading
+from edgekit.data.audio.frontend import features, front_end
+from edgekit.data.audio.reading import Head, Unreadable
+from edgekit.data.audio.segments import cut, segments_of
+from edgekit.data.cores import available
+from edgekit.data.images import IN_MEMORY_BYTES, Encoded, LazyImages, named
+from edgekit.errors import DataError
+from edgekit.store import StageCache, code_digest
+from edgekit.types import AudioOptions, FrontEnd, Images, Skipped
+
+STAGE = "audio_features"
+_BLOCK = 32  # files of one task: their frames are transformed together
+_AT_ONCE = 2**21  # samples of waveforms that a task holds, but for one long clip
+_PERCENTILE = 95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Clips:
+    """What was read. x: (N, T, F, 1) float32. file: (N,) the number of the file that each sample is of; segment: which one of it.
+
+    content: (N, 32) uint8, the SHA-256 of the file's bytes.
+    """
+
+    x: Images
+    file: NDArray[np.int64]
+    segment: NDArray[np.int64]
+    content: NDArray[np.uint8]
+    front_end: FrontEnd
+    skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...]
+
+
+class LazyFeatures(LazyImages):
+    """(N, T, F, 1) float32 in a mapped file: indexing reads, `take` only chooses."""
+
+    def __init__(self, array: NDArray[np.float32], encoded: Encoded, rows: NDArray[np.int64]) -> None:
+        height, width, channels = array.shape[1:]
+        super().__init__(encoded, rows, (height, width, channels))
+        self.array = array
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float32)
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """An int gives (T, F, 1), a slice, index array or mask gives (n, T, F, 1), in memory."""
+        if isinstance(index, (int, np.integer)):
+            return np.array(self.array[self.rows[index]])
+        index = index if isinstance(index, slice) or len(index) else np.zeros(0, np.int64)
+        return np.array(self.array[self.rows[index]])
+
+    def read_rows(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        return np.array(self.array[self.rows[index]])
+
+    def at(self, rows: NDArray[np.int64]) -> LazyFeatures:
+        return LazyFeatures(self.array, self.encoded, rows)
+
+
+def read_clips(
+    read: Callable[[int], bytes],
+    name: Callable[[int], str],
+    count: int,
+    options: AudioOptions,
+    *,
+    training: NDArray[np.bool_],
+    skip_bad: bool,
+) -> Clips:
+    """Read `count` files of sound and compute their features, or take them from the cache.
+
+    Args:
+        read: the bytes of a file by number; may raise OSError; called from several threads.
+        name: what to call a file in an error.
+        options: rate and length not given are those of most training files, and their 95th percentile.
+        training: (count,) whether a file is of the training part.
+        skip_bad: leave unreadable files out, instead of an error that lists them.
+
+    Raises:
+        DataError: files that cannot be read, or parameters that do not fit.
+        MissingExtra: the libraries are not installed.
+    """
+    reading.needed()
+    heads, digests = _look(read, count)
+    reasons = {i: told for i, told in enumerate(heads) if isinstance(told, str)}
+    known = {i: told for i, told in enumerate(heads) if isinstance(told, Head)}
+    if not known or (reasons and not skip_bad):
+        # Those whose damage only decoding finds belong to the list as well.
+        rate = next(iter(known.values())).sample_rate if known else 8000
+        _refuse(reasons | _undecodable(read, known, rate), count, name, skip_bad)
+    made = _decided(options, [told for i, told in known.items() if training[i]] or list(known.values()))
+    chosen = np.array(sorted(known), np.int64)
+    lengths = np.array(
+        [segments_of(reading.resampled_length(known[i], made.sample_rate), made) for i in chosen.tolist()]
+    )
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+
+    def work(folder: Path) -> None:
+        bad = _compute(folder / "x.npy", read, chosen, starts, made)
+        (folder / "bad.json").write_text(json.dumps({str(i): reason for i, reason in sorted(bad.items())}))
+
+    key = {
+        "files": hashlib.sha256(np.ascontiguousarray(digests[chosen]).data).hexdigest(),
+        "front_end": made.digest,
+        "libraries": reading.libraries(),
+        "code": code_digest("data/audio", "types/audio.py"),
+    }
+    folder = StageCache().run(STAGE, key, work)
+    late = {int(i): reason for i, reason in json.loads((folder / "bad.json").read_text()).items()}
+    if late and not skip_bad:
+        _refuse(reasons | late, count, name, skip_bad)
+    file = np.repeat(chosen, lengths)
+    segment = np.concatenate([np.arange(length) for length in lengths.tolist()])
+    rows = np.flatnonzero(~np.isin(file, list(late)))
+    if not len(rows):
+        _refuse(reasons | late, count, name, skip_bad)
+    skipped = tuple(Skipped(path=name(i), reason=reason) for i, reason in sorted((reasons | late).items()))
+    return Clips(
+        x=_held(folder / "x.npy", rows, Encoded(read=read, name=name, digests=digests)),
+        file=file[rows],
+        segment=segment[rows],
+        content=digests[file[rows]],
+        front_end=made,
+        skipped=skipped,
+        notes=_notes([known[i] for i in chosen.tolist() if i not in late], made, len(rows)),
+    )
+
+
+def _look(read: Callable[[int], bytes], count: int) -> tuple[list[Head | str], NDArray[np.uint8]]:
+    """The header of each file, or why it has none; and (count, 32) the digests."""
+    digests = np.zeros((count, 32), np.uint8)
+
+    def look(i: int) -> Head | str:
+        try:
+            content = read(i)
+            digests[i] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+            return reading.head(content)
+        except OSError as error:
+            return error.strerror or str(error)
+        except Unreadable as error:
+            return str(error)
+
+    def block(first: int) -> list[Head | str]:
+        return [look(i) for i in range(first, min(first + _BLOCK, count))]
+
+    with ThreadPoolExecutor(available()) as pool:
+        return [told for some in pool.map(block, range(0, count, _BLOCK)) for told in some], digests
+
+
+def _compute(
+    path: Path, read: Callable[[int], bytes], chosen: NDArray[np.int64], starts: NDArray[np.int64], made: FrontEnd
+) -> dict[int, str]:
+    """Write the features of the files into `path`, those of the k-th from row starts[k] on; returns what cannot be decoded."""
+    x = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(int(starts[-1]), *made.shape))
+    bad: dict[int, str] = {}
+
+    def fill(first: int) -> None:
+        waves: list[NDArray[np.float32]] = []
+        start = row = int(starts[first])
+        for k in range(first, min(first + _BLOCK, len(chosen))):
+            try:
+                wave = cut(reading.decode(read(int(chosen[k])), made.sample_rate), made)
+            except (OSError, Unreadable) as error:
+                bad[int(chosen[k])] = str(error)
+                wave = np.zeros((int(starts[k + 1] - starts[k]), made.clip_samples), np.float32)  # left out by `bad`
+            waves.append(wave)
+            row = int(starts[k + 1])
+            if sum(each.size for each in waves) > _AT_ONCE or k + 1 == min(first + _BLOCK, len(chosen)):
+                x[start:row] = features(np.concatenate(waves), made)
+                waves, start = [], row
+
+    with ThreadPoolExecutor(available()) as pool:
+        for _ in pool.map(fill, range(0, len(chosen), _BLOCK)):
+            pass
+    x.flush()
+    return bad
+
+
+def _held(path: Path, rows: NDArray[np.int64], encoded: Encoded) -> Images:
+    """The features in memory while they are small, else mapped."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.nbytes > IN_MEMORY_BYTES:
+        return LazyFeatures(array, encoded, rows)
+    return np.array(array[rows])
+
+
+def _decided(options: AudioOptions, heads: Sequence[Head]) -> FrontEnd:
+    rates, counts = np.unique([told.sample_rate for told in heads], return_counts=True)
+    durations = [told.frames / told.sample_rate for told in heads]
+    hundredths = float(np.ceil(round(float(np.percentile(durations, _PERCENTILE)) * 100, 6))) / 100
+    least = (options.window_ms + options.hop_ms) / 1000  # so that clicks give a frame or two
+    return front_end(options, sample_rate=int(rates[counts.argmax()]), clip_s=max(hundredths, least))
+
+
+def _undecodable(read: Callable[[int], bytes], known: dict[int, Head], rate: int) -> dict[int, str]:
+    def look(i: int) -> str:
+        try:
+            reading.decode(read(i), rate)
+        except (OSError, Unreadable) as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(available()) as pool:
+        return {i: reason for i, reason in zip(known, pool.map(look, known), strict=True) if reason}
+
+
+def _refuse(reasons: dict[int, str], count: int, name: Callable[[int], str], skip_bad: bool) -> None:
+    bad = [Skipped(path=name(i), reason=reason) for i, reason in sorted(reasons.items())]
+    if len(bad) == count:
+        raise DataError(f"None of the {count:,} audio files can be read: {named(bad)}.")
+    if not skip_bad:
+        raise DataError(
+            f"{len(bad):,} of {count:,} audio files cannot be read: {named(bad)}. Mend or remove them; --skip-bad leaves them "
+            "out."
+        )
+
+
+def _notes(heads: Sequence[Head], made: FrontEnd, samples: int) -> tuple[str, ...]:
+    """What was done to the clips, one sentence each."""
+    count, notes = len(heads), []
+    if mixed := sum(told.channels > 1 for told in heads):
+        notes.append(f"{mixed:,} of {count:,} clips have several channels, which were averaged.")
+    other = sorted({told.sample_rate for told in heads} - {made.sample_rate})
+    if other:
+        told = ", ".join(f"{rate:,}" for rate in other[:4]) + (", ..." if len(other) > 4 else "")
+        hit = sum(each.sample_rate != made.sample_rate for each in heads)
+        notes.append(f"{hit:,} of {count:,} clips have {told} Hz and were converted to {made.sample_rate:,} Hz.")
+    longer = sum(reading.resampled_length(told, made.sample_rate) > made.clip_samples for told in heads)
+    if longer and made.long == "crop":
+        notes.append(
+            f"{longer:,} of {count:,} clips are longer than {made.clip_s:g} s and lose both ends; data.audio.clip_s and "
+            "data.audio.long say otherwise."
+        )
+    if made.long == "segment":
+        notes.append(f"{count:,} clips were cut into {samples:,} segments of {made.clip_s:g} s.")
+    return (*notes, f"Samples are {made.told}.")

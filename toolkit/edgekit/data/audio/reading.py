@@ -1,0 +1,167 @@
+"""One encoded clip -> a mono waveform, always by the same rules, so that a file means the same in every stage.
+
+WAV (8 to 32 bits, float), FLAC and OGG (Vorbis, Opus) by libsndfile; channels are averaged; another rate is converted by soxr
+(VHQ). A file that ends before its header says is refused, not shortened: what is missing may be the word.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.errors import MissingExtra
+
+SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus")
+_FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG")
+# Compressed silence makes gigabytes of a small file; no sample of an edge classifier is that long.
+LONGEST_S = 3600
+_MOST_CHANNELS = 32
+_RATES = (1000, 768_000)
+# What writers put where they cannot go back to fill in the length.
+_UNKNOWN = (0, 0xFFFFFFFF)
+
+
+class Unreadable(Exception):
+    """The content is not a clip that can be read; the message is the reason in a few words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a file says of itself. frames: samples of each channel."""
+
+    sample_rate: int
+    channels: int
+    frames: int
+
+
+def needed() -> None:
+    """Raise MissingExtra unless audio files can be read."""
+    import importlib.util
+
+    if any(importlib.util.find_spec(name) is None for name in ("soundfile", "soxr")):
+        raise MissingExtra("Reading audio files", "audio")
+
+
+def libraries() -> str:
+    """The versions of what decodes and resamples, which a cache of their results depends on."""
+    import soundfile
+    import soxr
+
+    return f"{soundfile.__libsndfile_version__} soxr {soxr.__version__}"
+
+
+def head(content: bytes) -> Head:
+    """Read the header of an audio file's bytes, and check that the samples it promises are there as far as bytes tell.
+
+    Raises:
+        Unreadable: empty, of another format, truncated, without samples, or of an impossible rate or length.
+    """
+    if not content:
+        raise Unreadable("empty file")
+    with _opened(content) as file:
+        found = Head(sample_rate=file.samplerate, channels=file.channels, frames=file.frames)
+        format = file.format
+    if format in ("WAV", "WAVEX"):
+        _check_wav(content)
+    if format == "OGG":
+        _check_ogg(content)
+    if found.frames < 1:
+        raise Unreadable("no samples")
+    if not _RATES[0] <= found.sample_rate <= _RATES[1]:
+        raise Unreadable(f"a sample rate of {found.sample_rate:,} Hz")
+    if found.channels > _MOST_CHANNELS:
+        raise Unreadable(f"{found.channels} channels")
+    if found.frames > LONGEST_S * found.sample_rate:
+        raise Unreadable(f"longer than {LONGEST_S:,} s")
+    return found
+
+
+def decode(content: bytes, sample_rate: int) -> NDArray[np.float32]:
+    """Decode, mix and resample an audio file's bytes.
+
+    Args:
+        content: the bytes of a WAV, FLAC or OGG file.
+        sample_rate: Hz of the result.
+
+    Returns:
+        (n,) float32, amplitudes of about [-1, 1]; n is `resampled_length` of the header's frames.
+
+    Raises:
+        Unreadable: as `head`, or the samples are damaged, fewer than promised, or not finite.
+    """
+    import soundfile
+    import soxr
+
+    told = head(content)
+    with _opened(content) as file:
+        try:
+            x = file.read(dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise Unreadable(f"damaged audio ({_told(error)})") from None
+    if len(x) < told.frames:
+        raise Unreadable(f"truncated: {len(x):,} of {told.frames:,} samples")
+    mono = x[:, 0] if x.shape[1] == 1 else x.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise Unreadable("samples that are NaN or infinite")
+    if told.sample_rate == sample_rate:
+        return np.ascontiguousarray(mono)
+    converted = soxr.resample(mono, told.sample_rate, sample_rate, quality="VHQ")
+    exact = np.zeros(resampled_length(told, sample_rate), np.float32)  # soxr may give a sample more or less
+    count = min(len(exact), len(converted))
+    exact[:count] = converted[:count]
+    return exact
+
+
+def resampled_length(told: Head, sample_rate: int) -> int:
+    """Samples that a file has at `sample_rate`, at least one."""
+    return max(1, round(told.frames * sample_rate / told.sample_rate))
+
+
+def _opened(content: bytes) -> Any:
+    import soundfile
+
+    try:
+        file = soundfile.SoundFile(io.BytesIO(content))
+    except soundfile.LibsndfileError as error:
+        told = _told(error)
+        strange = "not recognised" in told or "unknown format" in told.lower()
+        raise Unreadable("not a WAV, FLAC or OGG file" if strange else f"damaged audio ({told})") from None
+    if file.format not in _FORMATS:
+        format = file.format
+        file.close()
+        raise Unreadable(f"{format} audio, not WAV, FLAC or OGG")
+    return file
+
+
+def _told(error: Any) -> str:
+    return str(error.error_string).strip().rstrip(".")
+
+
+def _check_wav(content: bytes) -> None:
+    """libsndfile takes a truncated WAV for a shorter one: the length of its data chunk tells."""
+    order = ">" if content[:4] == b"RIFX" else "<"
+    position = 12
+    while position + 8 <= len(content):
+        name, length = content[position : position + 4], struct.unpack_from(order + "I", content, position + 4)[0]
+        position += 8
+        if name == b"data":
+            here = len(content) - position
+            if length not in _UNKNOWN and length > here:
+                raise Unreadable(f"truncated: {here:,} of {length:,} bytes of samples")
+            return
+        position += length + length % 2
+    raise Unreadable("no samples")
+
+
+def _check_ogg(content: bytes) -> None:
+    """The last page of a whole stream is complete and says that it is the last (RFC 3533)."""
+    page = content.rfind(b"OggS")
+    lacing = content[page + 27 : page + 27 + content[page + 26]] if page + 26 < len(content) else b""
+    whole = page + 26 < len(content) and page + 27 + content[page + 26] + sum(lacing) <= len(content)
+    if not whole or not content[page + 5] & 4:
+        raise Unreadable("truncated: the stream has no end")

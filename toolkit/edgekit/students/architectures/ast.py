@@ -1,0 +1,21 @@
+"""An audio spectrogram transformer of edge size: four blocks of 64 or 96 wide tokens (Gong et al. 2021, arXiv 2104.01778).
+
+A position is learned for each patch. For spectrograms and images of at least 8x8; it learns from more data, or needs more
+augmentation, than a convolutional network does. `passt` learns times and frequencies apart and trains on part of the patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgekit.students import transformer
+
+# width -> D of a token
+WIDTHS: Mapping[str, int] = {"s": 64, "m": 96}
+
+
+def build(keras: Any, input_shape: tuple[int, int, int], classes: int, width: str = "s") -> Any:
+    """(N, T, F, C) -> (N, K); spectrograms of at least 8x8. width: a key of WIDTHS."""
+    plan = transformer.edge_plan(input_shape, WIDTHS[width], separate=False)
+    return transformer.build(keras, input_shape, classes, plan, f"ast_tiny_{width}")

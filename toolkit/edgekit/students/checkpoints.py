@@ -1,0 +1,221 @@
+"""Public checkpoints of AST and PaSST (`students.checkpoint_files` reads them) as networks of `students.transformer`.
+
+A file may be of any width and depth, and the input of another size than it was trained on: positions move to the new grid of
+patches. Every tensor of the file is either used or named as unused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgekit.errors import RecipeError
+from edgekit.students import transformer
+from edgekit.students.checkpoint_files import UNUSED, Array, Checkpoint, read
+
+__all__ = ["Checkpoint", "Taken", "assign", "build", "read", "resampled", "weights"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of a file's tensors: names in the file, `used` and `unused`; notes: what had to be done, a sentence each."""
+
+    used: tuple[str, ...]
+    unused: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def build(
+    keras: Any,
+    checkpoint: Checkpoint,
+    input_shape: tuple[int, int, int],
+    classes: int | None = None,
+    *,
+    scale: float = 1.0,
+    offset: float = 0.0,
+    rows: int | None = None,
+) -> tuple[Any, Taken]:
+    """The checkpoint's network for (T, F, 1) inputs, with its weights.
+
+    Args:
+        classes: K of a new, untrained head; None = the checkpoint's own head.
+        scale, offset, rows: see `assign`.
+
+    Returns:
+        A functional model, (N, T, F, 1) -> (N, K) probabilities, and what became of the tensors.
+
+    Raises:
+        RecipeError: the checkpoint has no head, or the input is smaller than a patch.
+    """
+    if classes is None and not checkpoint.classes:
+        raise RecipeError(f"{checkpoint.path.name} has no head; give the number of classes of a new one.")
+    try:
+        model = transformer.build(
+            keras, input_shape, classes or checkpoint.classes, checkpoint.plan, checkpoint.layout.replace("-", "_")
+        )
+    except ValueError as error:
+        raise RecipeError(f"{checkpoint.path.name} does not fit inputs of {input_shape[:2]}: {error}.") from None
+    return model, assign(model, checkpoint, head=classes is None, scale=scale, offset=offset, rows=rows)
+
+
+def assign(
+    model: Any,
+    checkpoint: Checkpoint,
+    *,
+    head: bool = False,
+    scale: float = 1.0,
+    offset: float = 0.0,
+    rows: int | None = None,
+) -> Taken:
+    """Put a checkpoint's weights into a network of `students.transformer`, one of the students or one of `build`.
+
+    Args:
+        head: the layer "logits" as well; else it stays as it is. The LayerNorm before it is always taken.
+        scale, offset: the checkpoint was trained on inputs of scale * x + offset, where x is what `model` is given. Patches are
+            not padded, so this is folded into the patch embedding without error.
+        rows: frequencies of the checkpoint's grid of patches ("ast"); None = those of 128 bands.
+
+    Raises:
+        RecipeError: layers of another shape than the checkpoint's, the first ones named; its positions are no grid of `rows`.
+    """
+    grid = tuple(model.get_layer("positions").output.shape[1:3])
+    values, notes = weights(checkpoint, grid, scale=scale, offset=offset, rows=rows)
+    if not head:
+        values.pop("logits", None)
+    _fit(model, values, checkpoint)
+    for name, arrays in values.items():
+        model.get_layer(name).set_weights(arrays)
+    tensors, names = checkpoint.tensors, checkpoint.names
+    left = {name for name in tensors if UNUSED.fullmatch(name) or (name.startswith("head.1.") and not head)}
+    return Taken(
+        used=tuple(sorted({names[name] for name in tensors if name not in left})),
+        unused=tuple(sorted({names[name] for name in left})),
+        notes=notes,
+    )
+
+
+def weights(
+    checkpoint: Checkpoint,
+    grid: tuple[int, int],
+    *,
+    scale: float = 1.0,
+    offset: float = 0.0,
+    rows: int | None = None,
+) -> tuple[dict[str, list[Array]], tuple[str, ...]]:
+    """A checkpoint's tensors as weights of layers of `students.transformer`.
+
+    Args:
+        grid: (times, frequencies) of the patches they are for.
+        scale, offset, rows: see `assign`.
+
+    Returns:
+        Name of a layer -> its weights in Keras' order, and notes as in `Taken`.
+    """
+    tensors = checkpoint.tensors
+
+    def norm(name: str) -> list[Array]:
+        return [tensors[f"{name}.weight"], tensors[f"{name}.bias"]]
+
+    def dense(name: str) -> list[Array]:
+        return [tensors[f"{name}.weight"].T, tensors[f"{name}.bias"]]
+
+    values, notes = _embedding(checkpoint, grid, rows, scale, offset)
+    for number in range(checkpoint.plan.depth):
+        ours, theirs = f"block{number}", f"blocks.{number}"
+        values |= {f"{ours}_{part}": norm(f"{theirs}.{part}") for part in ("norm1", "norm2")}
+        values |= {f"{ours}_{part}": dense(f"{theirs}.attn.{part}") for part in ("q", "k", "v", "proj")}
+        values |= {f"{ours}_{part}": dense(f"{theirs}.mlp.{part}") for part in ("fc1", "fc2")}
+    values["norm"] = norm("norm")
+    if checkpoint.classes:
+        values |= {"head_norm": norm("head.0"), "logits": dense("head.1")}
+    return values, notes
+
+
+def _embedding(
+    checkpoint: Checkpoint, grid: tuple[int, int], rows: int | None, scale: float, offset: float
+) -> tuple[dict[str, list[Array]], tuple[str, ...]]:
+    """Weights of the layers before the blocks, and notes."""
+    tensors, plan, notes = checkpoint.tensors, checkpoint.plan, []
+    kernel = tensors["patch_embed.proj.weight"]
+    if kernel.shape[1] > 1:
+        notes.append(f"the patch embedding's {kernel.shape[1]} colors are summed")
+        kernel = kernel.sum(axis=1, keepdims=True)
+    # (D, 1, frequency, time) -> (time, frequency, 1, D)
+    kernel = kernel.transpose(3, 2, 1, 0)
+    bias = tensors["patch_embed.proj.bias"] + np.float32(offset) * kernel.sum(axis=(0, 1, 2))
+    values: dict[str, list[Array]] = {"patch_embed": [kernel * np.float32(scale), bias]}
+    tokens = np.concatenate([tensors["cls_token"], tensors["dist_token"]], axis=1)
+    if plan.separate:
+        times = tensors["time_new_pos_embed"][0, :, 0].T  # (T, D)
+        frequencies = tensors["freq_new_pos_embed"][0, :, :, 0].T
+        was = len(times), len(frequencies)
+        # Its authors read shorter clips from the beginning of the table.
+        tables = [
+            resampled(times, grid[0], start=0)[None, :, None],
+            resampled(frequencies, grid[1])[None, None],
+        ]
+        tokens = tokens + tensors["new_pos_embed"]
+    else:
+        table = tensors["pos_embed"]
+        was = _grid_of(checkpoint, table.shape[1] - 2, rows)
+        places = table[0, 2:].reshape(was[1], was[0], -1).transpose(1, 0, 2)  # stored by frequency, then time
+        places = resampled(resampled(places, grid[0]), grid[1], axis=1)
+        tables, tokens = [places[None]], tokens + table[:, :2]
+    if was != grid:
+        notes.append(f"positions of {was[0]}x{was[1]} patches (times x frequencies) became {grid[0]}x{grid[1]}")
+    values["positions"], values["class_tokens"] = tables, [tokens]
+    return values, tuple(notes)
+
+
+def _grid_of(checkpoint: Checkpoint, places: int, rows: int | None) -> tuple[int, int]:
+    plan = checkpoint.plan
+    rows = rows or (128 - plan.patch[1]) // plan.stride[1] + 1
+    if places % rows:
+        raise RecipeError(
+            f"{checkpoint.path.name} has {places} positions, which are no grid of {rows} frequencies; give the stride of its "
+            "patches, or the rows of its grid."
+        )
+    return places // rows, rows
+
+
+def _fit(model: Any, values: Mapping[str, list[Array]], checkpoint: Checkpoint) -> None:
+    known, plan = {layer.name: layer for layer in model.layers}, checkpoint.plan
+    wrong = []
+    for name, arrays in values.items():
+        if name not in known:
+            wrong.append(f"the network has no layer {name}")
+            continue
+        shapes, own = [array.shape for array in arrays], [tuple(weight.shape) for weight in known[name].weights]
+        if shapes != own:
+            wrong.append(f"{name} is {shapes}, the network's {own}")
+    optional = ("logits", "head_norm")
+    wrong += [f"no {name}" for name, layer in known.items() if layer.weights and name not in (*values, *optional)]
+    if not wrong and known["block0_attention"].heads != plan.heads:
+        wrong.append(f"{plan.heads} heads, the network has {known['block0_attention'].heads}")
+    if not wrong and tuple(known["patch_embed"].strides) != plan.stride:
+        wrong.append(f"patches every {plan.stride}, the network's every {tuple(known['patch_embed'].strides)}")
+    if wrong:
+        more = f"; and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+        raise RecipeError(f"{checkpoint.path.name} does not fit {model.name!r}: {'; '.join(wrong[:4])}{more}.")
+
+
+def resampled(table: Array, size: int, *, axis: int = 0, start: int | None = None) -> Array:
+    """Positions for `size` places along `axis` from a table of others, by AST's rule.
+
+    Fewer: a piece of the table, from `start`, or its middle. More: linear interpolation between the centers of the places, as
+    PyTorch's interpolate does (bilinear, align_corners False).
+    """
+    table = np.moveaxis(table, axis, 0)
+    count = len(table)
+    if size <= count:
+        first = count // 2 - size // 2 if start is None else start
+        made = table[first : first + size]
+    else:
+        place = np.clip((np.arange(size) + 0.5) * count / size - 0.5, 0, count - 1)
+        below = np.floor(place).astype(int)
+        share = (place - below).astype(np.float32).reshape(-1, *(1,) * (table.ndim - 1))
+        made = (1 - share) * table[below] + share * table[np.minimum(below + 1, count - 1)]
+    return np.ascontiguousarray(np.moveaxis(made, 0, axis), np.float32)

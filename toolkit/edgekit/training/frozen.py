@@ -1,0 +1,145 @@
+"""Signals of a frozen backbone: its embeddings once, and heads on them, which are trained in seconds.
+
+The backbone is the student's (student.backbone), as it is or tuned by `peft` on all samples; then only the head's training tells
+about samples. Every signal is of one embedding space, so no method has to walk spaces of different networks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.curation.head import softmax, train_head, whitened
+from edgekit.recipe import Recipe
+from edgekit.stages import Stages
+from edgekit.training import signals, stage
+from edgekit.types import Dataset
+
+_MOST_ITERATIONS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Embedded:
+    """embeddings: (N, D) float32 of the training samples; val_embeddings: (M, D). train_flops: what it took to get them."""
+
+    embeddings: NDArray[np.float32]
+    val_embeddings: NDArray[np.float32]
+    train_flops: int
+
+
+def embed(recipe: Recipe, dataset: Dataset, stages: Stages) -> Embedded:
+    """The embeddings of the student's frozen trunk, from the stage cache when they are known.
+
+    Raises:
+        RecipeError: the backbone's file does not fit. TrainingError: its tuning diverged.
+    """
+    train, tuned, cost = dataset.train, None, 0
+    if recipe.peft.method != "none":
+        tuned = tune(recipe, dataset, stages)
+        cost = _flops(tuned)
+    job = stage.Job(
+        ids=train.ids, labels=train.y, teacher=None if tuned is None else str(tuned / stage.FILES["student"])
+    )
+    made = stages.cached(
+        "embeddings",
+        f"Embeddings of the frozen {stage.named(recipe.student)}",
+        stage.embeddings_key(recipe, dataset, job),
+        lambda folder: stage.run("embeddings", recipe, dataset, job, folder, stages.reporter),
+    )
+    found = signals.read(made / stage.FILES["embeddings"])
+    return Embedded(
+        embeddings=found["embeddings"], val_embeddings=found["val_embeddings"], train_flops=cost + _flops(made)
+    )
+
+
+def tune(recipe: Recipe, dataset: Dataset, stages: Stages) -> Path:
+    """The cached folder of the student tuned on all samples: what a build without curation trains."""
+    job = stage.Job(ids=dataset.train.ids, labels=dataset.train.y, seed=recipe.seed)
+    key = stage.student_key(recipe, dataset, job)
+    job = dataclasses.replace(job, checkpoint=str(stages.progress("training", key)))
+    return stages.cached(
+        "training",
+        f"Student {stage.named(recipe.student)} tuned by {recipe.peft.method}, {recipe.training.epochs} epochs",
+        key,
+        lambda folder: stage.run("student", recipe, dataset, job, folder, stages.reporter),
+    )
+
+
+def _flops(folder: Path) -> int:
+    return int(json.loads((folder / "training.json").read_text())["train_flops"])
+
+
+def describe(
+    needs: Sequence[str],
+    embedded: Embedded,
+    labels: NDArray[np.int64],
+    classes: int,
+    *,
+    seed: int,
+    epochs: int,
+    fold_of: NDArray[np.int64] | None,
+    marked: NDArray[np.bool_] | None,
+) -> dict[str, Any]:
+    """The fields of `Signals` that `needs` asks for, from heads on `embedded`.
+
+    Args:
+        labels: (N,) of the training samples, in [0, classes).
+        epochs: of the heads that are described after each epoch.
+        fold_of: (N,) the fold of each sample, for "folds".
+        marked: (2, N) which samples carry a class that does not exist, for "threshold".
+    """
+    found: dict[str, Any] = {
+        "embeddings": embedded.embeddings,
+        "val_embeddings": embedded.val_embeddings[None],
+    }
+    (space,) = whitened(embedded.embeddings)
+    if "teacher" in needs or "dynamics" in needs:
+        found["pred_probs"] = _fitted(space, labels, space, classes)
+    if "dynamics" in needs:
+        logits = _epochs(space, labels, classes, seed, epochs)
+        found["margins"] = np.stack([signals.label_margin(z, labels) for z in logits])
+        found["errors"] = np.stack([signals.label_error(softmax(z), labels) for z in logits])
+    if fold_of is not None:
+        found["oof_probs"] = np.empty((len(labels), classes), np.float32)
+        for fold in np.unique(fold_of):
+            out = fold_of == fold
+            found["oof_probs"][out] = _fitted(space[~out], labels[~out], space[out], classes)
+    if marked is not None:
+        areas = []
+        for run, wrong in enumerate(marked):
+            given = np.where(wrong, classes, labels)
+            seen = _epochs(space, given, classes + 1, seed + run, epochs)
+            areas.append(np.stack([signals.label_margin(z, given) for z in seen]).mean(axis=0, dtype=np.float32))
+        found |= {"threshold_areas": np.stack(areas), "threshold_samples": marked}
+    return found
+
+
+def _fitted(
+    inside: NDArray[np.float32], labels: NDArray[np.int64], outside: NDArray[np.float32], classes: int
+) -> NDArray[np.float32]:
+    """(n, K) probabilities for `outside` by softmax regression with L2 on `inside`, to the end; 0 for classes not seen."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    p = np.zeros((len(outside), classes), np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of a head that is regularized anyway
+        head = LogisticRegression(max_iter=_MOST_ITERATIONS).fit(inside, labels)
+    p[:, head.classes_] = head.predict_proba(outside)
+    return p
+
+
+def _epochs(
+    space: NDArray[np.float32], labels: NDArray[np.int64], classes: int, seed: int, epochs: int
+) -> list[NDArray[np.float32]]:
+    """(N, K) logits after each epoch of a head that plain SGD trains."""
+    heads = train_head(space, labels, classes, seed=seed, epochs=epochs, checkpoints=epochs)
+    return [space @ head.weights + head.bias for head in heads]
