@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from tests.unit.data.audio import sounds
 
-from edgekit import pipeline, recipe
-from edgekit.bench import clips, litert, predicting
+from edgekit import data, pipeline, recipe
+from edgekit.bench import clips, litert, predicting, standalone
 from edgekit.bench.evaluate import load_predictions
 from edgekit.data.audio import frontend, segments
-from edgekit.errors import DataError, IntegrityError
-from edgekit.types import Silent
+from edgekit.errors import DataError, ExportError, IntegrityError, RecipeError
+from edgekit.export import waveform
+from edgekit.export.operators import histogram
+from edgekit.export.stitch import stitched
+from edgekit.types import AudioOptions, Silent
 
 pytestmark = pytest.mark.tf
 
@@ -43,6 +46,7 @@ def built(tones, tmp_path_factory):
             "student.name": "ds_cnn",
             "training.epochs": 2,
             "training.batch_size": 16,
+            "quantization.waveform": True,
             "bench.targets": [],
         }
     )
@@ -115,3 +119,74 @@ def test_a_contract_that_was_changed_is_refused(built, tmp_path):
     (tmp_path / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(IntegrityError, match="SHA-256"):
         predicting.load(tmp_path / "model_int8.tflite")
+
+
+def test_the_file_with_the_front_end_inside_gives_what_the_plain_one_gives(built, tones):
+    _, folder = built
+    heard, plain = (folder / "artifacts" / f"model_int8{part}.tflite" for part in ("_waveform", ""))
+    facts = json.loads((folder / "report.json").read_text())["compression"]["waveform"]
+    assert (facts["name"], facts["of"]) == (heard.name, plain.name)
+    assert facts["size_bytes"] == heard.stat().st_size
+    assert 0 < facts["max_feature_difference"] < 1e-4
+    (given,), (result,) = litert.describe(heard)
+    assert (given.shape, given.dtype, result.dtype) == ((-1, 1600), "float32", "float32")
+    assert "RFFT2D" in histogram(heard.read_bytes())
+    wave = sounds.reading_of(tones / "test" / "low" / "003.wav", 8000)
+    made = predicting.load(folder).front_end
+    pieces = segments.cut(wave, made)
+    found = litert.outputs(heard, pieces)
+    assert np.abs(found - litert.outputs(plain, frontend.features(pieces, made))).max() <= 1 / 128
+    (labeled,) = predicting.run(predicting.load(heard), [tones / "test" / "low" / "003.wav"], 2, Silent())
+    expected = found.mean(axis=0)
+    assert dict(labeled.top) == pytest.approx({"high": float(expected[0]), "low": float(expected[1])}, abs=1e-6)
+
+
+def test_files_for_clips_are_evaluated_on_clips(built, tones):
+    _, folder = built
+    heard, plain = (folder / "artifacts" / f"model_int8{part}.tflite" for part in ("_waveform", ""))
+    dataset = standalone.images(str(tones), None, 42, [heard])
+    assert dataset.input.front_end == predicting.load(folder).front_end
+    rows = [standalone.evaluate_file(path, dataset, "test") for path in (heard, plain)]
+    assert [row.n for row in rows] == [20, 20]
+    report = json.loads((folder / "report.json").read_text())
+    (stored,) = (e for e in report["evaluations"] if e["artifact"] == plain.name and e["split"] == "test")
+    assert rows[1].nll == pytest.approx(stored["nll"], abs=1e-9)
+    assert rows[0].nll == pytest.approx(stored["nll"], abs=0.02)
+
+
+@pytest.mark.parametrize("kind", ["logmel", "mfcc"])
+def test_the_front_end_inside_a_file_is_that_of_the_library(kind, tmp_path):
+    """Silence, a click, full scale, noise of five levels and sweeps: what the floor and the clips of both ends meet."""
+    options = AudioOptions(front_end=kind, n_mels=20, n_mfcc=8 if kind == "mfcc" else 13, window_ms=30, f_min=60.0)
+    made = frontend.front_end(options, sample_rate=8000, clip_s=0.4)
+    rng, time = np.random.default_rng(3), np.arange(made.clip_samples) / 8000
+    click = np.zeros_like(time)
+    click[100] = 1
+    waves = np.stack(
+        [np.zeros_like(time), click, np.sign(np.sin(time * 3000)), np.sin(2 * np.pi * 4000 * time**2)]
+        + [rng.uniform(-1, 1, len(time)) * 10.0**-level for level in range(5)]
+    ).astype(np.float32)
+    (tmp_path / "front.tflite").write_bytes(waveform.front_end_file(made))
+    inside = litert.run(tmp_path / "front.tflite", waves)
+    assert inside.shape == (9, *made.shape)
+    assert np.abs(inside - frontend.features(waves, made)).max() < waveform.TOLERANCE / 10
+
+
+def test_front_ends_that_no_file_can_have(tones):
+    made = frontend.front_end(AudioOptions(n_mels=8, fft_length=300), sample_rate=8000, clip_s=0.4)
+    with pytest.raises(ExportError, match=r"fft_length 300 is not a power of two"):
+        waveform.front_end_file(made)
+    images = data.load("fashion-mnist-mini")
+    asked = recipe.load(values={"quantization.waveform": True})
+    with pytest.raises(RecipeError, match=r"--waveform.* is for clips, and fashion-mnist-mini holds images"):
+        waveform.check(asked, images)
+
+
+def test_files_that_do_not_fit_are_not_stitched(built):
+    _, folder = built
+    whole = (folder / "artifacts" / "model_int8.tflite").read_bytes()
+    other = frontend.front_end(AudioOptions(n_mels=8), sample_rate=8000, clip_s=0.4)
+    with pytest.raises(ExportError, match=r"gives \[.*38, 8, 1\], the second takes \[.*18, 16, 1\]"):
+        stitched(waveform.front_end_file(other), whole, given="a", result="b")
+    with pytest.raises(ExportError, match="not a .tflite"):
+        stitched(b"RIFF and more than eight bytes", whole, given="a", result="b")

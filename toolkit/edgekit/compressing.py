@@ -18,6 +18,7 @@ from edgekit.compression_steps import Compression
 from edgekit.environment import environment
 from edgekit.errors import ExportError, GateNotMet, UsageError
 from edgekit.evidence import gates
+from edgekit.export import waveform
 from edgekit.recipe import Recipe, TrainingSection, differences
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
@@ -75,6 +76,7 @@ def compress(
     with stages.timed("data", "Data"):
         dataset = data.load_section(recipe.data, recipe.seed)
         stages.reporter.note(f"{dataset.source}: {len(dataset.train):,} train, {len(dataset.test):,} test")
+        waveform.check(recipe, dataset)
         if recipe.quantization.precision == "auto":
             from edgekit import ladder
 

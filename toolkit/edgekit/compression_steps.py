@@ -16,6 +16,7 @@ from edgekit.errors import GateNotMet
 from edgekit.evidence import gates
 from edgekit.evidence.comparisons import compare
 from edgekit.export import stage as exporting
+from edgekit.export import waveform
 from edgekit.export.metadata import labels_txt, metadata
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
@@ -68,13 +69,16 @@ class Compression:
             self._export(self.model, precision)
         elif recipe.pruning.sparsity or recipe.pruning.channels:
             self._export(self.model, precision, "_pruned")
+        inside = waveform.add(recipe, self.dataset, exporting.shipped(self.artifacts), self.folder, self.stages)
+        if inside:
+            self.facts["waveform"] = dict(inside.facts)
         evaluations = self._evaluate()
         reliability = benching.reliable(self.artifacts, self.folder.path, self.recipe.operating.wanted, self.reporter)
         self._bench()
         measurements = self.benched.measurements
         shipped = exporting.shipped(self.artifacts)
         self.folder.write("artifacts/labels.txt", labels_txt(self.dataset))
-        self.folder.write_json("artifacts/metadata.json", metadata(self.dataset, self.artifacts, reliability))
+        self.folder.write_json("artifacts/metadata.json", metadata(self.dataset, self.artifacts, reliability, inside))
         comparisons = self._compare(shipped)
         document = user_report.document(
             run=self.folder.path.name,
@@ -109,7 +113,7 @@ class Compression:
             given = into / "given.keras"
             self.model.save(given)
             channels_stage.run(recipe, self.dataset.train, self.dataset.val, self.weights, given, into, self.reporter,
-                               given=self.dataset.input)  # fmt: skip
+                               spec=self.dataset.input)  # fmt: skip
             made = self.folder.adopt(into / "student_pruned.keras", "models/model_pruned.keras")
             facts = json.loads((into / "pruning.json").read_text())
             self.facts["channel_pruning"] = facts

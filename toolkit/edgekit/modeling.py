@@ -138,7 +138,7 @@ def compress(recipe: Recipe, dataset: Dataset, curated: Curated, made: Made, fol
             channels_stage.key(recipe, made.key, dataset.input), folder, stages,
             lambda into: channels_stage.run(
                 recipe, curated.train, dataset.val, weights, made.student.path, into, stages.reporter,
-                given=dataset.input,
+                spec=dataset.input,
             ),
         )  # fmt: skip
     if pruning.sparsity:

@@ -18,12 +18,13 @@ from edgekit.bench.evaluate import load_predictions, predictions_of
 from edgekit.bench.measure import Benched
 from edgekit.curating import curate
 from edgekit.environment import environment
-from edgekit.errors import GateNotMet, IntegrityError, RecipeError
+from edgekit.errors import EdgekitError, GateNotMet, IntegrityError, RecipeError
 from edgekit.evidence import gates, verdict
 from edgekit.evidence.comparisons import METRICS, Predictions, compare
 from edgekit.export import stage as exporting
+from edgekit.export import waveform
 from edgekit.export.metadata import metadata
-from edgekit.recipe import Recipe
+from edgekit.recipe import LEFT_OUT, Recipe, from_yaml
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
 from edgekit.students.choose import choose
@@ -80,7 +81,7 @@ def build(
         if dataset.skipped:
             stages.reporter.warn(data.skipped_told(dataset.skipped))
         curating.check(recipe, dataset)
-        _check_files(recipe, dataset)
+        _check_files(recipe, dataset, stages.reporter)
         chosen = _with_student(recipe, dataset, stages.reporter)
         if recipe.quantization.precision == "auto":
             from edgekit import ladder
@@ -99,11 +100,31 @@ def build(
         folder.close()
 
 
-def _check_files(recipe: Recipe, dataset: Dataset) -> None:
+def _met(recipe: Recipe) -> str | None:
+    """The group left out, if the backbone comes from a run on the same data that did not leave it out."""
+    beside = Path(recipe.student.backbone or "").parent.parent / "recipe.yaml"
+    if recipe.data.leave_out is None or not beside.is_file():
+        return None
+    try:
+        before = from_yaml(beside.read_text()).data
+    except (OSError, EdgekitError):
+        return None  # of another edgekit
+    same = before.spec == recipe.data.spec and before.leave_out != recipe.data.leave_out
+    return recipe.data.leave_out if same else None
+
+
+def _check_files(recipe: Recipe, dataset: Dataset, reporter: Reporter) -> None:
     """Open what later stages read, since hours may lie between."""
+    waveform.check(recipe, dataset)
     weights, spec = recipe.student.start, recipe.quantization.calibration
     if weights and not Path(weights).is_file():
-        raise RecipeError(f"The weights {weights} do not exist; expected a .keras or .h5 file.")
+        told = f" {LEFT_OUT} stands for data.leave_out, which is not given." if LEFT_OUT in weights else ""
+        raise RecipeError(f"The weights {weights} do not exist; expected a .keras or .h5 file.{told}")
+    if recipe.student.backbone and (group := _met(recipe)):
+        reporter.warn(
+            f"the backbone {recipe.student.backbone} was trained on {group!r} too, which is left out here: the test is not on an "
+            "unseen group"
+        )
     if spec:
         data.load_pool(spec, shape=dataset.input.shape, front_end=dataset.input.front_end)
 
@@ -151,10 +172,11 @@ class _Build:
             return None
         modeling.compress(recipe, dataset, curated, made, folder, self.stages)
         artifacts, told = packaging.export(recipe, dataset, curated, made, folder, self.stages, force=self.lenient)
+        inside = waveform.add(recipe, dataset, exporting.shipped(artifacts), folder, self.stages)
         evaluations = self._evaluate(dataset, artifacts)
         with self.stages.timed("reliability", "Temperature and operating threshold"):
             reliability = benching.reliable(artifacts, folder.path, recipe.operating.wanted, self.reporter)
-            folder.write_json("artifacts/metadata.json", metadata(dataset, artifacts, reliability))
+            folder.write_json("artifacts/metadata.json", metadata(dataset, artifacts, reliability, inside))
         benched = self._bench(dataset, artifacts)
         control = self._control(selection) if recipe.control and selection.edits else None
         comparisons = self._compare(artifacts, control)
@@ -167,6 +189,9 @@ class _Build:
             comparisons,
         )
 
+        compression = {**made.facts, **{name: told[name] for name in told if name != "parity"}}
+        if inside:
+            compression["waveform"] = inside.facts
         with self.stages.timed("report", "Report"):
             document = report.assemble(
                 run=folder.path.name,
@@ -174,7 +199,7 @@ class _Build:
                 dataset=dataset,
                 curation=curated.summary,
                 models={"teacher": made.teacher, "student": made.student},
-                compression={**made.facts, **{name: told[name] for name in told if name != "parity"}},
+                compression=compression,
                 artifacts=artifacts,
                 evaluations=evaluations,
                 measurements=benched.measurements,

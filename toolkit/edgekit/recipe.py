@@ -32,6 +32,8 @@ from edgekit.sections import (
     known,
 )
 
+LEFT_OUT = "{leave_out}"
+
 
 class Recipe(Section):
     """A whole build. `gates` are demands on the shipped file like "accuracy>=0.92"; max_drop in percentage points."""
@@ -71,6 +73,20 @@ class Recipe(Section):
         ):
             return values
         return {**values, "teacher": {**(teacher or {}), "name": "microresnet"}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _backbone_of_the_fold(cls, values: Any) -> Any:
+        """ "{leave_out}" in student.backbone is the group left out: each fold has a backbone that never met its test group."""
+        student, section = (
+            (values.get(name) for name in ("student", "data")) if isinstance(values, dict) else (None, None)
+        )
+        if not isinstance(student, dict) or not isinstance(section, dict):
+            return values
+        path, group = student.get("backbone"), section.get("leave_out")
+        if not isinstance(path, str) or not isinstance(group, str):
+            return values
+        return {**values, "student": {**student, "backbone": path.replace(LEFT_OUT, group)}}
 
     @model_validator(mode="after")
     def _control_has_something_to_control(self) -> Recipe:

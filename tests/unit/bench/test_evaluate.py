@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
-from edgekit.bench.evaluate import judged, means
+from edgekit.bench.evaluate import judged, pooled
+from edgekit.evidence import temperature
 from edgekit.types import Split
 
 
@@ -16,7 +18,7 @@ def split(clip):
 
 def test_segments_are_averaged_by_clip_in_data_set_order():
     p = np.array([[0.2, 0.8], [1, 0], [0.6, 0.4], [0.5, 0.5], [0.4, 0.6]], np.float32)
-    ids, labels, found = judged(split(["b", "a", "b", "c", "b"]), p)
+    ids, labels, found = judged(split(["b", "a", "b", "c", "b"]), p, "probabilities")
     assert ids.tolist() == ["b", "a", "c"]
     assert labels.tolist() == [1, 0, 1]
     assert np.allclose(found, [[0.4, 0.6], [1, 0], [0.5, 0.5]])
@@ -26,10 +28,19 @@ def test_segments_are_averaged_by_clip_in_data_set_order():
 def test_whole_samples_are_judged_as_they_are():
     whole = Split(x=np.zeros((2, 1, 1, 1)), y=np.array([0, 1]), ids=np.array(["u", "v"]))
     p = np.array([[0.2, 0.8], [1, 0]], np.float32)
-    ids, labels, found = judged(whole, p)
+    ids, labels, found = judged(whole, p, "probabilities")
     assert (ids.tolist(), labels.tolist()) == (["u", "v"], [0, 1])
     assert found is p
 
 
-def test_means_of_no_rows():
-    assert means(np.zeros((0, 3), np.float32), np.zeros(0, np.int64)).shape == (0, 3)
+def test_logits_of_a_clip_are_those_of_the_mean_probability():
+    """softmax(0, ln 3) = (1/4, 3/4) and softmax(0, 0) = (1/2, 1/2): their mean is (3/8, 5/8)."""
+    z = np.array([[0, np.log(3)], [0, 0], [0, -200]], np.float32)
+    _, _, found = judged(split(["b", "b", "a"]), z, "logits")
+    assert np.diff(found[0]) == pytest.approx(np.log(5 / 3), abs=1e-6)
+    assert temperature.probabilities(found, "logits")[0] == pytest.approx([3 / 8, 5 / 8], abs=1e-6)
+    assert found[1, 1] == pytest.approx(-200, abs=1e-3)
+
+
+def test_no_rows_give_no_clips():
+    assert pooled(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), "probabilities").shape == (0, 3)

@@ -190,7 +190,9 @@ def test_the_stage_leaves_a_smaller_network_that_was_tuned(keras, trained, shipp
     settings = ["pruning.channels=0.5", "pruning.epochs=2", "pruning.learning_rate=0.004"]
     loaded = recipe.load(settings=settings)
     train = take(shipped.train, np.arange(2000))
-    channels_stage.run(loaded, train, shipped.val, None, tmp_path / "model.keras", tmp_path, Silent(), given=shipped.input)
+    channels_stage.run(
+        loaded, train, shipped.val, None, tmp_path / "model.keras", tmp_path, Silent(), spec=shipped.input
+    )
     facts = json.loads((tmp_path / "pruning.json").read_text())
     smaller = keras.models.load_model(tmp_path / "student_pruned.keras", compile=False)
     assert facts["sparsity"] == 0

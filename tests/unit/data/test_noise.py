@@ -1,5 +1,7 @@
 """A smaller training part and labels made wrong on purpose."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,17 @@ def test_what_a_curation_found_of_them_by_hand():
 def test_a_noise_section_that_is_not_usable_is_refused(values):
     with pytest.raises(RecipeError, match=r"data\.noise"):
         recipe.from_mapping({"data": {"noise": values}})
+
+
+def test_all_segments_of_a_clip_stay_together_and_get_one_label():
+    y = np.repeat([0, 1, 2, 3] * 25, 3)
+    whole = labeled(*y)
+    cut = dataclasses.replace(whole, clip=np.repeat([f"clip{i}" for i in range(100)], 3))
+    wrong, ids = with_wrong_labels(cut, NAMES, noise(kind="symmetric", rate=0.3), 1)
+    assert 0 < len(ids) < len(y)
+    assert len(ids) % 3 == 0
+    assert (wrong.y.reshape(-1, 3) == wrong.y.reshape(-1, 3)[:, :1]).all()
+    few = limited(cut, 120, 1)
+    assert np.unique(few.clip, return_counts=True)[1].tolist() == [3] * 40
+    assert np.bincount(few.y).tolist() == [30] * 4
+    assert limited(cut, 299, 1) is cut

@@ -108,7 +108,7 @@ def test_ties_are_remarked_on_only_where_a_softmax_of_256_levels_makes_them():
 
     few, tied = np.arange(256, 656) / 1024, np.repeat(np.arange(128, 228), 4) / 256
     told = remark(tied)
-    assert told.startswith("int8 gives 400 of 400 test images a confidence that another one has too (0 are at 255/256")
+    assert told.startswith("int8 gives 400 of 400 test samples a confidence that another one has too (0 are at 255/256")
     assert "--logits-output" in told
     assert remark(np.concatenate([np.full(20, 0.75), np.full(380, 0.8)])) is None, "0.8 is on no level of int8"
     assert remark(few) is None, "no ties, and not on 256 levels"

@@ -104,3 +104,18 @@ def test_a_finished_control_is_known_in_a_study_that_was_moved(run, tmp_path):
     assert not controls.moved(asked(curation={"apply": str(before)}, seed=4).to_yaml(), made, matched)
     after.write_text(controls.matched_lines(run, 4))
     assert not controls.moved(held.to_yaml(), made, matched)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"peft": {"method": "ssf"}, "student": {"name": "conv8", "backbone": "trunk.keras"}},
+        {"training": {"epochs": 3, "patchout": "structured"}},
+    ],
+)
+def test_equal_flops_count_what_is_left_frozen_and_left_out(change):
+    """Half of the FLOPs of a sample, whatever changes them: twice the epochs."""
+    base = asked(student={"name": "conv8"}, training={"epochs": 3})
+    other = asked(**{"student": {"name": "conv8"}, "training": {"epochs": 3}, **change})
+    cost = {id(base): 200, id(other): 100}
+    assert matching.matched(other, base, lambda of: 1000, lambda of: cost[id(of)]).training.epochs == 6

@@ -99,3 +99,10 @@ def test_groups_are_left_out_in_turn_and_names_are_safe_for_folders():
 def test_arms_that_cannot_be_used_are_named(arms, told):
     with pytest.raises(RecipeError, match=told):
         plan(study(arms=arms))
+
+
+def test_each_fold_has_the_backbone_that_left_its_group_out(tmp_path):
+    base = {**BASE, "student": {"name": "conv8", "backbone": str(tmp_path / "{leave_out}.keras"), "frozen": True}}
+    planned = plan(study(base=base), groups=["ann", "bo"])
+    found = {run.group: recipe_of(planned.study, run).student.backbone for run in planned.runs if run.after is None}
+    assert found == {"ann": str(tmp_path / "ann.keras"), "bo": str(tmp_path / "bo.keras")}

@@ -1,4 +1,4 @@
-"""Clips that are to be labeled, chunk by chunk, as the features that a file takes."""
+"""Clips that are to be labeled, chunk by chunk, as the features or waveforms that a file takes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from edgekit.types import FrontEnd, Skipped
 _FILES = 64  # clips in a chunk
 
 
-def read(paths: Sequence[Path], made: FrontEnd, *, skip_bad: bool = False) -> Iterator[Chunk]:
+def read(paths: Sequence[Path], made: FrontEnd, *, waveform: bool = False, skip_bad: bool = False) -> Iterator[Chunk]:
     """The clips in the order given, 64 at a time: files, those of folders, and those that the `path` column of a CSV names.
 
     Args:
         made: the front end that the file was trained with; its rule for long clips holds here as well.
+        waveform: the file has the front end inside.
         skip_bad: leave unreadable files out, instead of an error that lists them.
 
     Raises:
@@ -40,7 +41,7 @@ def read(paths: Sequence[Path], made: FrontEnd, *, skip_bad: bool = False) -> It
     reading.needed()
     files = [file for path in paths for file in _listed(path)]
     for start in range(0, len(files), _FILES):
-        yield _chunk(files[start : start + _FILES], made, skip_bad)
+        yield _chunk(files[start : start + _FILES], made, waveform, skip_bad)
 
 
 def _listed(path: Path) -> list[Path]:
@@ -58,10 +59,11 @@ def _listed(path: Path) -> list[Path]:
     return [path]
 
 
-def _chunk(files: Sequence[Path], made: FrontEnd, skip_bad: bool) -> Chunk:
+def _chunk(files: Sequence[Path], made: FrontEnd, waveform: bool, skip_bad: bool) -> Chunk:
     def look(path: Path) -> NDArray[np.float32] | str:
         try:
-            return features(cut(reading.decode(path.read_bytes(), made.sample_rate), made), made)
+            wave = cut(reading.decode(path.read_bytes(), made.sample_rate), made)
+            return wave if waveform else features(wave, made)
         except OSError as error:
             return error.strerror or str(error)
         except Unreadable as error:
@@ -77,7 +79,7 @@ def _chunk(files: Sequence[Path], made: FrontEnd, skip_bad: bool) -> Chunk:
     good = [(str(path), x) for path in files if not isinstance(x := found[str(path)], str)]
     return Chunk(
         names=[name for name, _ in good],
-        x=np.concatenate([x for _, x in good]) if good else np.empty((0, *made.shape), np.float32),
+        x=np.concatenate([x for _, x in good]) if good else np.empty((0, 1), np.float32),
         resized=0,
         skipped=bad,
         clip=np.repeat(np.arange(len(good)), [len(x) for _, x in good]),

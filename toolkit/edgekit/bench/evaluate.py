@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bench import litert, onnxrt
+from edgekit.data.splits import clips_of
 from edgekit.evidence import metrics, temperature
 from edgekit.types import Artifact, Evaluation, Images, Output, Split
 
@@ -68,7 +69,7 @@ def judged(
     """
     if split.clip is None:
         return split.ids, split.y, raw
-    first, clip = _numbered(split.clip)
+    first, clip = clips_of(split)
     return split.clip[first], split.y[first], pooled(raw, clip, output)
 
 
@@ -85,15 +86,6 @@ def pooled(raw: NDArray[np.floating[Any]], clip: NDArray[np.int64], output: Outp
     if output == "logits":
         return np.log(np.maximum(means, np.finfo(np.float64).tiny)).astype(np.float32)
     return means.astype(np.float32)
-
-
-def _numbered(names: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(first row of each distinct name, the number of each row's name), numbered in order of their first rows."""
-    _, first, number = np.unique(names, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return first[order], place[number]
 
 
 def predictions_of(artifact: str, split: str) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bench.measure import Benched, check, greeted, measure
-from edgekit.bench.standalone import artifact_of, fitting, images
+from edgekit.bench.standalone import artifact_of, fitting, images, inputs_of
 from edgekit.bench.visit import Samples
-from edgekit.data.pixels import InputRange, scaled
+from edgekit.data.pixels import InputRange
 from edgekit.errors import UsageError
 from edgekit.recipe import BenchSection
 from edgekit.types import Artifact, Measurement, Reporter
@@ -73,7 +73,7 @@ def bench_files(
     with greeted(planned):
         dataset = images(spec, image_size, seed, paths)
     split = fitting(artifacts, dataset, split_name, input_range)
-    samples = Samples(x=scaled(split.x, input_range), labels=split.y)
+    samples = Samples(x=inputs_of(artifacts[0], dataset, split, input_range), labels=split.y)
     return measure(artifacts, plan, samples.x[:1], samples=samples, seed=seed or 0, reporter=reporter, done=done)
 
 

@@ -83,9 +83,13 @@ def load(path: Path, labels: Path | None = None, *, calibrated: bool = False) ->
     """
     artifact = artifact_of(find(path))
     shape = artifact.inputs[0].shape
-    if len(shape) != 4 or min(shape[1:]) < 1 or shape[3] not in (1, 3):
-        raise DataError(f"{artifact.path} takes inputs of shape {shape}; expected images (N, H, W, 1 or 3).")
     metadata = _described(artifact)
+    heard = metadata is not None and metadata.front_end is not None
+    if not heard and (len(shape) != 4 or min(shape[1:]) < 1 or shape[3] not in (1, 3)):
+        raise DataError(
+            f"{artifact.path} takes inputs of shape {shape}; expected images (N, H, W, 1 or 3), or a file for clips with the "
+            "metadata.json of its run beside it."
+        )
     count = artifact.outputs[0].shape[-1]
     beside = artifact.path.parent / "labels.txt"
     names: Sequence[str]
@@ -121,15 +125,15 @@ def run(
         DataError: see `inputs.read` and `clips.read`.
     """
     artifact = classifier.artifact
-    height, width, channels = artifact.inputs[0].shape[1:]
+    shape = artifact.inputs[0].shape[1:]
     resized, logits = 0, classifier.output == "logits"
     if not classifier.described:
         reporter.note(f"No metadata.json describes {artifact.name}; it is fed as {_CONTRACT}.")
     front_end = classifier.front_end
     read = (
-        inputs.read(paths, (height, width, channels), skip_bad=skip_bad)
+        inputs.read(paths, (shape[0], shape[1], shape[2]), skip_bad=skip_bad)
         if front_end is None
-        else clips.read(paths, front_end, skip_bad=skip_bad)
+        else clips.read(paths, front_end, waveform=len(shape) == 1, skip_bad=skip_bad)
     )
     for chunk in read:
         if chunk.skipped:
@@ -152,7 +156,7 @@ def run(
         for name, row, classes in zip(chunk.names, p, best.tolist(), strict=True):
             yield Prediction(input=name, top=tuple((classifier.classes[k], float(row[k])) for k in classes))
     if resized:
-        reporter.warn(f"{resized:,} inputs are not {height}x{width} and were resized.")
+        reporter.warn(f"{resized:,} inputs are not {shape[0]}x{shape[1]} and were resized.")
 
 
 def _calibration(artifact: Artifact, metadata: Described | None) -> tuple[float, float | None]:
@@ -187,10 +191,10 @@ def _described(artifact: Artifact) -> Described | None:
         )
     if found.front_end is None and found.contract != _CONTRACT:
         raise DataError(f"{found.path} asks for inputs as {found.contract!r}; this edgekit feeds {_CONTRACT!r}.")
-    if found.front_end is not None and found.front_end.shape != tuple(artifact.inputs[0].shape[1:]):
+    made, taken = found.front_end, tuple(artifact.inputs[0].shape[1:])
+    if made is not None and taken not in (made.shape, (made.clip_samples,)):
         raise IntegrityError(
-            f"{artifact.path} takes inputs of {artifact.inputs[0].shape}, but {found.path} makes features of "
-            f"{found.front_end.shape}."
+            f"{artifact.path} takes inputs of {artifact.inputs[0].shape}, but {found.path} makes features of {made.shape}."
         )
     return found
 

@@ -14,11 +14,12 @@ from edgekit import recipe as recipes
 from edgekit.bench import described, litert, onnxrt
 from edgekit.bench.evaluate import judged, outputs
 from edgekit.data.audio.frontend import options_of
+from edgekit.data.audio.waves import waves
 from edgekit.data.pixels import RANGES, InputRange, scaled
 from edgekit.errors import DataError, UnknownName
 from edgekit.evidence import metrics, temperature
 from edgekit.store import sha256_file
-from edgekit.types import Artifact, Dataset, Evaluation, Output, Split
+from edgekit.types import Artifact, Dataset, Evaluation, Images, Output, Split
 
 _PARTS = ("train", "val", "cal", "test")
 
@@ -68,7 +69,7 @@ def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, in
         raise UnknownName("input range", input_range, RANGES)
     for artifact in artifacts:
         expected, found = artifact.inputs[0].shape[1:], dataset.input.shape
-        if tuple(expected) != tuple(found):
+        if not takes_waveform(artifact, dataset) and tuple(expected) != tuple(found):
             resize = f" Give --image-size {expected[0]}x{expected[1]}." if expected[2:] == found[2:] else ""
             raise DataError(f"{artifact.path} takes images of {expected}, but {dataset.name} has {found}.{resize}")
         if (outputs := artifact.outputs[0].shape[-1]) != len(dataset.classes):
@@ -78,6 +79,19 @@ def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, in
         _check_range(artifact, input_range)
     split: Split = getattr(dataset, split_name)
     return split
+
+
+def takes_waveform(artifact: Artifact, dataset: Dataset) -> bool:
+    """Whether the file has the front end of the data set's clips inside."""
+    made = dataset.input.front_end
+    return made is not None and tuple(artifact.inputs[0].shape[1:]) == (made.clip_samples,)
+
+
+def inputs_of(artifact: Artifact, dataset: Dataset, split: Split, input_range: InputRange) -> Images:
+    """What the file takes of each sample of `split`: features, pixels in `input_range`, or waveforms."""
+    if dataset.input.front_end is not None and dataset.root is not None and takes_waveform(artifact, dataset):
+        return waves(split, dataset.root, dataset.input.front_end)
+    return scaled(split.x, input_range)
 
 
 def _check_range(artifact: Artifact, input_range: InputRange) -> None:
@@ -126,7 +140,7 @@ def evaluate_file(
     artifact = artifact_of(path)
     split = fitting([artifact], dataset, split_name, input_range)
     output = output or described.output_of(artifact) or "probabilities"
-    raw = outputs(artifact, scaled(split.x, input_range))
+    raw = outputs(artifact, inputs_of(artifact, dataset, split, input_range))
     if output == "probabilities" and (raw.min() < -1e-3 or raw.max() > 1 + 1e-3):
         raise DataError(
             f"{path} gives values outside [0, 1], logits perhaps; edgekit evaluates probabilities. If they are logits, say so "

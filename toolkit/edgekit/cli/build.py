@@ -37,6 +37,9 @@ LogitsOutput = Annotated[
         "--logits-output", help="Files end at the logits, which rank finer than the 256 levels of an int8 softmax."
     ),
 ]
+Waveform = Annotated[
+    bool, typer.Option("--waveform", help="Also ship a file with the audio front end inside, which takes the waveform.")
+]
 Control = Annotated[
     bool, typer.Option("--control", help="Also train on as many samples dropped at random, and compare.")
 ]
@@ -88,6 +91,7 @@ def build(
     quantize: Quantize = None,
     io: Io = None,
     logits_output: LogitsOutput = False,
+    waveform: Waveform = False,
     calibration: Calibration = None,
     control: Control = False,
     gate: GateOption = None,
@@ -114,6 +118,7 @@ def build(
         "quantization.precision": quantize,
         "quantization.io": io,
         "quantization.output": "logits" if logits_output else None,
+        "quantization.waveform": waveform or None,
         "control": control or None,
         "gates": gate or None,
         "max_drop": max_drop,

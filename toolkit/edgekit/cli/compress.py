@@ -11,7 +11,7 @@ import typer
 
 from edgekit.cli import options as o
 from edgekit.cli import summary
-from edgekit.cli.build import GateOption, Io, LogitsOutput, Prune, PruneChannels, Quantize, reading, resolved
+from edgekit.cli.build import GateOption, Io, LogitsOutput, Prune, PruneChannels, Quantize, Waveform, reading, resolved
 from edgekit.cli.console import Console
 from edgekit.errors import GateNotMet, TargetError, UsageError
 from edgekit.types import Report
@@ -50,6 +50,7 @@ def compress(
     calibration: Calibration = None,
     io: Io = None,
     logits_output: LogitsOutput = False,
+    waveform: Waveform = False,
     target: o.Target = None,
     gate: GateOption = None,
     max_drop: MaxDrop = None,
@@ -72,6 +73,7 @@ def compress(
         "quantization.calibration": resolved(calibration),
         "quantization.io": io,
         "quantization.output": "logits" if logits_output else None,
+        "quantization.waveform": waveform or None,
         "bench.targets": target or None,
         "gates": gate or None,
         "max_drop": max_drop,

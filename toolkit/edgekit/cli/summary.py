@@ -39,6 +39,11 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
             f"{artifact['name']:<22} {artifact['size_bytes']:>9,} {test['accuracy']:>9.4f} {test['nll']:>7.4f} "
             f"{test['ece']:>7.4f} {test['aurc']:>7.4f} {test['augrc']:>7.4f}  {latency}"
         )
+    if waveform := document["compression"].get("waveform"):
+        typer.echo(
+            f"{waveform['name']:<22} {waveform['size_bytes']:>9,}  the same with the front end inside; "
+            f"{waveform['agreement']:.2%} of {waveform['samples']:,} clips get the same answer"
+        )
     print_reliability(document)
     print_remark(document)
     print_devices(document)

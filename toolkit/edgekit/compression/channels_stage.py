@@ -29,15 +29,15 @@ _WARMUP = 0.1
 _ALPHA, _TEMPERATURE = 0.5, 4.0
 
 
-def key(recipe: Recipe, model_key: str, given: InputSpec) -> dict[str, Any]:
+def key(recipe: Recipe, model_key: str, spec: InputSpec) -> dict[str, Any]:
     """Everything that decides what channel pruning comes to, for the stage cache."""
     return {
         "model": model_key,
         "section": recipe.pruning.model_dump(mode="json", include={"channels", "residual", "epochs", "learning_rate"}),
         "training": recipe.training.model_dump(mode="json"),
         "seed": recipe.seed,
-        "mirrored": given.mirrored,
-        "front_end": None if given.front_end is None else given.front_end.digest,
+        "mirrored": spec.mirrored,
+        "front_end": None if spec.front_end is None else spec.front_end.digest,
         "deterministic": recipe.deterministic,
         "versions": versions("tensorflow", "keras", "numpy"),
         "code": code_digest("compression", "training", "tf.py", "backend.py"),
@@ -69,7 +69,7 @@ def run(
     folder: Path,
     reporter: Reporter,
     *,
-    given: InputSpec,
+    spec: InputSpec,
 ) -> None:
     """Remove `pruning.channels` of the channels of the model at `model_path` and fine-tune it on the curated training set.
 
@@ -78,7 +78,7 @@ def run(
 
     Args:
         weights: (n,) weight of each training sample's loss, mean 1; None = all equal.
-        given: what the samples are, which augmentation reads.
+        spec: what the samples are, which augmentation reads.
 
     Raises:
         ExportError: the model is not functional. TrainingError: fine-tuning diverged.
@@ -89,8 +89,8 @@ def run(
     kept = channels.keep(model, recipe.pruning.channels, residual=recipe.pruning.residual, data=train, seed=recipe.seed)
     smaller = channels.without(keras, model, kept)
     tuning = section(recipe)
-    name = resolve(tuning.augment, mirrored=given.mirrored, front_end=given.front_end)
-    augmentation = Augmentation(name=name, cutout=tuning.cutout, front_end=given.front_end)
+    name = resolve(tuning.augment, mirrored=spec.mirrored, front_end=spec.front_end)
+    augmentation = Augmentation(name=name, cutout=tuning.cutout, front_end=spec.front_end)
     reporter.note(_told(model, smaller))
     logits = distill.ask(keras, model, train, augmentation, views=tuning.epochs, seed=recipe.seed, reporter=reporter)
     history = fit(
@@ -102,7 +102,7 @@ def run(
         full=len(train),
         seed=recipe.seed,
         augment=name,
-        front_end=given.front_end,
+        front_end=spec.front_end,
         reporter=reporter,
         weights=weights,
         opinion=Opinion(

@@ -97,7 +97,7 @@ def not_improved(
         told.append(f"nor after gzip: {last.gzip_bytes:,} bytes against {first.gzip_bytes:,}")
     if after.accuracy < before.accuracy:
         points = 100 * (before.accuracy - after.accuracy)
-        told.append(f"accuracy fell by {points:.2f} points on {after.n:,} test images")
+        told.append(f"accuracy fell by {points:.2f} points on {after.n:,} test samples")
     return told + _latency(first, last, measurements)
 
 

@@ -91,6 +91,11 @@ def load(
     cut = hold_out_groups if split_by == "group" else hold_out
     if leave_out is not None:
         raw = _leave_out(raw, leave_out)
+        if raw.front_end is not None and audio.clip_s is None:
+            notes.append(
+                f"The clips' length, {raw.front_end.clip_s:g} s, was taken from all groups, the left-out one too; "
+                "data.audio.clip_s fixes it."
+            )
     elif raw.test is None:
         rest, held = cut(raw.train, test_fraction, seed, option="data.test_fraction")
         raw = dataclasses.replace(raw, train=rest, test=held)
@@ -144,6 +149,7 @@ def load(
         fingerprint=fingerprint(raw.classes, train, val, cal, test, front_end=raw.front_end),
         own_val=raw.val is not None,
         flipped=flipped,
+        root=raw.root,
         skipped=raw.skipped,
         notes=tuple(notes),
     )
@@ -164,6 +170,7 @@ def _uncut(raw: RawData) -> Dataset:
         test=test,
         fingerprint=fingerprint(raw.classes, raw.train, val, cal, test, front_end=raw.front_end),
         own_val=raw.val is not None,
+        root=raw.root,
         skipped=raw.skipped,
         notes=raw.notes,
     )

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.data.splits import frozen, take
+from edgekit.data.splits import clips_of, frozen, take
 from edgekit.errors import DataError
 from edgekit.sections import NoiseSection
 from edgekit.types import Split
@@ -18,6 +18,8 @@ _STREAM = 5
 def limited(train: Split, limit: int, seed: int) -> Split:
     """`limit` samples of `train` with its shares of the classes, in data-set order; all of it, if it has no more.
 
+    Of segments, all those of about as many clips as have `limit` segments.
+
     Raises:
         DataError: a class would be left without a sample.
     """
@@ -25,14 +27,18 @@ def limited(train: Split, limit: int, seed: int) -> Split:
         return train
     from sklearn.model_selection import train_test_split
 
+    first, clip = clips_of(train)
+    count = max(1, round(limit * len(first) / len(train)))
+    if count >= len(first):
+        return train
     try:
-        kept, _ = train_test_split(np.arange(len(train)), train_size=limit, random_state=seed, stratify=train.y)
+        kept, _ = train_test_split(np.arange(len(first)), train_size=count, random_state=seed, stratify=train.y[first])
     except ValueError:
         raise DataError(
             f"Cannot draw {limit:,} of {len(train):,} training samples by class: every class needs samples on both sides. Raise "
             "data.limit, or leave it out."
         ) from None
-    return take(train, np.sort(kept))
+    return take(train, np.flatnonzero(np.isin(clip, kept)))
 
 
 def with_wrong_labels(
@@ -42,16 +48,17 @@ def with_wrong_labels(
 
     symmetric: each label becomes, with probability `rate`, one of the other classes, all equally likely. pair: a label within a
     pair of classes becomes the other one of the pair; without pairs, class k becomes k + 1 (pair flip of Han et al. 2018, arXiv
-    1804.06872). The draw depends on `seed` (or the section's own) alone.
+    1804.06872). The draw depends on `seed` (or the section's own) alone. All segments of a clip get the same label.
 
     Raises:
         DataError: a pair names an unknown class, or a class twice.
     """
     rng = np.random.default_rng([seed if section.seed is None else section.seed, _STREAM])
     number = len(classes)
-    hit = rng.random(len(train)) < section.rate
+    first, clip = clips_of(train)
+    hit = (rng.random(len(first)) < section.rate)[clip]
     if section.kind == "symmetric":
-        wrong = (train.y + rng.integers(1, number, len(train))) % number
+        wrong = (train.y + rng.integers(1, number, len(first))[clip]) % number
     else:
         other = _other(classes, section.pairs)
         wrong = other[train.y]

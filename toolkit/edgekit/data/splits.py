@@ -95,6 +95,20 @@ def joined(*splits: Split) -> Split:
     )
 
 
+def clips_of(split: Split) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(M,) the first sample of each clip and (N,) each sample's number in it, clips in order of their first samples.
+
+    Where samples are whole, each is its own clip.
+    """
+    if split.clip is None:
+        return np.arange(len(split)), np.arange(len(split))
+    _, first, number = np.unique(split.clip, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return first[order], place[number]
+
+
 def class_names(given: tuple[str, ...], *labels: NDArray[np.int64]) -> tuple[str, ...]:
     """The class names: those given, or "0", "1", ... up to the largest label. Raises DataError for labels out of range."""
     values = np.concatenate([np.ravel(y) for y in labels]) if labels else np.zeros(0, np.int64)

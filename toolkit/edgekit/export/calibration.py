@@ -113,7 +113,7 @@ def lint(samples: NDArray[np.float32], reference: NDArray[np.float32] | None = N
     flat = samples.reshape(len(samples), -1)
     constant = float((np.ptp(flat, axis=1) == 0).mean())
     if constant == 1:
-        raise DataError("Every calibration sample is one constant value; expected real images.")
+        raise DataError("Every calibration sample is one constant value; expected real samples.")
     if most - least < _LEAST_RANGE:
         raise DataError(
             f"Calibration samples use only [{least:.4g}, {most:.4g}] of [0, 1]; expected pixel / 255. Were they divided twice?"
@@ -121,7 +121,7 @@ def lint(samples: NDArray[np.float32], reference: NDArray[np.float32] | None = N
     distinct = len({row.tobytes() for row in flat})
     if len(flat) > 1 and distinct <= max(1, _LEAST_DISTINCT * len(flat)):
         raise DataError(
-            f"Only {distinct} of {len(flat)} calibration samples differ; give distinct images of what the device will see."
+            f"Only {distinct} of {len(flat)} calibration samples differ; give distinct samples of what the device will see."
         )
     findings = []
     if distinct < len(flat) / 2:

@@ -32,9 +32,17 @@ def labels_txt(dataset: Dataset) -> str:
 
 
 def metadata(
-    dataset: Dataset, artifacts: Sequence[Artifact], reliability: Mapping[str, Mapping[str, Any]]
+    dataset: Dataset,
+    artifacts: Sequence[Artifact],
+    reliability: Mapping[str, Mapping[str, Any]],
+    waveform: Artifact | None = None,
 ) -> Mapping[str, Any]:
-    """The content of metadata.json; reliability: see `edgekit.evidence.reliability.rows`."""
+    """The content of metadata.json.
+
+    Args:
+        reliability: see `edgekit.evidence.reliability.rows`.
+        waveform: one of the files behind its front end; `facts` say of which ("of").
+    """
     return {
         "schema": 1,
         "classes": list(dataset.classes),
@@ -49,17 +57,28 @@ def metadata(
         },
         **_TOLD[artifacts[0].output],  # all files of a run end alike
         "artifacts": {
-            artifact.name: {
-                "sha256": artifact.sha256,
-                "format": artifact.format,
-                "precision": artifact.precision,
-                "inputs": [dataclasses.asdict(spec) for spec in artifact.inputs],
-                "outputs": [dataclasses.asdict(spec) for spec in artifact.outputs],
-                **_reliability(reliability[artifact.name]),
-            }
-            for artifact in artifacts
+            **{artifact.name: _entry(artifact, reliability[artifact.name]) for artifact in artifacts},
+            **({waveform.name: _waveform(waveform, reliability)} if waveform else {}),
         },
     }
+
+
+def _entry(artifact: Artifact, reliability: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "sha256": artifact.sha256,
+        "format": artifact.format,
+        "precision": artifact.precision,
+        "inputs": [dataclasses.asdict(spec) for spec in artifact.inputs],
+        "outputs": [dataclasses.asdict(spec) for spec in artifact.outputs],
+        **_reliability(reliability),
+    }
+
+
+def _waveform(artifact: Artifact, reliability: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The file gives what `of` gives, so the temperature and the threshold of that one hold."""
+    of, rate, samples = (artifact.facts[name] for name in ("of", "sample_rate", "clip_samples"))
+    fed = {"sample_rate": rate, "samples": samples, "range": [-1.0, 1.0], "of": of}
+    return _entry(artifact, reliability[of]) | {"waveform": fed}
 
 
 def _reliability(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def float_parity(
     agreed = agreement(lite, other)
     if agreed < 1:
         raise GateNotMet(
-            f"{onnx.name} and {tflite.name} disagree on {1 - agreed:.2%} of {len(x)} images (allowed: none)."
+            f"{onnx.name} and {tflite.name} disagree on {1 - agreed:.2%} of {len(x)} samples (allowed: none)."
         )
     return facts | {"onnx_agreement": agreed, "onnx_max_difference": float(np.abs(lite - other).max())}
 
@@ -106,7 +106,7 @@ def onnx_int8_parity(
     agreed = agreement(found, lite)
     if agreed < INT8_AGREEMENT:
         raise GateNotMet(
-            f"{onnx.name} and {tflite.name} agree on {agreed:.2%} of {len(x)} images (demanded {INT8_AGREEMENT:.1%})."
+            f"{onnx.name} and {tflite.name} agree on {agreed:.2%} of {len(x)} samples (demanded {INT8_AGREEMENT:.1%})."
         )
     return {
         "samples": len(x),
@@ -127,7 +127,7 @@ def fake_quantization_parity(
     agreed = agreement(model_probabilities, litert.outputs(tflite, x))
     if agreed < QAT_AGREEMENT:
         raise GateNotMet(
-            f"{tflite.name} and the quantization-aware model agree on {agreed:.2%} of {len(x)} images"
+            f"{tflite.name} and the quantization-aware model agree on {agreed:.2%} of {len(x)} samples"
             f" (demanded {QAT_AGREEMENT:.0%})."
         )
     return {"samples": len(x), "agreement": agreed}

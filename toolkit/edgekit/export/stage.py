@@ -26,7 +26,7 @@ from edgekit.store import code_digest
 from edgekit.training.signals import probabilities
 from edgekit.types import Artifact, Dataset, Output, Reporter, Selection, Silent, Split
 
-_PARITY_SAMPLES = 512
+PARITY_SAMPLES = 512
 _CALIBRATED = ("int8", "int16x8")
 _ONLY_TRAINING = {"precision", "qat_epochs", "qat_learning_rate"}
 _TOLD = ("shrink", "layers", "layers_missing", "float_operators", "onnx_int8", "calibration")
@@ -171,8 +171,8 @@ def fake_quantized_probabilities(model: Any, x: NDArray[Any]) -> NDArray[np.floa
 
 def parity_samples(dataset: Dataset) -> NDArray[Any]:
     """512 real images that are not test: val, cal, then train."""
-    return np.concatenate([split.x[:_PARITY_SAMPLES] for split in (dataset.val, dataset.cal, dataset.train)])[
-        :_PARITY_SAMPLES
+    return np.concatenate([split.x[:PARITY_SAMPLES] for split in (dataset.val, dataset.cal, dataset.train)])[
+        :PARITY_SAMPLES
     ]
 
 

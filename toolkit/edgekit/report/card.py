@@ -18,7 +18,7 @@ def render(document: Mapping[str, Any]) -> str:
         f"# {shipped}: {student['architecture']} on {data['name']}",
         "",
         f"{row['size_bytes']:,} bytes ({row['precision']}), test accuracy {row['test']['accuracy']:.2%} on {row['test']['n']:,} "
-        "images, measured by running this file.",
+        "samples, measured by running this file.",
         "",
         "| file | bytes | gzip bytes | accuracy | NLL | ECE | AURC | AUGRC | p50 ms (threads) |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -71,7 +71,7 @@ def render(document: Mapping[str, Any]) -> str:
         "## Limits",
         "",
         "The latencies in the table of files are of the development machine. The probabilities are not "
-        f"temperature-scaled{scaled}. Accuracy says nothing of images unlike the test set.",
+        f"temperature-scaled{scaled}. Accuracy says nothing of samples unlike the test set.",
         "",
         f"Made by edgekit {document['run']['edgekit']} on {document['run']['created']}; `recipe.yaml` repeats it.",
         "",
@@ -128,7 +128,7 @@ def _devices(document: Mapping[str, Any]) -> list[str]:
         state = "emulated" if m["emulated"] else m["verdict"]
         told = f"p50 {m['p50_ms']:.4g} ms ({state})"
         if m["accuracy"] is not None:
-            told += f", accuracy {m['accuracy']:.4f} on {m['samples']:,} images"
+            told += f", accuracy {m['accuracy']:.4f} on {m['samples']:,} samples"
         if m["parity"]:
             told += f", same class as on the development machine for {m['parity']['agreement']:.2%}"
         where = " ".join(filter(None, (m["device"]["model"], m["device"]["soc"])))

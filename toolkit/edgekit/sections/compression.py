@@ -20,7 +20,8 @@ class StudentSection(Section):
     name: of registry.STUDENTS, or auto: the most accurate that fits `max_size` at the images' size. width: of a network that
     has widths, "" = its first. max_size: most bytes of the shipped file, a number or "40KB": a gate, and what auto chooses by.
     weights: a local .keras or .h5 file to start from, as far as its layers fit. backbone: a file (also .safetensors or .npz, in
-    the layout of a public checkpoint) that all layers but the head, "logits", must be in. frozen: train the head alone, and
+    the layout of a public checkpoint) that all layers but the head, "logits", must be in; "{leave_out}" in it stands for
+    data.leave_out. frozen: train the head alone, and
     let curation read the embeddings of the frozen trunk in place of a teacher's.
     """
 
@@ -117,7 +118,8 @@ class QuantizationSection(Section):
     spec to take them from, labels not needed ("" = the curated training set). ranges: of activations, from the smallest to the
     largest value seen, or percentiles of them. per_channel: a scale for each output channel of a kernel, or one for the whole.
     qat_epochs and qat_learning_rate: of the fine-tuning of "int8-qat", which keeps the zeros of a pruned network. onnx: also an
-    int8 ONNX file. shrink: leave out of the file what no runtime reads.
+    int8 ONNX file. shrink: leave out of the file what no runtime reads. waveform: of clips, also the shipped file behind its
+    front end, which takes sound itself.
     """
 
     precision: str = "int8"
@@ -131,6 +133,7 @@ class QuantizationSection(Section):
     qat_learning_rate: float = Field(2e-4, gt=0)
     onnx: bool = True
     shrink: bool = True
+    waveform: bool = False
 
     _check_precision = field_validator("precision")(lambda name: known("precisions", name))
 

@@ -145,6 +145,10 @@ def merged_values(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[s
     return found
 
 
+# Never the name of something else, so a file that is not there yet is one too.
+_OWN_FILES = (("curation", "apply"), ("student", "weights"), ("student", "backbone"))
+
+
 def _anchored(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The paths of files made absolute: the same from any folder, and on any process of the study."""
     found = merged_values({}, values)
@@ -152,13 +156,14 @@ def _anchored(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         ("data", "spec"),
         ("curation", "apply"),
         ("student", "weights"),
+        ("student", "backbone"),
         ("quantization", "calibration"),
     ):
         inner = found.get(section)
         text = inner.get(key) if isinstance(inner, dict) else None
         if isinstance(inner, dict) and isinstance(text, str) and text:
             file = (folder / Path(text).expanduser()).resolve()
-            if file.exists() or (section, key) in (("curation", "apply"), ("student", "weights")):
+            if file.exists() or (section, key) in _OWN_FILES:
                 inner[key] = str(file)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekit.types.audio import AudioOptions, FrontEnd
@@ -94,6 +95,7 @@ class RawData:
     """What a data source gives: its train part, and test, val and cal where it has them.
 
     notes: what the user should know of how the source was read, one sentence each. front_end: of sound; None = images.
+    root: of sound, the folder that the clips' ids are paths in.
     """
 
     name: str
@@ -107,6 +109,7 @@ class RawData:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     front_end: FrontEnd | None = None
+    root: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,7 +117,7 @@ class Dataset:
     """A data set ready for every stage: val serves gates and learning curves, cal temperature and thresholds.
 
     own_val: the source brought val itself; it was not cut from train. flipped: ids of the training samples whose labels were
-    made wrong on purpose (data.noise); None = none were.
+    made wrong on purpose (data.noise); None = none were. root: of sound, the folder that the clips' ids are paths in.
     """
 
     name: str
@@ -128,5 +131,6 @@ class Dataset:
     fingerprint: str
     own_val: bool = False
     flipped: NDArray[np.str_] | None = None
+    root: Path | None = None
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()

@@ -144,7 +144,7 @@ def _accuracy(product: Product, artifact: Artifact, asked: Recipe | None, spec: 
 def _misfit(product: Product, artifact: Artifact, dataset: Dataset) -> str:
     classes, shape = artifact.outputs[0].shape[-1], tuple(artifact.inputs[0].shape[1:])
     if len(dataset.test) != product.manifest["n"]:
-        return f"{len(dataset.test):,} test images, the manifest's accuracy is on {product.manifest['n']:,}"
+        return f"{len(dataset.test):,} test samples, the manifest's accuracy is on {product.manifest['n']:,}"
     if len(dataset.classes) != classes:
         return f"{len(dataset.classes)} classes, the file has {classes}"
     if tuple(dataset.input.shape) != shape:

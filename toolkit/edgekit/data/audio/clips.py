@@ -28,7 +28,7 @@ def raw_parts(
     group: NDArray[np.str_] | None,
     options: ReadOptions,
 ) -> dict[str, Any]:
-    """The keyword arguments of RawData that follow from the files: the parts, the front end, what was skipped, and notes.
+    """The keyword arguments of RawData that follow from the files: the parts, the front end, root, what was skipped, and notes.
 
     Args:
         root, files: N paths relative to a folder; they become the ids, with "#0", "#1", ... where clips are cut into segments.
@@ -53,6 +53,7 @@ def raw_parts(
     chosen = None if group is None else group[index]
     return {
         "front_end": clips.front_end,
+        "root": root,
         "skipped": clips.skipped,
         "notes": clips.notes,
         **parts_of(parts[index], clips.x, y[index], names, chosen, clip, clips.content),

@@ -13,7 +13,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +132,21 @@ def features(waves: NDArray[np.float32], made: FrontEnd) -> NDArray[np.float32]:
     for start in range(0, len(waves), step):
         x[start : start + step] = _features(waves[start : start + step], made)
     return x
+
+
+class Constants(NamedTuple):
+    """What `features` multiplies by, all float32: window (window_samples,); filters (fft_length / 2 + 1, n_mels), the power's
+    scale in them; cosines (n_mels, n_mfcc), None for log-mel."""
+
+    window: NDArray[np.float32]
+    filters: NDArray[np.float32]
+    cosines: NDArray[np.float32] | None
+
+
+def constants(made: FrontEnd) -> Constants:
+    """The constants of a front end, for those who compute it elsewhere."""
+    cosines = _cosines(made.n_mels, made.n_mfcc) if made.n_mfcc else None
+    return Constants(_hann(made.window_samples), _filters(made), cosines)
 
 
 def _features(waves: NDArray[np.float32], made: FrontEnd) -> NDArray[np.float32]:

@@ -1,0 +1,163 @@
+"""A .tflite that takes the waveform itself: the front end of `data.audio.frontend` in float32 before the network.
+
+The front end is never quantized: its powers span nine decades, which 256 levels do not. The file takes float32 and gives
+float32, whatever the network inside computes in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit import tf
+from edgekit.bench import litert
+from edgekit.data.audio import frontend
+from edgekit.data.audio.waves import waves
+from edgekit.data.splits import joined, take
+from edgekit.errors import ExportError, GateNotMet, RecipeError
+from edgekit.export import parity
+from edgekit.export import stage as exporting
+from edgekit.export.shrink import shrunk
+from edgekit.export.stitch import stitched
+from edgekit.quiet import quiet_stderr
+from edgekit.recipe import Recipe
+from edgekit.stages import Stages
+from edgekit.store import RunFolder
+from edgekit.types import Artifact, Dataset, FrontEnd
+
+TOLERANCE = 1e-3
+SUFFIX = "_waveform"
+
+
+def check(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse a front end inside the file where there is none.
+
+    Raises:
+        RecipeError: the data set holds images.
+    """
+    if recipe.quantization.waveform and dataset.input.front_end is None:
+        raise RecipeError(
+            f"quantization.waveform (--waveform) is for clips, and {dataset.name} holds images; leave it out."
+        )
+
+
+def add(recipe: Recipe, dataset: Dataset, shipped: Artifact, folder: RunFolder, stages: Stages) -> Artifact | None:
+    """The shipped file behind its front end, written into artifacts/, if the recipe asks for it; what was checked in `facts`.
+
+    Raises:
+        ExportError: it could not be written. GateNotMet: it does not compute what its parts do. DataError: a clip is gone.
+    """
+    made = dataset.input.front_end
+    if not recipe.quantization.waveform or made is None or dataset.root is None:
+        return None
+    with stages.timed("waveform", "The front end inside the file"), tempfile.TemporaryDirectory() as work:
+        most = exporting.PARITY_SAMPLES
+        firsts = (take(part, np.arange(min(len(part), most))) for part in (dataset.val, dataset.cal, dataset.train))
+        real = waves(joined(*firsts), dataset.root, made)[:most]
+        path, facts = write(shipped.path, made, real, Path(work))
+        told = {"files": [path.name], "precision": shipped.precision, "output": shipped.output}
+        kept = folder.adopt(path, f"artifacts/{path.name}")
+        artifact = exporting.artifact(kept, told, params=shipped.params, macs=shipped.macs)
+    stages.reporter.note(
+        f"{artifact.name}: {artifact.size_bytes:,} bytes; takes {facts['clip_samples']:,} amplitudes at "
+        f"{facts['sample_rate']:,} Hz"
+    )
+    return dataclasses.replace(artifact, facts={"name": artifact.name, "sha256": artifact.sha256, **facts})
+
+
+def front_end_file(made: FrontEnd) -> bytes:
+    """The .tflite of a front end: (N, made.clip_samples) float32 -> (N, T, F, 1) float32.
+
+    Raises:
+        ExportError: fft_length is not a power of two, which LiteRT's transform needs, or the converter failed.
+    """
+    if made.fft_length & (made.fft_length - 1):
+        raise ExportError(
+            f"data.audio.fft_length {made.fft_length} is not a power of two, which a transform inside a .tflite has to be."
+        )
+    tensorflow = tf.tensorflow()
+    constants = frontend.constants(made)
+    frames, features, _ = made.shape
+    low, span = math.log(made.floor), math.log(made.top) - math.log(made.floor)
+
+    def computed(waveform: Any) -> dict[str, Any]:
+        framed = tensorflow.signal.frame(waveform, made.window_samples, made.hop_samples)
+        spectrum = tensorflow.abs(tensorflow.signal.rfft(framed * constants.window, [made.fft_length]))
+        u = (tensorflow.math.log(spectrum * spectrum @ constants.filters + made.floor) - low) / span
+        if constants.cosines is not None:
+            offset = np.full(features, 0.5, np.float32)
+            offset[0] = 0
+            u = u @ constants.cosines + offset
+        u = tensorflow.clip_by_value(u, 0.0, 1.0)
+        return {"features": tensorflow.reshape(u, (-1, frames, features, 1))}
+
+    module = tensorflow.Module()
+    given = tensorflow.TensorSpec((None, made.clip_samples), tensorflow.float32, name="waveform")
+    module.serve = tensorflow.function(computed, input_signature=[given])
+    with quiet_stderr(), tempfile.TemporaryDirectory() as folder:
+        try:
+            tensorflow.saved_model.save(module, folder, signatures=module.serve)
+            return bytes(tensorflow.lite.TFLiteConverter.from_saved_model(folder).convert())
+        except OSError:
+            raise
+        except Exception as error:  # the converter raises anything
+            line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ExportError(f"The TFLite converter could not write the front end: {line}") from error
+
+
+def write(classifier: Path, made: FrontEnd, waves: NDArray[np.float32], folder: Path) -> tuple[Path, Mapping[str, Any]]:
+    """Write the file that is `classifier` behind the front end, after comparing both parts with what they are made of.
+
+    Args:
+        classifier: a .tflite that takes (N, T, F, 1).
+        waves: (n, made.clip_samples) of real clips that are not test.
+
+    Returns:
+        The path in `folder`, and: of, sample_rate, clip_samples, size_bytes, samples, max_feature_difference,
+        allowed_feature_difference, agreement (of the two ways' answers), max_difference (of their outputs), batch (see
+        `parity.batch_parity`).
+
+    Raises:
+        ExportError: see `front_end_file`. GateNotMet: a feature differs by more than 1e-3 from that of the Python front end, the
+        file does not give what its two parts give one after the other, or a batch changes it.
+    """
+    path = folder / f"{classifier.stem}{SUFFIX}.tflite"
+    front = folder / f"{classifier.stem}_front_end.tflite"
+    head = front_end_file(made)
+    front.write_bytes(head)
+    try:
+        inside = litert.run(front, waves)
+    finally:
+        front.unlink()
+    expected = frontend.features(waves, made)
+    difference = float(np.abs(inside - expected).max())
+    if not difference <= TOLERANCE:
+        raise GateNotMet(
+            f"The front end inside a .tflite differs by {difference:.3g} from the one outside (allowed {TOLERANCE:g})."
+        )
+    path.write_bytes(shrunk(stitched(head, classifier.read_bytes(), given="waveform", result="output")).content)
+    found = litert.outputs(path, waves)
+    if not np.array_equal(found, litert.outputs(classifier, inside)):
+        raise GateNotMet(
+            f"{path.name} does not give what the front end and {classifier.name} give one after the other."
+        )
+    outside = litert.outputs(classifier, expected)
+    return path, {
+        "of": classifier.name,
+        "sample_rate": made.sample_rate,
+        "clip_samples": made.clip_samples,
+        "size_bytes": path.stat().st_size,
+        "samples": len(waves),
+        "max_feature_difference": difference,
+        "allowed_feature_difference": TOLERANCE,
+        "agreement": parity.agreement(found, outside),
+        "max_difference": float(np.abs(found - outside).max()),
+        "batch": parity.batch_parity(path, waves),
+    }
