@@ -188,5 +188,5 @@ def test_files_that_do_not_fit_are_not_stitched(built):
     other = frontend.front_end(AudioOptions(n_mels=8), sample_rate=8000, clip_s=0.4)
     with pytest.raises(ExportError, match=r"gives \[.*38, 8, 1\], the second takes \[.*18, 16, 1\]"):
         stitched(waveform.front_end_file(other), whole, given="a", result="b")
-    with pytest.raises(ExportError, match="not a .tflite"):
+    with pytest.raises(ExportError, match=r"not a \.tflite"):
         stitched(b"RIFF and more than eight bytes", whole, given="a", result="b")
