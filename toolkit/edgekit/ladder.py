@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bench import litert
+from edgekit.bench.evaluate import judged
+from edgekit.data.splits import clips_of
 from edgekit.environment import versions
 from edgekit.errors import ExportError, GateNotMet, TrainingError, UsageError
 from edgekit.export import shrink, stage
@@ -55,7 +57,7 @@ def check(recipe: Recipe, dataset: Dataset, *, force: bool = False) -> None:
     Raises:
         UsageError: unless `force`.
     """
-    n, demand = len(dataset.val), demand_of(recipe)
+    n, demand = len(clips_of(dataset.val)[0]), demand_of(recipe)
     least = 100 * LEAST_SAMPLES / n
     if demand < least and not force:
         raise UsageError(
@@ -142,7 +144,7 @@ class _Ladder:
         self.rows: list[dict[str, Any]] = []
 
     def run(self, float_file: Path, folder: Path) -> dict[str, Any]:
-        n, allowed = len(self.dataset.val), demand_of(self.recipe)
+        n, allowed = len(clips_of(self.dataset.val)[0]), demand_of(self.recipe)
         exact = self._accuracy(float_file)
         self.reporter.note(
             f"ladder: float val accuracy {exact:.4f} on {n:,} samples (one is {100 / n:.3g} points), allowed drop {allowed:g}"
@@ -197,7 +199,8 @@ class _Ladder:
 
     def _accuracy(self, file: Path) -> float:
         val = self.dataset.val
-        return float((litert.outputs(file, val.x).argmax(axis=1) == val.y).mean())
+        _, labels, found = judged(val, litert.outputs(file, val.x), self.section.output)
+        return float((found.argmax(axis=1) == labels).mean())
 
     def _write(self, rung: Rung, folder: Path) -> None:
         expected = None if rung.model is None else stage.fake_quantized_probabilities(rung.model, self.x)

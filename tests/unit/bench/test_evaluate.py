@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from edgekit.bench.evaluate import judged, pooled
+from edgekit.bench.visit import Samples
 from edgekit.evidence import temperature
-from edgekit.types import Split
+from edgekit.types import Artifact, Split, TensorSpec
 
 
 def split(clip):
@@ -44,3 +47,22 @@ def test_logits_of_a_clip_are_those_of_the_mean_probability():
 
 def test_no_rows_give_no_clips():
     assert pooled(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), "probabilities").shape == (0, 3)
+
+
+def test_accuracy_on_a_target_is_that_of_clips():
+    """int8 at 1/128 a step: clip b has means (0.25, 0.5) in spite of a segment that says otherwise, and is right."""
+    spec = TensorSpec(name="p", dtype="int8", shape=(-1, 2), scale=1 / 128, zero_point=-128)
+    artifact = Artifact(name="a.tflite", path=Path("a.tflite"), format="tflite", precision="int8", sha256="", size_bytes=1,
+                        gzip_bytes=1, params=0, macs=0, sparsity=0.0, inputs=(spec,), outputs=(spec,))  # fmt: skip
+    samples = Samples.of(split(["b", "a", "b"]))
+    labels, judged_there = samples.judged(np.array([[-64, -128], [-100, 0], [-128, 0]], np.int8), artifact)
+    assert labels.tolist() == [1, 0]
+    assert judged_there.tolist() == pytest.approx(np.array([[0.25, 0.5], [28 / 128, 1.0]]))
+
+
+def test_some_samples_are_some_clips_with_all_their_segments():
+    few = Samples.of(split(["b", "a", "b", "c", "c", "c"])).some(2, 0)
+    names, counts = np.unique(few.clip, return_counts=True)
+    assert len(names) == 2
+    assert dict(zip(names.tolist(), counts.tolist(), strict=True)).items() <= {"a": 1, "b": 2, "c": 3}.items()
+    assert len(few.x) == len(few.labels) == counts.sum()

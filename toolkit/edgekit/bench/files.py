@@ -73,7 +73,7 @@ def bench_files(
     with greeted(planned):
         dataset = images(spec, image_size, seed, paths)
     split = fitting(artifacts, dataset, split_name, input_range)
-    samples = Samples(x=inputs_of(artifacts[0], dataset, split, input_range), labels=split.y)
+    samples = Samples.of(split, inputs_of(artifacts[0], dataset, split, input_range))
     return measure(artifacts, plan, samples.x[:1], samples=samples, seed=seed or 0, reporter=reporter, done=done)
 
 

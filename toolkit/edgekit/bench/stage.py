@@ -28,7 +28,7 @@ def bench(
     seed: int,
 ) -> Benched:
     """Measure the files of a run, accuracy on the test split included, and write down what was found."""
-    samples = Samples(x=dataset.test.x, labels=dataset.test.y)
+    samples = Samples.of(dataset.test)
 
     def done(rows: Sequence[Measurement]) -> None:
         if rows:

@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench import android, parity, validity
+from edgekit.bench import android, litert, parity, validity
+from edgekit.bench.evaluate import pooled
 from edgekit.bench.named import Endpoint
 from edgekit.bench.runners import native, python
 from edgekit.bench.session import Job, Session, Timing
 from edgekit.bench.workspace import Workspace, workspace
+from edgekit.data.splits import clips_in
 from edgekit.environment import versions
 from edgekit.errors import TargetError
 from edgekit.evidence.latency import median_interval, ratio_interval
 from edgekit.recipe import BenchSection
-from edgekit.types import Artifact, Images, Measurement, Reporter
+from edgekit.types import Artifact, Images, Measurement, Reporter, Split
 
 # What a measurement's `device` holds of the facts; the rest is its state, in `conditions`.
 _DEVICE = (
@@ -33,17 +35,35 @@ _DEVICE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
-    """Test images whose outputs are compared. x: (N, H, W, C) uint8, or float32 as the files take it; labels: (N,) int."""
+    """Test samples whose outputs are compared. x: (N, H, W, C) uint8, or float32 as the files take it; labels: (N,) int.
+
+    clip: (N,) the clip that each is a segment of; None = every sample is whole.
+    """
 
     x: Images
     labels: NDArray[np.int64]
+    clip: NDArray[np.str_] | None = None
+
+    @staticmethod
+    def of(split: Split, x: Images | None = None) -> Samples:
+        """All of `split`; x: what the files are fed, if that is not `split.x`."""
+        return Samples(x=split.x if x is None else x, labels=split.y, clip=split.clip)
 
     def some(self, count: int | None, seed: int) -> Samples:
-        """At most `count` of them, drawn at random: the first ones of a folder are all of one class."""
-        if count is None or count >= len(self.labels):
+        """At most `count` of them (of clips, with all segments), drawn at random: the first of a folder are of one class."""
+        first, number = clips_in(self.clip, len(self.labels))
+        if count is None or count >= len(first):
             return self
-        index = np.sort(np.random.default_rng(seed).choice(len(self.labels), count, replace=False))
-        return Samples(x=self.x[index], labels=self.labels[index])
+        drawn = np.random.default_rng(seed).choice(len(first), count, replace=False)
+        index = np.flatnonzero(np.isin(number, drawn))
+        return Samples(x=self.x[index], labels=self.labels[index], clip=None if self.clip is None else self.clip[index])
+
+    def judged(self, outputs: NDArray[Any], artifact: Artifact) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """(labels, outputs) of what an accuracy is of: the samples, or the clips that they are segments of."""
+        if self.clip is None:
+            return self.labels, outputs
+        first, number = clips_in(self.clip, len(self.labels))
+        return self.labels[first], pooled(litert.dequantize(outputs, artifact.outputs[0]), number, artifact.output)
 
 
 class Visit:
@@ -187,7 +207,8 @@ class Visit:
             )
             compared = parity.compare(here, there, labels, allowed=allowed)
             compared |= {"host_kernels": here_by, "device_kernels": session.output_kernels.get(artifact.name)}
-        accuracy = float((there.argmax(axis=1) == labels).mean())
+        labels, judged = self.samples.judged(there, artifact)
+        accuracy = float((judged.argmax(axis=1) == labels).mean())
         return dataclasses.replace(row, accuracy=accuracy, samples=len(labels), parity=compared)
 
 

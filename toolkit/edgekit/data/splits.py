@@ -100,9 +100,14 @@ def clips_of(split: Split) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
     Where samples are whole, each is its own clip.
     """
-    if split.clip is None:
-        return np.arange(len(split)), np.arange(len(split))
-    _, first, number = np.unique(split.clip, return_index=True, return_inverse=True)
+    return clips_in(split.clip, len(split))
+
+
+def clips_in(clip: NDArray[np.str_] | None, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`clips_of` for the clips of `count` samples."""
+    if clip is None:
+        return np.arange(count), np.arange(count)
+    _, first, number = np.unique(clip, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))

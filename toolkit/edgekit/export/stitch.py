@@ -30,10 +30,9 @@ def stitched(first: bytes, second: bytes, *, given: str, result: str) -> bytes:
     one, two = _parsed(first), _parsed(second)
     head, tail = one.subgraphs[0], two.subgraphs[0]
     made, taken = head.tensors[int(head.outputs[0])], tail.tensors[int(tail.inputs[0])]
-    if made.type != schema.TensorType.FLOAT32 or list(made.shape[1:]) != list(taken.shape[1:]):
-        raise ExportError(
-            f"The first file gives {list(made.shape)}, the second takes {list(taken.shape)}; they do not fit each other."
-        )
+    gives, takes = ([int(side) for side in tensor.shape] for tensor in (made, taken))
+    if made.type != schema.TensorType.FLOAT32 or gives[1:] != takes[1:]:
+        raise ExportError(f"The first file gives {gives}, the second takes {takes}; they do not fit each other.")
     buffers, codes, tensors = len(one.buffers), len(one.operatorCodes), len(head.tensors)
     for tensor in tail.tensors:
         tensor.buffer += buffers
