@@ -1,14 +1,15 @@
 """Files of sound -> features, computed once and kept in the stage cache.
 
 Every file is read once to hash it and to look at its header, on all cores; what is decoded then is known by the digests of the
-files, the parameters of the front end and the versions of the libraries. The features lie in one .npy file that is mapped, never
-read whole: a folder larger than memory works, and a build that is killed leaves nothing behind that a later one would take.
+files, the parameters of the front end and the versions of the libraries. The features lie in one .npy file, mapped where it is
+large: a folder larger than memory works, and a build that is killed leaves nothing behind that a later one would take.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -114,8 +115,8 @@ def read_clips(
     starts = np.concatenate([[0], np.cumsum(lengths)])
 
     def work(folder: Path) -> None:
-        bad = _compute(folder / "x.npy", read, chosen, starts, made)
-        (folder / "bad.json").write_text(json.dumps({str(i): reason for i, reason in sorted(bad.items())}))
+        bad = _compute(folder / "x.npy", read, name, digests, chosen, starts, made)
+        (folder / "bad.json").write_text(json.dumps({str(k): reason for k, reason in sorted(bad.items())}))
 
     key = {
         "files": hashlib.sha256(np.ascontiguousarray(digests[chosen]).data).hexdigest(),
@@ -124,7 +125,8 @@ def read_clips(
         "code": code_digest("data/audio", "types/audio.py"),
     }
     folder = StageCache().run(STAGE, key, work)
-    late = {int(i): reason for i, reason in json.loads((folder / "bad.json").read_text()).items()}
+    # By place among the readable files: the key knows their contents, and the same ones may have other numbers elsewhere.
+    late = {int(chosen[int(k)]): reason for k, reason in json.loads((folder / "bad.json").read_text()).items()}
     if late and not skip_bad:
         _refuse(reasons | late, count, name, skip_bad)
     file = np.repeat(chosen, lengths)
@@ -166,20 +168,40 @@ def _look(read: Callable[[int], bytes], count: int) -> tuple[list[Head | str], N
 
 
 def _compute(
-    path: Path, read: Callable[[int], bytes], chosen: NDArray[np.int64], starts: NDArray[np.int64], made: FrontEnd
+    path: Path,
+    read: Callable[[int], bytes],
+    name: Callable[[int], str],
+    digests: NDArray[np.uint8],
+    chosen: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    made: FrontEnd,
 ) -> dict[int, str]:
-    """Write the features of the files into `path`, those of the k-th from row starts[k] on; returns what cannot be decoded."""
+    """Write the features of the files into `path`, those of the k-th from row starts[k] on.
+
+    Returns:
+        k -> why that file cannot be decoded.
+
+    Raises:
+        DataError: a file is no longer what it was when it was hashed.
+    """
     x = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(int(starts[-1]), *made.shape))
+    if hasattr(os, "posix_fallocate"):  # a full disk is an error here; writing into a map without room kills the process
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     bad: dict[int, str] = {}
 
     def fill(first: int) -> None:
         waves: list[NDArray[np.float32]] = []
         start = row = int(starts[first])
         for k in range(first, min(first + _BLOCK, len(chosen))):
+            i = int(chosen[k])
             try:
-                wave = cut(reading.decode(read(int(chosen[k])), made.sample_rate), made)
+                content = read(i)
+                if hashlib.sha256(content).digest() != digests[i].tobytes():
+                    raise DataError(f"{name(i)} was changed while it was read; begin again.")
+                wave = cut(reading.decode(content, made.sample_rate), made)
             except (OSError, Unreadable) as error:
-                bad[int(chosen[k])] = str(error)
+                bad[k] = str(error)
                 wave = np.zeros((int(starts[k + 1] - starts[k]), made.clip_samples), np.float32)  # left out by `bad`
             waves.append(wave)
             row = int(starts[k + 1])

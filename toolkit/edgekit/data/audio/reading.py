@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,9 @@ _FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG")
 LONGEST_S = 3600
 _MOST_CHANNELS = 32
 _RATES = (1000, 768_000)
-# What writers put where they cannot go back to fill in the length.
-_UNKNOWN = (0, 0xFFFFFFFF)
+# Writers that cannot go back to fill in the length put some number like 0x7FFFF000, 0x80000000 or 0xFFFFFFFF there.
+_UNKNOWN = 0x7FFFF000
+_BLOCK = 2**16
 
 
 class Unreadable(Exception):
@@ -66,7 +68,7 @@ def head(content: bytes) -> Head:
     with _opened(content) as file:
         found = Head(sample_rate=file.samplerate, channels=file.channels, frames=file.frames)
         format = file.format
-    if format in ("WAV", "WAVEX"):
+    if format in ("WAV", "WAVEX", "RF64"):
         _check_wav(content)
     if format == "OGG":
         _check_ogg(content)
@@ -76,13 +78,15 @@ def head(content: bytes) -> Head:
         raise Unreadable(f"a sample rate of {found.sample_rate:,} Hz")
     if found.channels > _MOST_CHANNELS:
         raise Unreadable(f"{found.channels} channels")
+    if found.frames >= 2**62:
+        raise Unreadable("a header that does not say how long it is")
     if found.frames > LONGEST_S * found.sample_rate:
         raise Unreadable(f"longer than {LONGEST_S:,} s")
     return found
 
 
 def decode(content: bytes, sample_rate: int) -> NDArray[np.float32]:
-    """Decode, mix and resample an audio file's bytes.
+    """Decode, mix and resample an audio file's bytes, block by block: only the result is in memory as a whole.
 
     Args:
         content: the bytes of a WAV, FLAC or OGG file.
@@ -94,27 +98,44 @@ def decode(content: bytes, sample_rate: int) -> NDArray[np.float32]:
     Raises:
         Unreadable: as `head`, or the samples are damaged, fewer than promised, or not finite.
     """
-    import soundfile
     import soxr
 
     told = head(content)
+    stream = None
+    if told.sample_rate != sample_rate:
+        stream = soxr.ResampleStream(told.sample_rate, sample_rate, 1, dtype="float32", quality="VHQ")
+    found = np.zeros(resampled_length(told, sample_rate), np.float32)
+    read = filled = 0
+    for mono in _blocks(content, told):
+        read += len(mono)
+        if not np.isfinite(mono).all():
+            raise Unreadable("samples that are NaN or infinite")
+        if stream is not None:
+            mono = stream.resample_chunk(mono, last=read == told.frames)
+        mono = mono[: len(found) - filled]  # soxr may give a sample more or less
+        found[filled : filled + len(mono)] = mono
+        filled += len(mono)
+    if read < told.frames:
+        raise Unreadable(f"truncated: {read:,} of {told.frames:,} samples")
+    return found
+
+
+def _blocks(content: bytes, told: Head) -> Iterator[NDArray[np.float32]]:
+    """The samples in turn, the mean of the channels."""
+    import soundfile
+
     with _opened(content) as file:
-        try:
-            x = file.read(dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise Unreadable(f"damaged audio ({_told(error)})") from None
-    if len(x) < told.frames:
-        raise Unreadable(f"truncated: {len(x):,} of {told.frames:,} samples")
-    mono = x[:, 0] if x.shape[1] == 1 else x.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
-        raise Unreadable("samples that are NaN or infinite")
-    if told.sample_rate == sample_rate:
-        return np.ascontiguousarray(mono)
-    converted = soxr.resample(mono, told.sample_rate, sample_rate, quality="VHQ")
-    exact = np.zeros(resampled_length(told, sample_rate), np.float32)  # soxr may give a sample more or less
-    count = min(len(exact), len(converted))
-    exact[:count] = converted[:count]
-    return exact
+        left = told.frames
+        while left:
+            try:
+                # A number of frames, since some formats (GSM 6.10) cannot tell how many are left.
+                x = file.read(min(_BLOCK, left), dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise Unreadable(f"damaged audio ({_told(error)})") from None
+            if not len(x):
+                return
+            left -= len(x)
+            yield np.ascontiguousarray(x[:, 0]) if x.shape[1] == 1 else x.mean(axis=1, dtype=np.float32)
 
 
 def resampled_length(told: Head, sample_rate: int) -> int:
@@ -143,15 +164,18 @@ def _told(error: Any) -> str:
 
 
 def _check_wav(content: bytes) -> None:
-    """libsndfile takes a truncated WAV for a shorter one: the length of its data chunk tells."""
-    order = ">" if content[:4] == b"RIFX" else "<"
-    position = 12
+    """libsndfile takes a truncated WAV for a shorter one: the length of its data chunk tells, in RF64 that of ds64."""
+    start = next((at for name in (b"RIFF", b"RIFX", b"RF64") if 0 <= (at := content.find(name)) < len(content) // 2), 0)
+    order = ">" if content[start : start + 4] == b"RIFX" else "<"
+    position, long = start + 12, None
     while position + 8 <= len(content):
         name, length = content[position : position + 4], struct.unpack_from(order + "I", content, position + 4)[0]
         position += 8
+        if name == b"ds64" and position + 16 <= len(content):
+            long = struct.unpack_from(order + "Q", content, position + 8)[0]
         if name == b"data":
-            here = len(content) - position
-            if length not in _UNKNOWN and length > here:
+            here, length = len(content) - position, length if long is None else long
+            if length > here and (long is not None or length < _UNKNOWN):
                 raise Unreadable(f"truncated: {here:,} of {length:,} bytes of samples")
             return
         position += length + length % 2
@@ -159,9 +183,17 @@ def _check_wav(content: bytes) -> None:
 
 
 def _check_ogg(content: bytes) -> None:
-    """The last page of a whole stream is complete and says that it is the last (RFC 3533)."""
-    page = content.rfind(b"OggS")
-    lacing = content[page + 27 : page + 27 + content[page + 26]] if page + 26 < len(content) else b""
-    whole = page + 26 < len(content) and page + 27 + content[page + 26] + sum(lacing) <= len(content)
-    if not whole or not content[page + 5] & 4:
+    """A whole stream of pages, of which the last says that it is the last (RFC 3533); libsndfile reads the first stream only."""
+    position, streams, ended = 0, 0, False
+    while content[position : position + 4] == b"OggS" and position + 27 <= len(content):
+        flags, count = content[position + 5], content[position + 26]
+        end = position + 27 + count + sum(content[position + 27 : position + 27 + count])
+        if end > len(content):
+            ended = False
+            break
+        streams += flags >> 1 & 1
+        ended, position = bool(flags & 4), end
+    if not ended:
         raise Unreadable("truncated: the stream has no end")
+    if streams > 1:
+        raise Unreadable(f"{streams} streams in one file")
