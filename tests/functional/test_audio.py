@@ -141,6 +141,30 @@ def test_the_file_with_the_front_end_inside_gives_what_the_plain_one_gives(built
     assert dict(labeled.top) == pytest.approx({"high": float(expected[0]), "low": float(expected[1])}, abs=1e-6)
 
 
+def test_the_front_end_goes_before_a_float_file_too(built, tones, tmp_path):
+    _, folder = built
+    made = predicting.load(folder).front_end
+    waves = np.concatenate(
+        [segments.cut(sounds.reading_of(path, 8000), made) for path in (tones / "test").rglob("*.wav")]
+    )
+    path, facts = waveform.write(folder / "artifacts" / "model_float32.tflite", made, waves, tmp_path)
+    assert path.name == "model_float32_waveform.tflite"
+    assert (facts["samples"], facts["agreement"]) == (60, 1.0)
+    assert facts["max_difference"] < 1e-4
+    assert "DEQUANTIZE" not in histogram(path.read_bytes())
+
+
+def test_files_that_nothing_describes_are_not_fed_clips(built, tones, tmp_path):
+    _, folder = built
+    alone = tmp_path / "alone.tflite"
+    alone.write_bytes((folder / "artifacts" / "model_int8.tflite").read_bytes())
+    dataset = standalone.images(str(tones), None, 42, [folder / "artifacts" / "model_int8.tflite"])
+    with pytest.raises(DataError, match=r"No metadata\.json beside .*alone\.tflite says by which front end"):
+        standalone.evaluate_file(alone, dataset, "test")
+    with pytest.raises(DataError, match="takes clips; say with --data which"):
+        standalone.images(None, None, 42, [folder / "artifacts" / "model_int8.tflite"])
+
+
 def test_files_for_clips_are_evaluated_on_clips(built, tones):
     _, folder = built
     heard, plain = (folder / "artifacts" / f"model_int8{part}.tflite" for part in ("_waveform", ""))

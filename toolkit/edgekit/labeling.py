@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekit import backend, data, registry
+from edgekit.bench.evaluate import means
 from edgekit.curation import pool as pools
+from edgekit.data.splits import clips_of
 from edgekit.errors import DataError, OutputInUse, UsageError
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
@@ -41,10 +43,9 @@ def label_next(
         stages.reporter.note(f"{dataset.source}: {len(dataset.train):,} labeled; pool: {len(unlabeled):,} unlabeled")
         if skipped:
             stages.reporter.warn(f"{len(skipped)} files of the pool cannot be read and are left out")
-    if not 1 <= count <= len(unlabeled):
-        raise DataError(
-            f"A label budget of {count} does not fit a pool of {len(unlabeled):,}; give 1 to {len(unlabeled):,}."
-        )
+    most = len(clips_of(unlabeled)[0])
+    if not 1 <= count <= most:
+        raise DataError(f"A label budget of {count} does not fit a pool of {most:,}; give 1 to {most:,}.")
     seen = as_pool(recipe, dataset, unlabeled, stages)
     with stages.timed("rank", f"Ranking by {strategy}"):
         rows = pools.label_next(seen, strategy, count, recipe.seed)
@@ -57,7 +58,7 @@ def label_next(
 
 
 def as_pool(recipe: Recipe, dataset: Dataset, unlabeled: Split, stages: Stages) -> Pool:
-    """Train (or reuse) the teacher on the labeled samples and describe the pool with it."""
+    """Train (or reuse) the teacher on the labeled samples and describe the pool with it; a clip is the mean of its segments."""
     train = dataset.train
     job = stage.Job(ids=train.ids, labels=train.y, watch=train.ids, seed=recipe.seed)
     made = stages.cached(
@@ -71,8 +72,12 @@ def as_pool(recipe: Recipe, dataset: Dataset, unlabeled: Split, stages: Stages) 
         keras = backend.load(recipe.backend)
         model = keras.models.load_model(made / "teacher.keras", compile=False)
         p, embeddings, _ = signals.describe(signals.describing(keras, model), unlabeled.x)
+    ids = unlabeled.ids
+    if unlabeled.clip is not None:
+        first, clip = clips_of(unlabeled)
+        ids, p, embeddings = unlabeled.clip[first], means(p, clip), means(embeddings, clip)
     return Pool(
-        ids=unlabeled.ids,
+        ids=ids,
         pred_probs=p,
         embeddings=embeddings,
         labeled_embeddings=seen["embeddings"],

@@ -246,6 +246,7 @@ class _Build:
         )
         changed |= {"control": False, "gates": (), "bench": changed["bench"] | {"targets": ()}}
         changed["student"]["max_size"] = None
+        changed["quantization"]["waveform"] = False
         if recipe.quantization.precision != "auto":  # whose ladder must climb for the same demand
             changed["max_drop"] = None
         with self.stages.timed("control", f"Control: {len(selection.dropped):,} samples dropped at random"):

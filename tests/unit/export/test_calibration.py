@@ -36,7 +36,7 @@ def test_ordinary_samples_have_no_findings():
         (images(0), "no samples"),
         (images() * 255, r"expected \[0, 1\]: divide by 255"),
         (images() * 2 - 1, r"lie in \[-.*bring them to pixel / 255"),
-        (images() / 255, "divided twice"),
+        (images() / 255, "255 twice"),
         (np.full((40, 6, 6, 1), 0.5, np.float32), "one constant value"),
         (np.linspace(0, 1, 40, dtype=np.float32)[:, None, None, None] * np.ones((1, 6, 6, 1), np.float32), "constant"),
         (np.repeat(images(4), 10, axis=0), "Only 4 of 40"),

@@ -80,12 +80,22 @@ def pooled(raw: NDArray[np.floating[Any]], clip: NDArray[np.int64], output: Outp
         clip: (N,) number of each row's clip, from 0 to M - 1, each of them there.
         output: the units of `raw` and of what is returned; logits are the logarithms of the means.
     """
-    total = np.zeros((int(clip.max()) + 1 if len(clip) else 0, raw.shape[1]), np.float64)
-    np.add.at(total, clip, temperature.probabilities(raw, output))
-    means = total / np.bincount(clip)[:, None]
-    if output == "logits":
-        return np.log(np.maximum(means, np.finfo(np.float64).tiny)).astype(np.float32)
-    return means.astype(np.float32)
+    if output == "probabilities":
+        return means(raw, clip)
+    p = _means(temperature.probabilities(raw, output), clip)
+    return np.log(np.maximum(p, np.finfo(np.float64).tiny)).astype(np.float32)
+
+
+def means(rows: NDArray[np.floating[Any]], clip: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N, D) -> (M, D) float32 means of the rows of each clip; clip: (N,) from 0 to M - 1."""
+    return _means(rows, clip).astype(np.float32)
+
+
+def _means(rows: NDArray[np.floating[Any]], clip: NDArray[np.int64]) -> NDArray[np.float64]:
+    total = np.zeros((int(clip.max()) + 1 if len(clip) else 0, rows.shape[1]), np.float64)
+    np.add.at(total, clip, rows)
+    found: NDArray[np.float64] = total / np.bincount(clip)[:, None]
+    return found
 
 
 def predictions_of(artifact: str, split: str) -> str:

@@ -56,7 +56,7 @@ def bench_files(
     """
     if spec is None and (plan.samples or image_size or split_name != "test" or input_range != "0-1"):
         raise UsageError(
-            "--samples, --split, --image-size and --input-range are about the images of --data, which is not given."
+            "--samples, --split, --image-size and --input-range are about the samples of --data, which is not given."
         )
     planned = check(plan)
     artifacts = [artifact_of(path) for path in paths]

@@ -19,7 +19,7 @@ from edgekit.data.pixels import RANGES, InputRange, scaled
 from edgekit.errors import DataError, UnknownName
 from edgekit.evidence import metrics, temperature
 from edgekit.store import sha256_file
-from edgekit.types import Artifact, Dataset, Evaluation, Images, Output, Split
+from edgekit.types import Artifact, Dataset, Evaluation, FrontEnd, Images, Output, Split
 
 _PARTS = ("train", "val", "cal", "test")
 
@@ -61,7 +61,8 @@ def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, in
 
     Raises:
         UnknownName: no such split.
-        DataError: a file takes other images, has another number of classes, or is quantized for other pixel values.
+        DataError: a file takes other images, has another number of classes, or is quantized for other pixel values; of clips,
+            nothing tells that it takes the features of `dataset`.
     """
     if split_name not in _PARTS:
         raise UnknownName("split", split_name, _PARTS)
@@ -69,7 +70,9 @@ def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, in
         raise UnknownName("input range", input_range, RANGES)
     for artifact in artifacts:
         expected, found = artifact.inputs[0].shape[1:], dataset.input.shape
-        if not takes_waveform(artifact, dataset) and tuple(expected) != tuple(found):
+        if dataset.input.front_end is not None:
+            _check_front_end(artifact, dataset.input.front_end, input_range)
+        elif tuple(expected) != tuple(found):
             resize = f" Give --image-size {expected[0]}x{expected[1]}." if expected[2:] == found[2:] else ""
             raise DataError(f"{artifact.path} takes images of {expected}, but {dataset.name} has {found}.{resize}")
         if (outputs := artifact.outputs[0].shape[-1]) != len(dataset.classes):
@@ -81,16 +84,24 @@ def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, in
     return split
 
 
-def takes_waveform(artifact: Artifact, dataset: Dataset) -> bool:
-    """Whether the file has the front end of the data set's clips inside."""
-    made = dataset.input.front_end
-    return made is not None and tuple(artifact.inputs[0].shape[1:]) == (made.clip_samples,)
+def _check_front_end(artifact: Artifact, made: FrontEnd, input_range: InputRange) -> None:
+    """The shape alone does not tell features of one front end from those of another."""
+    told = described.beside(artifact)
+    if told is None or told.sha256 != artifact.sha256 or told.front_end is None:
+        raise DataError(
+            f"No metadata.json beside {artifact.path} says by which front end clips become its inputs; put that of its run there."
+        )
+    if told.front_end != made:
+        raise DataError(f"{artifact.path} takes {told.front_end.told}; these are {made.told}. Evaluate it apart.")
+    if input_range != "0-1":
+        raise DataError(f"--input-range is about pixels; {artifact.path} takes clips.")
 
 
 def inputs_of(artifact: Artifact, dataset: Dataset, split: Split, input_range: InputRange) -> Images:
     """What the file takes of each sample of `split`: features, pixels in `input_range`, or waveforms."""
-    if dataset.input.front_end is not None and dataset.root is not None and takes_waveform(artifact, dataset):
-        return waves(split, dataset.root, dataset.input.front_end)
+    made = dataset.input.front_end
+    if made is not None and dataset.root is not None and artifact.inputs[0].shape[1:] == (made.clip_samples,):
+        return waves(split, dataset.root, made)
     return scaled(split.x, input_range)
 
 
@@ -119,6 +130,8 @@ def images(spec: str | None, image_size: str | None, seed: int | None, files: Se
     """
     described_files = (described.beside(artifact_of(path)) for path in files)
     made = next((found.front_end for found in described_files if found is not None and found.front_end), None)
+    if made is not None and spec is None:
+        raise DataError(f"{files[0]} takes clips; say with --data which.")
     audio = None if made is None else dataclasses.asdict(options_of(made))
     given = {"data.spec": spec, "data.image_size": image_size, "seed": seed, "data.audio": audio}
     recipe = recipes.load(values=given)

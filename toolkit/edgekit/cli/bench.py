@@ -119,6 +119,6 @@ def _row(row: Measurement) -> Iterator[str]:
         yield f"    {relative['ratio']:.3g} times {relative['to']} ({low:.3g} to {high:.3g}), run in turn"
     if row.accuracy is not None:
         same = f"; {told(row.parity)}" if row.parity else ""
-        yield f"    accuracy {row.accuracy:.4f} on {row.samples:,} images{same}"
+        yield f"    accuracy {row.accuracy:.4f} on {row.samples:,} samples{same}"
     for each in row.profile[:10]:
         yield f"    {each['share']:>6.1%} {each['ms']:>9.4f} ms  {each['type']}  {each['name']}"

@@ -17,7 +17,7 @@ from edgekit.data.splits import frozen, groups_of, hold_out, hold_out_groups, jo
 from edgekit.errors import DataError, UnknownName
 from edgekit.recipe import DataSection, NoiseSection
 from edgekit.sections import AudioSection
-from edgekit.types import Dataset, InputSpec, RawData, ReadOptions, Split
+from edgekit.types import Dataset, FrontEnd, InputSpec, RawData, ReadOptions, Split
 
 # Sources that read a path, or what follows their prefix; all others are names themselves.
 _PREFIXED = ("hf", "tfds")
@@ -87,21 +87,18 @@ def load(
         raise DataError(f"{error} {skipped_told(raw.skipped)}" if raw.skipped else str(error)) from None
     if not split:
         return _uncut(raw)
-    notes = list(raw.notes)
+    whole, notes = raw, list(raw.notes)
     cut = hold_out_groups if split_by == "group" else hold_out
     if leave_out is not None:
         raw = _leave_out(raw, leave_out)
-        if raw.front_end is not None and audio.clip_s is None:
-            notes.append(
-                f"The clips' length, {raw.front_end.clip_s:g} s, was taken from all groups, the left-out one too; "
-                "data.audio.clip_s fixes it."
-            )
     elif raw.test is None:
         rest, held = cut(raw.train, test_fraction, seed, option="data.test_fraction")
         raw = dataclasses.replace(raw, train=rest, test=held)
         notes.append(
             f"The source has no test part: {len(held):,} of {len(rest) + len(held):,} samples were cut off as test."
         )
+    if raw.front_end is not None and (leave_out is not None or whole.test is None):
+        notes += _read_off_test(raw.front_end, audio)
     assert raw.test is not None
     train, val, cal, test = raw.train, raw.val, raw.cal, raw.test
     if val is None and cal is None and split_by == "group":
@@ -109,13 +106,13 @@ def load(
         train, val = cut(train, val_fraction / 2, seed)
         train, cal = cut(train, val_fraction / 2, seed)
     elif val is None and cal is None:
-        whole = len(train)
+        number = len(train)
         train, held = cut(train, val_fraction, seed)
         try:
             val, cal = cut(held, 0.5, seed)
         except DataError:
             raise DataError(
-                f"{val_fraction:.0%} of {whole:,} training samples are too few for validation and calibration: each needs every "
+                f"{val_fraction:.0%} of {number:,} training samples are too few for validation and calibration: each needs every "
                 "class. Add samples, raise data.val_fraction, or give parts of your own."
             ) from None
     elif val is None:
@@ -128,8 +125,8 @@ def load(
             f"{len(shared)} groups are in both train and test, such as {shared[0]!r}; data.leave_out tests on a new one."
         )
     if limit is not None and limit < len(train):
-        notes.append(f"Training samples: {limit:,} of {len(train):,}, as data.limit says.")
-        train = limited(train, limit, seed)
+        number, train = len(train), limited(train, limit, seed)
+        notes.append(f"Training samples: {len(train):,} of {number:,}, as data.limit says.")
     flipped = None
     if noise is not None:
         train, flipped = with_wrong_labels(train, raw.classes, noise, seed)
@@ -153,6 +150,16 @@ def load(
         skipped=raw.skipped,
         notes=tuple(notes),
     )
+
+
+def _read_off_test(made: FrontEnd, audio: AudioSection) -> list[str]:
+    """Where the test part is cut from the source's training clips, they have a say in what is read off them all."""
+    read_off = {"clip_s": f"length, {made.clip_s:g} s", "sample_rate": f"sample rate, {made.sample_rate:,} Hz"}
+    return [
+        f"The clips' {told}, was taken from all clips, those of the test part too; data.audio.{name} fixes it."
+        for name, told in read_off.items()
+        if getattr(audio, name) is None
+    ]
 
 
 def _uncut(raw: RawData) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -84,10 +85,11 @@ def _clips(path: Path, spec: str, front_end: FrontEnd, skip_bad: bool) -> tuple[
         training=np.ones(len(names), bool),
         skip_bad=skip_bad,
     )
-    ids = [names[i] for i in clips.file.tolist()]
+    ids, clip = np.array(names)[clips.file], None
     if front_end.long == "segment":
-        ids = [f"{name}#{part}" for name, part in zip(ids, clips.segment.tolist(), strict=True)]
-    return _unlabeled(clips.x, np.array(ids)), clips.skipped
+        clip = frozen(ids)
+        ids = np.array([f"{name}#{part}" for name, part in zip(ids.tolist(), clips.segment.tolist(), strict=True)])
+    return dataclasses.replace(_unlabeled(clips.x, ids), clip=clip), clips.skipped
 
 
 def _files(

@@ -140,10 +140,10 @@ def hold_out(train: Split, share: float, seed: int, *, option: str = "data.val_f
     try:
         rest, held = train_test_split(clips, test_size=share, random_state=seed, stratify=train.y[clips])
     except ValueError:
-        counts = np.bincount(train.y)
+        counts = np.bincount(train.y[clips])
         rarest = int(np.where(counts == 0, counts.max() + 1, counts).argmin())
         raise DataError(
-            f"Cannot hold out {share:.0%} of {len(train)} training samples by class: label {rarest} has only "
+            f"Cannot hold out {share:.0%} of {len(clips)} training samples by class: label {rarest} has only "
             f"{counts[rarest]}. Add samples, raise {option}, or give the parts of your own."
         ) from None
     if train.clip is not None:
@@ -197,7 +197,7 @@ def groups_of(split: Split) -> list[str]:
     """The distinct groups, sorted. Raises DataError when the samples have none."""
     if split.group is None:
         raise DataError(
-            "The data set has no groups; give a group column (CSV), groups.csv (image folder) or group_train (.npz)."
+            "The data set has no groups; give a group column (CSV), groups.csv (folder) or group_train (.npz)."
         )
     return sorted(set(split.group.tolist()))
 

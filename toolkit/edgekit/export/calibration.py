@@ -103,10 +103,10 @@ def lint(samples: NDArray[np.float32], reference: NDArray[np.float32] | None = N
             constant, or hardly any two that differ.
     """
     if not len(samples):
-        raise DataError("Calibration has no samples; give at least one image.")
+        raise DataError("Calibration has no samples; give at least one.")
     least, most = float(samples.min()), float(samples.max())
     if not np.isfinite([least, most]).all():
-        raise DataError("Calibration samples hold NaN or infinite values; expected pixel / 255 in [0, 1].")
+        raise DataError("Calibration samples hold NaN or infinite values; expected values in [0, 1].")
     if least < -1e-3 or most > 1 + 1e-3:
         hint = "divide by 255" if least >= 0 and most <= 255 else "bring them to pixel / 255"
         raise DataError(f"Calibration samples lie in [{least:.4g}, {most:.4g}]; expected [0, 1]: {hint}.")
@@ -116,7 +116,7 @@ def lint(samples: NDArray[np.float32], reference: NDArray[np.float32] | None = N
         raise DataError("Every calibration sample is one constant value; expected real samples.")
     if most - least < _LEAST_RANGE:
         raise DataError(
-            f"Calibration samples use only [{least:.4g}, {most:.4g}] of [0, 1]; expected pixel / 255. Were they divided twice?"
+            f"Calibration samples use only [{least:.4g}, {most:.4g}] of [0, 1]; expected most of it. Divided by 255 twice?"
         )
     distinct = len({row.tobytes() for row in flat})
     if len(flat) > 1 and distinct <= max(1, _LEAST_DISTINCT * len(flat)):

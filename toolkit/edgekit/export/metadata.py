@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgekit.data.audio.frontend import described
-from edgekit.types import Artifact, Dataset, Output
+from edgekit.types import Artifact, Dataset, FrontEnd, Output
 
 _QUANTIZED = "real = (q - zero_point) * scale"
 # How an app reads the outputs, by what the files end in.
@@ -53,7 +53,7 @@ def metadata(
             "layout": "NHWC",
             "range": [0.0, 1.0],
             "quantized_inputs": "q = clip(round(real / scale) + zero_point)",
-            **({} if dataset.input.front_end is None else described(dataset.input.front_end)),
+            **_front_end(dataset.input.front_end),
         },
         **_TOLD[artifacts[0].output],  # all files of a run end alike
         "artifacts": {
@@ -61,6 +61,15 @@ def metadata(
             **({waveform.name: _waveform(waveform, reliability)} if waveform else {}),
         },
     }
+
+
+def _front_end(made: FrontEnd | None) -> dict[str, Any]:
+    if made is None:
+        return {}
+    if made.long == "crop":
+        return described(made)
+    told = "a clip has the mean of its segments' probabilities, before any temperature or threshold"
+    return described(made) | {"aggregation": told}
 
 
 def _entry(artifact: Artifact, reliability: Mapping[str, Any]) -> dict[str, Any]:

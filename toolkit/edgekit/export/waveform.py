@@ -37,14 +37,24 @@ SUFFIX = "_waveform"
 
 
 def check(recipe: Recipe, dataset: Dataset) -> None:
-    """Refuse a front end inside the file where there is none.
+    """Refuse, before any training, a front end inside the file where there can be none.
 
     Raises:
-        RecipeError: the data set holds images.
+        RecipeError: the data set holds images. ExportError: its front end is none that LiteRT computes.
     """
-    if recipe.quantization.waveform and dataset.input.front_end is None:
+    made = dataset.input.front_end
+    if recipe.quantization.waveform and made is None:
         raise RecipeError(
             f"quantization.waveform (--waveform) is for clips, and {dataset.name} holds images; leave it out."
+        )
+    if recipe.quantization.waveform and made is not None:
+        _check_transform(made)
+
+
+def _check_transform(made: FrontEnd) -> None:
+    if made.fft_length & (made.fft_length - 1):
+        raise ExportError(
+            f"data.audio.fft_length {made.fft_length} is not a power of two, which a transform inside a .tflite has to be."
         )
 
 
@@ -60,7 +70,8 @@ def add(recipe: Recipe, dataset: Dataset, shipped: Artifact, folder: RunFolder, 
     with stages.timed("waveform", "The front end inside the file"), tempfile.TemporaryDirectory() as work:
         most = exporting.PARITY_SAMPLES
         firsts = (take(part, np.arange(min(len(part), most))) for part in (dataset.val, dataset.cal, dataset.train))
-        real = waves(joined(*firsts), dataset.root, made)[:most]
+        parts = joined(*firsts)
+        real = waves(take(parts, np.arange(min(len(parts), most))), dataset.root, made)
         path, facts = write(shipped.path, made, real, Path(work))
         told = {"files": [path.name], "precision": shipped.precision, "output": shipped.output}
         kept = folder.adopt(path, f"artifacts/{path.name}")
@@ -78,10 +89,7 @@ def front_end_file(made: FrontEnd) -> bytes:
     Raises:
         ExportError: fft_length is not a power of two, which LiteRT's transform needs, or the converter failed.
     """
-    if made.fft_length & (made.fft_length - 1):
-        raise ExportError(
-            f"data.audio.fft_length {made.fft_length} is not a power of two, which a transform inside a .tflite has to be."
-        )
+    _check_transform(made)
     tensorflow = tf.tensorflow()
     constants = frontend.constants(made)
     frames, features, _ = made.shape
@@ -120,7 +128,7 @@ def write(classifier: Path, made: FrontEnd, waves: NDArray[np.float32], folder: 
         waves: (n, made.clip_samples) of real clips that are not test.
 
     Returns:
-        The path in `folder`, and: of, sample_rate, clip_samples, size_bytes, samples, max_feature_difference,
+        The path in `folder`, and: of, sample_rate, clip_samples, size_bytes, front_end_bytes, samples, max_feature_difference,
         allowed_feature_difference, agreement (of the two ways' answers), max_difference (of their outputs), batch (see
         `parity.batch_parity`).
 
@@ -154,6 +162,7 @@ def write(classifier: Path, made: FrontEnd, waves: NDArray[np.float32], folder: 
         "sample_rate": made.sample_rate,
         "clip_samples": made.clip_samples,
         "size_bytes": path.stat().st_size,
+        "front_end_bytes": path.stat().st_size - classifier.stat().st_size,
         "samples": len(waves),
         "max_feature_difference": difference,
         "allowed_feature_difference": TOLERANCE,

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from edgekit.sections.base import Section
 from edgekit.types import AudioOptions
 
-Seconds = Annotated[float, Field(gt=0, le=600)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class AudioSection(Section):
@@ -24,7 +24,7 @@ class AudioSection(Section):
     has 1.
     """
 
-    sample_rate: int | None = Field(None, ge=1000, le=384_000)
+    sample_rate: int | None = Field(None, ge=1000, le=768_000)
     clip_s: Seconds | None = None
     long: Literal["crop", "segment"] = "crop"
     segment_hop_s: Seconds | None = None
@@ -43,6 +43,10 @@ class AudioSection(Section):
     def _fits(self) -> AudioSection:
         if self.segment_hop_s is not None and self.long != "segment":
             raise ValueError("segment_hop_s is read only with long segment; leave it out")
+        if self.segment_hop_s is not None and self.clip_s is not None and self.segment_hop_s > self.clip_s:
+            raise ValueError(
+                f"segment_hop_s {self.segment_hop_s:g} is more than clip_s {self.clip_s:g}: what lies between would not be heard"
+            )
         if self.front_end != "mfcc" and self.n_mfcc != AudioSection.model_fields["n_mfcc"].default:
             raise ValueError("n_mfcc is read only with front_end mfcc; leave it out")
         if self.front_end == "mfcc" and self.n_mfcc > self.n_mels:

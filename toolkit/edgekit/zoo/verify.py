@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit import data, recipe, registry
-from edgekit.bench import litert, standalone
+from edgekit.bench import described, litert, standalone
 from edgekit.bench.evaluate import judged, outputs
 from edgekit.bench.litert import BATCH
 from edgekit.data.sources import cifar10_jpeg
+from edgekit.data.splits import clips_of
 from edgekit.errors import DataError, EdgekitError, GateNotMet
 from edgekit.export import parity
 from edgekit.recipe import Recipe
@@ -70,12 +71,12 @@ def verify(product: Product, spec: str | None = None) -> list[Finding]:
         add("runs", False, str(error))
         return found
     add("labels", *_labels(product, artifact))
-    images = _noise(artifact)
+    noise = _noise(artifact)
     try:
-        outputs = litert.outputs(artifact.path, images)
-        add("runs", bool(np.isfinite(outputs).all()), f"{len(images)} images through {artifact.path.name}")
-        parity.batch_parity(artifact.path, images, BATCH)
-        add("batch", True, f"a batch of {BATCH} gives what single images give, bit for bit")
+        outputs = litert.outputs(artifact.path, noise)
+        add("runs", bool(np.isfinite(outputs).all()), f"{len(noise)} inputs through {artifact.path.name}")
+        parity.batch_parity(artifact.path, noise, BATCH)
+        add("batch", True, f"a batch of {BATCH} gives what single inputs give, bit for bit")
     except GateNotMet as error:
         add("batch", False, str(error))
     except (DataError, RuntimeError, ValueError) as error:  # the last two are LiteRT's
@@ -113,12 +114,12 @@ def _labels(product: Product, artifact: Artifact) -> tuple[bool, str]:
     if described.get("sha256") != artifact.sha256:
         told.append(f"metadata.json describes another {artifact.path.name}")
     if metadata["preprocessing"]["shape"] != list(artifact.inputs[0].shape[1:]):
-        told.append(f"metadata.json promises images of {metadata['preprocessing']['shape']}")
+        told.append(f"metadata.json promises inputs of {metadata['preprocessing']['shape']}")
     return not told, "; ".join(told) or f"{len(classes)} classes"
 
 
 def _noise(artifact: Artifact) -> NDArray[np.uint8]:
-    """64 images of random pixels, (64, H, W, C)."""
+    """64 inputs of random bytes, (64, H, W, C)."""
     shape = [abs(n) for n in artifact.inputs[0].shape[1:]]
     return np.random.default_rng(0).integers(0, 256, (BATCH, *shape), dtype=np.uint8)
 
@@ -135,20 +136,22 @@ def _accuracy(product: Product, artifact: Artifact, asked: Recipe | None, spec: 
     dataset = data.load_section(section, asked.seed)
     if misfit := _misfit(product, artifact, dataset):
         return None, f"not measured: {section.spec} is not its test set: {misfit}"
-    _, labels, found_outputs = judged(dataset.test, outputs(artifact, dataset.test.x), artifact.output)
+    output = described.output_of(artifact) or "probabilities"
+    _, labels, found_outputs = judged(dataset.test, outputs(artifact, dataset.test.x), output)
     right = found_outputs.argmax(axis=1) == labels
     found, recorded = float(right.mean()), float(product.manifest["accuracy"])
-    return abs(found - recorded) <= TOLERANCE, f"{found:.4f} on {len(right):,} images, manifest {recorded:.4f}"
+    return abs(found - recorded) <= TOLERANCE, f"{found:.4f} on {len(right):,} samples, manifest {recorded:.4f}"
 
 
 def _misfit(product: Product, artifact: Artifact, dataset: Dataset) -> str:
     classes, shape = artifact.outputs[0].shape[-1], tuple(artifact.inputs[0].shape[1:])
-    if len(dataset.test) != product.manifest["n"]:
-        return f"{len(dataset.test):,} test samples, the manifest's accuracy is on {product.manifest['n']:,}"
+    count = len(clips_of(dataset.test)[0])
+    if count != product.manifest["n"]:
+        return f"{count:,} test samples, the manifest's accuracy is on {product.manifest['n']:,}"
     if len(dataset.classes) != classes:
         return f"{len(dataset.classes)} classes, the file has {classes}"
     if tuple(dataset.input.shape) != shape:
-        return f"images of {dataset.input.shape}, the file takes {shape}"
+        return f"{dataset.input.noun} of {dataset.input.shape}, the file takes {shape}"
     return ""
 
 

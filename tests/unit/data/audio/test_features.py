@@ -89,6 +89,12 @@ def test_bad_files_are_listed_with_their_reasons_whenever_they_are_found():
         with pytest.raises(DataError, match=r"1 of 3 audio files cannot be read: 1\.wav"):
             late.clips()
         assert late.clips(skip_bad=True).file.tolist() == [0, 2]
+    # The same files at other places: what cannot be decoded is known by its content.
+    moved = Files(b"", good[0], flac[: len(flac) // 2], good[1])
+    clips = moved.clips(skip_bad=True)
+    assert clips.file.tolist() == [1, 3]
+    assert [each.path for each in clips.skipped] == ["0.wav", "2.wav"]
+    assert (clips.x.max(axis=(1, 2, 3)) > 0).all()
     with pytest.raises(DataError, match="None of the 2 audio files can be read"):
         Files(b"", b"text").clips(skip_bad=True)
 
@@ -107,11 +113,22 @@ def test_a_build_that_is_killed_leaves_nothing_that_a_later_one_takes():
     assert (whole.clips().x.max(axis=(1, 2, 3)) > 0).all()
 
 
+def test_a_file_that_changes_meanwhile_is_noticed():
+    class Changing(Files):
+        def read(self, i: int) -> bytes:
+            content = super().read(i)
+            return sounds.encoded(sounds.tone(2000, 0.2)) if self.reads > 4 and i == 2 else content
+
+    with pytest.raises(DataError, match=r"2\.wav was changed while it was read"):
+        Changing(*tones(4).contents).clips()
+    assert len(tones(4).clips().x) == 4
+
+
 def test_the_cache_is_the_one_that_edgekit_cache_shows():
-    tones(4).clips()
+    clips = tones(4).clips()
     cache = StageCache()
     assert (cache.root / features.STAGE).is_dir()
-    assert cache.size_bytes() > 4 * 8 * 4
+    assert cache.size_bytes() > clips.x.nbytes
     cache.clear()
     assert not (cache.root / features.STAGE).exists()
 

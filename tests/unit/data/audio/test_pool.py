@@ -23,5 +23,8 @@ def test_a_pool_is_read_as_its_data_set(tmp_path, audio):
     assert pool.x.shape[1:] == dataset.input.shape
     assert len(np.unique(pool.ids)) == len(pool) == (18 if "long" in audio else 6)
     assert (pool.y == -1).all()
+    assert (pool.clip is None) == ("long" not in audio)
+    if pool.clip is not None:
+        assert len(set(pool.clip.tolist())) == 6
     with pytest.raises(DataError, match="not a pool of clips"):
         data.load_pool(str(tmp_path / "x.npz"), shape=dataset.input.shape, front_end=made)

@@ -22,6 +22,9 @@ TONE = sounds.tone(440)
         ("WAVEX", "PCM_16", 1 / 32767),
         ("FLAC", "PCM_16", 1 / 32767),
         ("OGG", "VORBIS", 0.1),
+        ("WAV", "ULAW", 0.03),
+        ("WAV", "ALAW", 0.03),
+        ("RF64", "PCM_16", 1 / 32767),
     ],
 )
 def test_samples_are_those_of_the_file(format, subtype, error):
@@ -32,6 +35,28 @@ def test_samples_are_those_of_the_file(format, subtype, error):
     assert x.dtype == np.float32
     assert x.shape == (2400,)
     assert np.abs(x - TONE).max() <= error
+
+
+@pytest.mark.parametrize(("subtype", "frames"), [("IMA_ADPCM", 2525), ("GSM610", 2560)])
+def test_codecs_of_telephones_come_in_whole_blocks(subtype, frames):
+    content = sounds.encoded(TONE, subtype=subtype)
+    assert head(content).frames == frames
+    assert np.abs(decode(content, 8000)[400:2400] - TONE[400:]).max() < 0.2  # the first frames settle
+
+
+def test_opus():
+    x = decode(sounds.encoded(sounds.tone(440, 1.0, rate=48_000), rate=48_000, format="OGG", subtype="OPUS"), 8000)
+    assert len(x) == 8000
+    assert np.abs(np.fft.rfft(x)).argmax() == 440
+
+
+def test_long_files_are_read_block_by_block():
+    long = sounds.tone(440, 20.0, rate=44_100)
+    stereo = np.stack([long, long], axis=1)
+    x = decode(sounds.encoded(stereo, rate=44_100, subtype="FLOAT"), 8000)
+    assert len(x) == 160_000
+    inner = slice(800, -800)
+    assert np.abs(x - sounds.tone(440, 20.0))[inner].max() < 1e-3
 
 
 def test_channels_are_averaged():
@@ -61,6 +86,7 @@ def test_length_of_a_resampled_clip():
 WAV = sounds.encoded(TONE, subtype="PCM_16")
 FLAC = sounds.encoded(np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32), format="FLAC")
 OGG = sounds.encoded(sounds.tone(440, 2.0), format="OGG")
+RF64 = sounds.encoded(TONE, format="RF64", subtype="PCM_16")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +106,8 @@ OGG = sounds.encoded(sounds.tone(440, 2.0), format="OGG")
         (sounds.encoded(TONE, format="AIFF"), "AIFF audio, not WAV"),
         (sounds.encoded(np.full(100, np.nan, np.float32), subtype="FLOAT"), "NaN or infinite"),
         (sounds.encoded(TONE, rate=100), "a sample rate of 100 Hz"),
+        (RF64[: len(RF64) // 2], r"truncated: [\d,]+ of 4,800 bytes of samples"),
+        (OGG + OGG, "2 streams in one file"),
     ],
 )
 def test_what_cannot_be_read_has_a_reason(content, reason):
@@ -88,7 +116,7 @@ def test_what_cannot_be_read_has_a_reason(content, reason):
 
 
 def test_every_truncation_is_refused_and_nothing_else_is_raised():
-    for content in (WAV, FLAC, OGG):
+    for content in (WAV, FLAC, OGG, RF64):
         for length in np.linspace(0, len(content) - 1, 40).astype(int).tolist():
             with pytest.raises(Unreadable):
                 decode(content[:length], 8000)
@@ -108,10 +136,21 @@ def test_flipped_bytes_never_raise_anything_else():
             assert np.isfinite(x).all()
 
 
-def test_a_stream_that_could_not_fill_in_its_length_is_whole():
+@pytest.mark.parametrize("length", [0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+def test_a_stream_that_could_not_fill_in_its_length_is_whole(length):
     at = WAV.index(b"data") + 4
-    x = decode(WAV[:at] + struct.pack("<I", 0xFFFFFFFF) + WAV[at + 4 :], 8000)
+    x = decode(WAV[:at] + struct.pack("<I", length) + WAV[at + 4 :], 8000)
     assert len(x) == 2400
+
+
+def test_a_header_without_a_length_is_said_to_have_none():
+    """Bytes 18 to 25 of a FLAC end with the 36 bits of the total number of samples."""
+    at = 8 + 13
+    unknown = bytearray(FLAC)
+    unknown[at] &= 0xF0
+    unknown[at + 1 : at + 5] = bytes(4)
+    with pytest.raises(Unreadable, match="does not say how long"):
+        decode(bytes(unknown), 8000)
 
 
 def test_more_channels_or_hours_than_a_clip_has(tmp_path):

@@ -185,7 +185,9 @@ def _compute(
         DataError: a file is no longer what it was when it was hashed.
     """
     x = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(int(starts[-1]), *made.shape))
-    if hasattr(os, "posix_fallocate"):  # a full disk is an error here; writing into a map without room kills the process
+    if hasattr(
+        os, "posix_fallocate"
+    ):  # a full disk is an error here; writing into a map without room kills the process
         with open(path, "r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     bad: dict[int, str] = {}

@@ -67,6 +67,11 @@ def front_end(options: AudioOptions, *, sample_rate: int, clip_s: float) -> Fron
             f"data.audio: a window of {made.window_ms:g} ms is longer than a clip of {clip_s:g} s; raise data.audio.clip_s or "
             "lower data.audio.window_ms."
         )
+    if made.segment_hop_s is not None and made.segment_hop_s > clip_s:
+        raise DataError(
+            f"data.audio: segment_hop_s {made.segment_hop_s:g} is more than a segment, {clip_s:g} s: what lies between would "
+            "not be heard."
+        )
     if made.long == "segment" and made.segment_hop_samples < 1:
         raise DataError(f"data.audio: segment_hop_s {made.segment_hop_s:g} is less than a sample at {rate:,} Hz.")
     if options.fft_length is not None:
@@ -105,7 +110,10 @@ def from_described(values: Mapping[str, Any]) -> FrontEnd:
         IntegrityError: a parameter is missing or unknown, or the digest is not theirs.
         DataError: it was made by rules that this edgekit does not know.
     """
+    known = FrontEnd.__dataclass_fields__["version"].default
     try:
+        if (version := values["front_end"]["version"]) != known:
+            raise DataError(f"The front end has version {version}, which this edgekit does not know; update edgekit.")
         made = FrontEnd(**values["front_end"])
         if made.digest != values["sha256"]:
             raise IntegrityError(
@@ -113,8 +121,6 @@ def from_described(values: Mapping[str, Any]) -> FrontEnd:
             )
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"The front end is not one of edgekit ({type(error).__name__}: {error}).") from None
-    if made.version != FrontEnd.__dataclass_fields__["version"].default:
-        raise DataError(f"The front end has version {made.version}, which this edgekit does not know; update edgekit.")
     return made
 
 
