@@ -153,6 +153,17 @@ def test_a_frozen_backbone_curates_by_its_embeddings_and_ships_as_int8(small_npz
     assert reused["embeddings"] < document["timings"]["embeddings"]
 
 
+class GoesOn(Silent):
+    """Keeps the share of the training that was done when it first told of it."""
+
+    def __init__(self):
+        self.first = None
+
+    def progress(self, done, total, text):
+        if self.first is None:
+            self.first = done / total
+
+
 def test_a_killed_training_goes_on(keras, small_npz, backbones, tmp_path):
     class Killed(Exception):
         pass
@@ -170,7 +181,11 @@ def test_a_killed_training_goes_on(keras, small_npz, backbones, tmp_path):
     with pytest.raises(Killed):
         stage.run("student", asked, dataset, job, tmp_path / "killed", Kills())
     assert json.loads((tmp_path / "progress/state.json").read_text())["epoch"] == 2
-    stage.run("student", asked, dataset, job, tmp_path / "killed", Silent())
+    going_on = GoesOn()
+    stage.run("student", asked, dataset, job, tmp_path / "killed", going_on)
+    assert going_on.first is not None and going_on.first > 0.5, (
+        "it goes on where the checkpoint is, not from the beginning"
+    )
     with np.load(tmp_path / "whole/peft.npz") as whole, np.load(tmp_path / "killed/peft.npz") as resumed:
         assert whole.files == resumed.files
         for name in whole.files:

@@ -125,3 +125,27 @@ def test_a_threshold_is_chosen_for_a_coverage_unless_a_risk_is_given():
 def test_sizes_are_read_with_their_units():
     assert recipe.load(settings=["student.max_size=40KB"]).student.max_size == 40_960
     assert recipe.load(settings=["student.max_size=1.5 MB"]).student.max_size == 1_572_864
+
+
+FROZEN = {"frozen": True, "backbone": "x.keras"}
+
+
+def test_a_frozen_backbone_reads_little_of_the_teacher():
+    curated = {"student": FROZEN, "curation": {"method": "tracin", "budget": 0.01}}
+    asked = recipe.from_mapping(curated | {"teacher": {"epochs": 3, "seed": 1}})
+    assert recipe.from_yaml(asked.to_yaml()) == asked
+    with pytest.raises(RecipeError, match=r"teacher\.learning_rate, teacher\.width: not read with student\.frozen"):
+        recipe.from_mapping(curated | {"teacher": {"learning_rate": 0.1, "width": "s"}})
+    with pytest.raises(RecipeError, match=r"teacher\.name: not read with"):
+        recipe.from_mapping({"student": FROZEN, "curation": {"method": "iqr"}, "teacher": {"name": "microresnet"}})
+    distilled = recipe.from_mapping(curated | {"teacher": {"learning_rate": 0.1}, "distillation": {"alpha": 0.5}})
+    assert distilled.teacher.learning_rate == 0.1, "the teacher is trained"
+    # A control arm keeps the teacher that the method chose, and reads none.
+    recipe.from_mapping(
+        {"student": FROZEN, "curation": {"method": "random", "budget": 9}, "teacher": {"name": "microresnet"}}
+    )
+
+
+def test_no_teacher_has_patches():
+    with pytest.raises(RecipeError, match="no teacher is one; leave it out"):
+        recipe.from_mapping({"teacher": {"patchout": "structured"}})

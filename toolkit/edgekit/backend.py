@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from itertools import repeat
 from typing import Any
 
+from edgekit import layers
 from edgekit.errors import TrainingError
 from edgekit.quiet import importing
 
@@ -37,8 +37,8 @@ def load(backend: str = "tensorflow") -> Any:
         raise TrainingError(
             f"Keras already runs on {keras.backend.backend()} in this process; {backend} needs its own."
         )
-    # By name, since students lie above this module: a .keras file with layers of ours can be read only when they are registered.
-    importlib.import_module("edgekit.students.layers").of(keras)
+    # A .keras file with layers of ours can be read only when they are registered.
+    layers.of(keras)
     return keras
 
 
@@ -164,6 +164,26 @@ def computing(keras: Any, precision: str) -> Iterator[None]:
             yield
         finally:
             keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def exact_float32(keras: Any) -> Iterator[None]:
+    """Products inside are float32's own: a GPU would take TF32, which keeps 10 of the 23 bits of each factor."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        execution = tensorflow.config.experimental
+        before = execution.tensor_float_32_execution_enabled()
+        execution.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            execution.enable_tensor_float_32_execution(before)
+        return
+    import jax
+
+    with jax.default_matmul_precision("highest"):
+        yield
 
 
 _BFLOAT16_MACS = 6_000_000

@@ -73,7 +73,9 @@ def _plain(keras: Any, recipe: Recipe, dataset: Dataset, trained: Path) -> Any:
     if recipe.peft.merges:
         return keras.models.load_model(trained / tuning.BASE, compile=False)
     section, classes = recipe.student, len(dataset.classes)
-    plain = students.build("students", section.name, keras, dataset.input.shape, classes, width=section.width)
+    plain = students.build(
+        "students", section.name, keras, dataset.input.shape, classes, section.width, section.backbone
+    )
     kept = keras.models.load_model(trained / tuning.STUDENT, compile=False)
     for layer in plain.layers:
         layer.set_weights(kept.get_layer(layer.name).get_weights())

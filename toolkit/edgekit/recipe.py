@@ -33,6 +33,9 @@ from edgekit.sections import (
 )
 
 LEFT_OUT = "{leave_out}"
+# Curation methods whose teacher is the IQR study's; the others take the fast one.
+_STUDYS_TEACHER = ("none", "random", "iqr")
+_READ_BY_HEADS = ("epochs", "seed")
 
 
 class Recipe(Section):
@@ -67,10 +70,8 @@ class Recipe(Section):
         curation, teacher = values.get("curation"), values.get("teacher")
         if not isinstance(curation, dict) or not isinstance(teacher or {}, dict) or "name" in (teacher or {}):
             return values
-        if (
-            curation.get("method", "none") in ("none", "random", "iqr")
-            or curation.get("method") not in registry.CURATIONS
-        ):
+        method = curation.get("method", "none")
+        if method in _STUDYS_TEACHER or method not in registry.CURATIONS:
             return values
         return {**values, "teacher": {**(teacher or {}), "name": "microresnet"}}
 
@@ -101,6 +102,20 @@ class Recipe(Section):
             raise ValueError(
                 f"peft {self.peft.method!r} adapts a trained network: name its file in student.backbone. A frozen backbone of "
                 "random weights would have learned nothing"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_is_read(self) -> Recipe:
+        """Heads on a frozen backbone stand in a teacher's place, and read little of its section."""
+        if self.distillation.alpha or not self.student.frozen or not set(self.curation.needs) - {"digests"}:
+            return self
+        plain = TeacherSection() if self.curation.method in _STUDYS_TEACHER else TeacherSection(name="microresnet")
+        changed = [name for name in TeacherSection.model_fields if getattr(self.teacher, name) != getattr(plain, name)]
+        if unread := [f"teacher.{name}" for name in changed if name not in _READ_BY_HEADS]:
+            raise ValueError(
+                f"{', '.join(unread)}: not read with student.frozen, where heads on the backbone's embeddings stand in the "
+                "teacher's place (they read teacher.epochs and teacher.seed); leave it out"
             )
         return self
 

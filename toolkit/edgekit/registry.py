@@ -20,7 +20,8 @@ class Entry(NamedTuple):
     path: "module:function". summary: one line. extra: the extra it needs, if any. The rest is for curation methods.
     needs: the signals it reads. variants: its forms, the default first. budget: "needed", "optional" or "none".
     subset: it chooses a set and not a ranking. member: it may vote in a consensus.
-    on_validation: it trusts the validation labels. widths: of a network, the default first.
+    on_validation: it trusts the validation labels. widths: of a network, the default first. from_file: its size is that of the
+    file in student.backbone.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Entry(NamedTuple):
     member: bool = False
     on_validation: bool = False
     widths: tuple[str, ...] = ()
+    from_file: bool = False
 
 
 STUDENTS: Mapping[str, Entry] = {
@@ -75,6 +77,11 @@ STUDENTS: Mapping[str, Entry] = {
         "edgekit.students.architectures.passt:build",
         "the same with positions of time and frequency apart, trained on part of the patches (patchout)",
         widths=("s", "m"),
+    ),
+    "ast_or_passt": Entry(
+        "edgekit.students.architectures.ast_or_passt:build",
+        "AST or PaSST in the size of the public checkpoint that student.backbone names, .safetensors or .npz",
+        from_file=True,
     ),
 }
 

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from edgekit import backend, students
+from edgekit import backend, layers, students
 from edgekit.errors import RecipeError
-from edgekit.students import layers, transformer
+from edgekit.students import transformer
 from edgekit.training import flops
 
 pytestmark = pytest.mark.tf

@@ -5,8 +5,8 @@ import pytest
 
 from edgekit import backend, recipe, students
 from edgekit.data.splits import take
-from edgekit.errors import DataError, TrainingError
-from edgekit.training import flops, signals, stage
+from edgekit.errors import DataError, IntegrityError, MissingExtra, TrainingError
+from edgekit.training import flops, process, signals, stage
 from edgekit.training.batches import batch_indices
 from edgekit.training.fit import fit, steps_per_epoch
 from edgekit.types import Silent
@@ -166,3 +166,25 @@ def test_an_error_in_the_backends_process_reaches_the_user(small_npz, tmp_path):
         stage.run(
             "student", loaded, dataset, stage.Job(ids=dataset.train.ids, labels=dataset.train.y), tmp_path, Silent()
         )
+
+
+def test_it_keeps_the_class_that_it_had_there(small_npz, tmp_path):
+    """A damaged backbone is exit 9 on every backend."""
+    from edgekit import data
+
+    pytest.importorskip("jax")
+    (tmp_path / "c.npz").write_bytes(b"PK damaged")
+    values = {"backend": "jax", "data.spec": str(small_npz), "student.name": "passt_tiny",
+              "student.backbone": str(tmp_path / "c.npz")}  # fmt: skip
+    loaded = recipe.load(values=values)
+    dataset = data.load_section(loaded.data, loaded.seed)
+    job = stage.Job(ids=dataset.train.ids, labels=dataset.train.y)
+    with pytest.raises(IntegrityError, match=r"c\.npz cannot be read as \.npz"):
+        stage.run("student", loaded, dataset, job, tmp_path, Silent())
+
+
+def test_errors_that_word_themselves_arrive_as_they_were():
+    message = str(MissingExtra("Reading a .safetensors file", "safetensors"))
+    found = process.of_kind("MissingExtra", message)
+    assert isinstance(found, MissingExtra) and str(found) == message and found.exit_code == 3
+    assert type(process.of_kind("ValueError", "x")) is TrainingError

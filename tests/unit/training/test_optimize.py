@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from edgekit import backend, recipe
+from edgekit import backend, recipe, students
+from edgekit.peft.apply import apply, train_only
+from edgekit.sections import PeftSection
 from edgekit.training import optimize
 from edgekit.training.averaging import Mean, refresh_batch_norm
 
@@ -85,3 +87,27 @@ def test_the_mean_of_weights_and_its_batch_statistics(keras):
     assert moving_mean == pytest.approx([4, 4], rel=1e-5)
     assert moving_variance == pytest.approx([4, 4], rel=1e-4)
     assert model.layers[1].momentum == 0.99
+
+
+@pytest.mark.parametrize("name", ["ast_tiny", "passt_tiny"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_weight_decay_shrinks_kernels_alone(keras, name, optimizer):
+    """With gradients of 0 a weight changes by its decay alone: not biases, norms, positions and tokens, nor SSF's parameters."""
+    model = apply(keras, students.build("students", name, keras, (28, 28, 1), 4), PeftSection(method="ssf")).model
+    train_only(model, {layer.name for layer in model.layers})
+    variables = model.trainable_variables
+    made = optimize.optimizer(keras, section(optimizer=optimizer, weight_decay=0.1), 1.0)
+    made.build(variables)
+    before = [np.asarray(v).copy() for v in variables]
+    made.apply([keras.ops.zeros(v.shape) for v in variables], variables)
+    moved = {v.path for v, old in zip(variables, before, strict=True) if not np.array_equal(np.asarray(v), old)}
+    assert moved == {v.path for v in variables if v.name == "kernel"}
+    assert any("ssf" in v.path for v in variables) and any(v.name in ("table", "times") for v in variables)
+
+
+def test_frozen_batch_statistics_are_not_renewed(keras):
+    """Those of a frozen trunk belong to weights that have not changed."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.BatchNormalization(name="norm"), keras.layers.Dense(2)])
+    train_only(model, {"dense"})
+    refresh_batch_norm(keras, model, [np.full((4, 2), 5, np.float32)])
+    assert [w.tolist() for w in model.get_layer("norm").get_weights()] == [[1, 1], [0, 0], [0, 0], [1, 1]]

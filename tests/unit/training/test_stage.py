@@ -12,12 +12,13 @@ import pytest
 from edgekit import backend, data, recipe, students
 from edgekit.data.splits import take
 from edgekit.errors import RecipeError
+from edgekit.peft.apply import train_only
 from edgekit.training import distill, stage, transfer
 from edgekit.training.augment import Augmentation
 from edgekit.training.batches import draw
 from edgekit.training.checkpoint import Checkpoint
 from edgekit.training.fit import fit
-from edgekit.types import Silent
+from edgekit.types import Silent, Split
 
 pytestmark = pytest.mark.tf
 
@@ -99,6 +100,25 @@ def test_batch_statistics_are_renewed_for_the_average(keras, shipped, average):
     _, _, mean, variance = model.get_layer("stem_bn").get_weights()
     assert mean == pytest.approx(seen.mean(axis=(0, 1, 2)), abs=1e-4)
     assert variance == pytest.approx(seen.var(axis=(0, 1, 2)), rel=1e-2, abs=1e-5)
+
+
+@pytest.mark.parametrize("average", [{"ema": 0.9}, {"swa": 0.5}])
+def test_a_frozen_trunk_keeps_its_batch_statistics(keras, average):
+    rng = np.random.default_rng(0)
+    image = keras.Input((8, 8, 1), name="image")
+    x = keras.layers.BatchNormalization(name="norm")(keras.layers.Conv2D(4, 3, name="conv")(image))
+    x = keras.layers.Dense(2, name="logits")(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(image, keras.layers.Softmax()(x))
+    train_only(model, {"logits"})
+    trunk = [layer for layer in model.layers if layer.name in ("conv", "norm")]
+    before = [w for layer in trunk for w in layer.get_weights()]
+    head = model.get_layer("logits").get_weights()
+    train = Split(x=rng.random((32, 8, 8, 1), np.float32) + 3, y=np.arange(32) % 2, ids=np.arange(32).astype(str))
+    options = {"full": 32, "seed": 0, "augment": "none", "reporter": Silent()}
+    fit(keras, model, train, train, section(epochs=2, batch_size=16, learning_rate=0.1, **average), **options)
+    for old, new in zip(before, (w for layer in trunk for w in layer.get_weights()), strict=True):
+        assert np.array_equal(old, new)
+    assert not np.array_equal(head[0], model.get_layer("logits").get_weights()[0])
 
 
 def test_class_weights_by_hand():

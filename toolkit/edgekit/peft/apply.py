@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,15 +49,16 @@ class Adapted:
         }
 
 
-def apply(keras: Any, plain: Any, section: PeftSection) -> Adapted:
+def apply(keras: Any, plain: Any, section: PeftSection, heads: Collection[str] = (HEAD,)) -> Adapted:
     """Copy `plain` and put the method's layers into the copy.
 
     Args:
         plain: a functional model whose head is the layer "logits"; it is not changed.
         section: with a method other than "none".
+        heads: names of the layers that are trained themselves.
 
     Returns:
-        The copy with the weights of `plain`. Only the new layers and the head are trainable, and batch normalization uses its
+        The copy with the weights of `plain`. Only the new layers and `heads` are trainable, and batch normalization uses its
         moving statistics.
 
     Raises:
@@ -92,7 +93,7 @@ def apply(keras: Any, plain: Any, section: PeftSection) -> Adapted:
         if layer.weights:
             model.get_layer(layer.name).set_weights(layer.get_weights())
     new = {layer.name for insertion in insertions.values() for layer in insertion.layers.values()}
-    train_only(model, {HEAD, *new})
+    train_only(model, {*heads, *new})
     return Adapted(model=model, insertions=insertions)
 
 

@@ -21,8 +21,8 @@ class StudentSection(Section):
     has widths, "" = its first. max_size: most bytes of the shipped file, a number or "40KB": a gate, and what auto chooses by.
     weights: a local .keras or .h5 file to start from, as far as its layers fit. backbone: a file (also .safetensors or .npz, in
     the layout of a public checkpoint) that all layers but the head, "logits", must be in; "{leave_out}" in it stands for
-    data.leave_out. frozen: train the head alone, and
-    let curation read the embeddings of the frozen trunk in place of a teacher's.
+    data.leave_out. Student ast_or_passt has its size. frozen: train the head alone, and let curation read the embeddings of the
+    frozen trunk in place of a teacher's.
     """
 
     name: str = "microresnet"
@@ -59,6 +59,10 @@ class StudentSection(Section):
 
     @model_validator(mode="after")
     def _learned(self) -> StudentSection:
+        if self.name != "auto" and registry.STUDENTS[self.name].from_file and not self.backbone:
+            raise ValueError(
+                f"{self.name!r} has the size of a public checkpoint: name its .safetensors or .npz file in student.backbone"
+            )
         if self.weights and self.backbone:
             raise ValueError("weights and backbone are two files to start from; choose one")
         if self.frozen and not self.start:

@@ -135,3 +135,11 @@ class TeacherSection(TrainingSection):
         if not isinstance(values, dict):
             return values
         return {**_TEACHER_TRAINING.get(str(values.get("name")), {}), **values}
+
+    @model_validator(mode="after")
+    def _no_patches(self) -> TeacherSection:
+        if self.patchout != "auto":
+            raise ValueError(
+                "patchout leaves out patches of a spectrogram transformer, and no teacher is one; leave it out"
+            )
+        return self

@@ -5,13 +5,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from edgekit import registry
 from edgekit.errors import DataError, RecipeError
 
 
-def build(table: str, name: str, keras: Any, input_shape: tuple[int, int, int], classes: int, width: str = "") -> Any:
+def build(
+    table: str,
+    name: str,
+    keras: Any,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: str = "",
+    backbone: str | None = None,
+) -> Any:
     """Build the network `name` of registry table "students" or "teachers".
 
     Args:
@@ -19,20 +28,26 @@ def build(table: str, name: str, keras: Any, input_shape: tuple[int, int, int], 
         input_shape: (H, W, C).
         classes: K.
         width: one of the network's widths, "" = its first; "" only, where it has none.
+        backbone: the file whose size the network has, for one with `Entry.from_file`; others do not read it here.
 
     Returns:
         An untrained functional model, (N, H, W, C) float32 in [0, 1] -> (N, K) probabilities (a Softmax layer is last).
 
     Raises:
         DataError: the images are too small for the network.
-        RecipeError: the network has no such width.
+        RecipeError: the network has no such width, or needs a file that is not given or does not fit.
+        IntegrityError, MissingExtra: the file is damaged, or needs a package that is not installed.
     """
-    builder = registry.load(table, name)
-    widths = registry.TABLES[table][1][name].widths
+    builder, entry = registry.load(table, name), registry.TABLES[table][1][name]
+    widths = entry.widths
     if width and width not in widths:
         known = f"known: {', '.join(widths)}" if widths else "it has none"
         raise RecipeError(f"{name!r} has no width {width!r} ({known})")
+    if entry.from_file and not backbone:
+        raise RecipeError(f"{name!r} has the size of a public checkpoint: name its file in student.backbone.")
     try:
+        if entry.from_file:
+            return builder(keras, input_shape, classes, Path(backbone or ""))
         if widths:
             return builder(keras, input_shape, classes, width=width or widths[0])
         return builder(keras, input_shape, classes)

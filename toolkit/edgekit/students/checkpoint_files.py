@@ -8,22 +8,20 @@ file must be converted by its owner first.
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgekit.errors import IntegrityError, MissingExtra, RecipeError
+from edgekit.errors import RecipeError
+from edgekit.students.tensor_files import Array, arrays
 from edgekit.students.transformer import Plan
 
-Array = NDArray[np.float32]
-SUFFIXES = (".safetensors", ".npz")
 # What a checkpoint may hold beside the network: heads of its pretraining.
 UNUSED = re.compile(r"(v\.)?(head|head_dist)\.(weight|bias)")
 _WIDTH_OF_A_HEAD = 64  # of every published network
+_BLOCK = re.compile(r"blocks\.([0-9]{1,4})\..+")
 # What training frameworks put before all names.
 _WRAPPERS = ("module.", "model.", "net.")
 _HF = "audio_spectrogram_transformer."
@@ -76,54 +74,12 @@ def read(path: Path, *, heads: int | None = None, stride: tuple[int, int] = (10,
         IntegrityError: the file is damaged or holds values that are not finite.
         MissingExtra: a .safetensors file, and the package is not installed.
     """
-    found = _arrays(path)
+    found = arrays(path)
     layout, tensors, names = _canonical(path, found)
     plan = _plan(path, layout, tensors, heads, stride)
     _check(path, tensors, names, plan, layout)
     classes = tensors["head.1.weight"].shape[0] if "head.1.weight" in tensors else 0
     return Checkpoint(path=path, layout=layout, tensors=tensors, names=names, plan=plan, classes=classes)
-
-
-def _arrays(path: Path) -> dict[str, Array]:
-    if path.suffix not in SUFFIXES:
-        raise RecipeError(
-            f"{path.name} must be a .safetensors or .npz file. A PyTorch .pt or .pth file may run code when it is read; save its "
-            "state_dict as .safetensors where it came from."
-        )
-    if not path.is_file():
-        raise RecipeError(f"The checkpoint {path} does not exist.")
-    found = _safetensors(path) if path.suffix == ".safetensors" else _npz(path)
-    for name, array in found.items():
-        if array.dtype.kind != "f":
-            raise RecipeError(f"Tensor {name!r} of {path.name} is {array.dtype}; expected floating point.")
-        if not np.isfinite(array).all():
-            raise IntegrityError(f"Tensor {name!r} of {path.name} holds values that are not finite.")
-    return {name: np.asarray(array, np.float32) for name, array in found.items()}
-
-
-def _safetensors(path: Path) -> dict[str, NDArray[np.floating]]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-    except ImportError:
-        raise MissingExtra("Reading a .safetensors file", "safetensors") from None
-    try:
-        found: dict[str, NDArray[np.floating]] = load_file(path)
-    # A TypeError or KeyError: a number format that NumPy has not.
-    except (SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise IntegrityError(
-            f"{path.name} cannot be read as .safetensors: {str(error) or type(error).__name__}"
-        ) from error
-    return found
-
-
-def _npz(path: Path) -> dict[str, NDArray[np.floating]]:
-    try:
-        # NumPy leaves a file open that it cannot read.
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError, AttributeError) as error:
-        raise IntegrityError(f"{path.name} cannot be read as .npz: {str(error).splitlines()[0]}") from error
 
 
 def _canonical(path: Path, found: Mapping[str, Array]) -> tuple[str, dict[str, Array], dict[str, str]]:
@@ -146,14 +102,22 @@ def _canonical(path: Path, found: Mapping[str, Array]) -> tuple[str, dict[str, A
         )
     tensors: dict[str, Array] = {}
     names: dict[str, str] = {}
+
+    def put(ours: str, array: Array, original: str) -> None:
+        if ours in tensors:
+            raise RecipeError(
+                f"{path.name} holds {ours} twice, as {names[ours]!r} and {original!r}: one of the two would be lost. Remove the "
+                "one that is not the network's."
+            )
+        tensors[ours], names[ours] = array, original
+
     for name, original in short.items():
         ours, array = rename(name), found[original]
         if ".attn.qkv." in ours and len(array) % 3 == 0:
-            parts = zip("qkv", np.split(array, 3), strict=True)
-            for part, third in parts:
-                tensors[ours.replace("qkv", part)], names[ours.replace("qkv", part)] = third, original
+            for part, third in zip("qkv", np.split(array, 3), strict=True):
+                put(ours.replace("qkv", part), third, original)
         else:
-            tensors[ours], names[ours] = array, original
+            put(ours, array, original)
     return layout, tensors, names
 
 
@@ -193,7 +157,7 @@ def _plan(path: Path, layout: str, tensors: Mapping[str, Array], heads: int | No
     heads = heads or width // _WIDTH_OF_A_HEAD
     if heads < 1 or width % heads:
         raise RecipeError(f"{path.name} is {width} wide, which {heads} heads do not divide.")
-    blocks = {int(name.split(".")[1]) for name in tensors if name.startswith("blocks.")}
+    blocks = {int(found[1]) for name in tensors if (found := _BLOCK.fullmatch(name))}
     if blocks != set(range(len(blocks))):
         raise RecipeError(f"{path.name} has blocks {sorted(blocks)}; expected 0 to {max(blocks)} without a gap.")
     sides = tensors["patch_embed.proj.weight"].shape[2:]

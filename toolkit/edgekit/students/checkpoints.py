@@ -1,7 +1,7 @@
-"""Public checkpoints of AST and PaSST (`students.checkpoint_files` reads them) as networks of `students.transformer`.
+"""Weights of public checkpoints of AST and PaSST (`students.checkpoint_files` reads them) for networks of `students.transformer`.
 
-A file may be of any width and depth, and the input of another size than it was trained on: positions move to the new grid of
-patches. Every tensor of the file is either used or named as unused.
+The input may be of another size than the checkpoint was trained on: positions move to the new grid of patches.
+Every tensor of the file is either used or named as unused.
 """
 
 from __future__ import annotations
@@ -13,103 +13,61 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import RecipeError
-from edgekit.students import transformer
-from edgekit.students.checkpoint_files import UNUSED, Array, Checkpoint, read
+from edgekit.students.checkpoint_files import UNUSED, Checkpoint, read
+from edgekit.students.tensor_files import Array
+from edgekit.students.transformer import Plan
 
-__all__ = ["Checkpoint", "Taken", "assign", "build", "read", "resampled", "weights"]
+__all__ = ["Checkpoint", "Taken", "assign", "read", "resampled", "weights"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a file's tensors: names in the file, `used` and `unused`; notes: what had to be done, a sentence each."""
+    """What became of a file's tensors.
+
+    used, unused: their names in the file. fresh: layers of the trunk that the file has nothing for. notes: what had to be done, a
+    sentence each.
+    """
 
     used: tuple[str, ...]
     unused: tuple[str, ...]
+    fresh: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def build(
-    keras: Any,
-    checkpoint: Checkpoint,
-    input_shape: tuple[int, int, int],
-    classes: int | None = None,
-    *,
-    scale: float = 1.0,
-    offset: float = 0.0,
-    rows: int | None = None,
-) -> tuple[Any, Taken]:
-    """The checkpoint's network for (T, F, 1) inputs, with its weights.
+def assign(model: Any, checkpoint: Checkpoint, *, scale: float = 1.0, offset: float = 0.0) -> Taken:
+    """Put a checkpoint's weights, and its epsilons, into a network of `students.transformer`; its layer "logits" stays as it is.
 
     Args:
-        classes: K of a new, untrained head; None = the checkpoint's own head.
-        scale, offset, rows: see `assign`.
-
-    Returns:
-        A functional model, (N, T, F, 1) -> (N, K) probabilities, and what became of the tensors.
-
-    Raises:
-        RecipeError: the checkpoint has no head, or the input is smaller than a patch.
-    """
-    if classes is None and not checkpoint.classes:
-        raise RecipeError(f"{checkpoint.path.name} has no head; give the number of classes of a new one.")
-    try:
-        model = transformer.build(
-            keras, input_shape, classes or checkpoint.classes, checkpoint.plan, checkpoint.layout.replace("-", "_")
-        )
-    except ValueError as error:
-        raise RecipeError(f"{checkpoint.path.name} does not fit inputs of {input_shape[:2]}: {error}.") from None
-    return model, assign(model, checkpoint, head=classes is None, scale=scale, offset=offset, rows=rows)
-
-
-def assign(
-    model: Any,
-    checkpoint: Checkpoint,
-    *,
-    head: bool = False,
-    scale: float = 1.0,
-    offset: float = 0.0,
-    rows: int | None = None,
-) -> Taken:
-    """Put a checkpoint's weights into a network of `students.transformer`, one of the students or one of `build`.
-
-    Args:
-        head: the layer "logits" as well; else it stays as it is. The LayerNorm before it is always taken.
         scale, offset: the checkpoint was trained on inputs of scale * x + offset, where x is what `model` is given. Patches are
             not padded, so this is folded into the patch embedding without error.
-        rows: frequencies of the checkpoint's grid of patches ("ast"); None = those of 128 bands.
 
     Raises:
-        RecipeError: layers of another shape than the checkpoint's, the first ones named; its positions are no grid of `rows`.
+        RecipeError: layers of another shape than the checkpoint's, the first ones named, or positions of an unknown grid.
     """
     grid = tuple(model.get_layer("positions").output.shape[1:3])
-    values, notes = weights(checkpoint, grid, scale=scale, offset=offset, rows=rows)
-    if not head:
-        values.pop("logits", None)
+    values, notes = weights(checkpoint, grid, scale=scale, offset=offset)
     _fit(model, values, checkpoint)
     for name, arrays in values.items():
         model.get_layer(name).set_weights(arrays)
+    _set_epsilons(model, checkpoint.plan)
     tensors, names = checkpoint.tensors, checkpoint.names
-    left = {name for name in tensors if UNUSED.fullmatch(name) or (name.startswith("head.1.") and not head)}
+    left = {name for name in tensors if UNUSED.fullmatch(name) or name.startswith("head.1.")}
     return Taken(
         used=tuple(sorted({names[name] for name in tensors if name not in left})),
         unused=tuple(sorted({names[name] for name in left})),
+        fresh=() if "head_norm" in values else ("head_norm",),
         notes=notes,
     )
 
 
 def weights(
-    checkpoint: Checkpoint,
-    grid: tuple[int, int],
-    *,
-    scale: float = 1.0,
-    offset: float = 0.0,
-    rows: int | None = None,
+    checkpoint: Checkpoint, grid: tuple[int, int], *, scale: float = 1.0, offset: float = 0.0
 ) -> tuple[dict[str, list[Array]], tuple[str, ...]]:
-    """A checkpoint's tensors as weights of layers of `students.transformer`.
+    """A checkpoint's tensors as weights of layers of `students.transformer`, all but those of its last layer.
 
     Args:
         grid: (times, frequencies) of the patches they are for.
-        scale, offset, rows: see `assign`.
+        scale, offset: see `assign`.
 
     Returns:
         Name of a layer -> its weights in Keras' order, and notes as in `Taken`.
@@ -122,7 +80,7 @@ def weights(
     def dense(name: str) -> list[Array]:
         return [tensors[f"{name}.weight"].T, tensors[f"{name}.bias"]]
 
-    values, notes = _embedding(checkpoint, grid, rows, scale, offset)
+    values, notes = _embedding(checkpoint, grid, scale, offset)
     for number in range(checkpoint.plan.depth):
         ours, theirs = f"block{number}", f"blocks.{number}"
         values |= {f"{ours}_{part}": norm(f"{theirs}.{part}") for part in ("norm1", "norm2")}
@@ -130,12 +88,12 @@ def weights(
         values |= {f"{ours}_{part}": dense(f"{theirs}.mlp.{part}") for part in ("fc1", "fc2")}
     values["norm"] = norm("norm")
     if checkpoint.classes:
-        values |= {"head_norm": norm("head.0"), "logits": dense("head.1")}
+        values["head_norm"] = norm("head.0")
     return values, notes
 
 
 def _embedding(
-    checkpoint: Checkpoint, grid: tuple[int, int], rows: int | None, scale: float, offset: float
+    checkpoint: Checkpoint, grid: tuple[int, int], scale: float, offset: float
 ) -> tuple[dict[str, list[Array]], tuple[str, ...]]:
     """Weights of the layers before the blocks, and notes."""
     tensors, plan, notes = checkpoint.tensors, checkpoint.plan, []
@@ -160,7 +118,7 @@ def _embedding(
         tokens = tokens + tensors["new_pos_embed"]
     else:
         table = tensors["pos_embed"]
-        was = _grid_of(checkpoint, table.shape[1] - 2, rows)
+        was = _grid_of(checkpoint, table.shape[1] - 2, grid)
         places = table[0, 2:].reshape(was[1], was[0], -1).transpose(1, 0, 2)  # stored by frequency, then time
         places = resampled(resampled(places, grid[0]), grid[1], axis=1)
         tables, tokens = [places[None]], tokens + table[:, :2]
@@ -170,15 +128,27 @@ def _embedding(
     return values, tuple(notes)
 
 
-def _grid_of(checkpoint: Checkpoint, places: int, rows: int | None) -> tuple[int, int]:
-    plan = checkpoint.plan
-    rows = rows or (128 - plan.patch[1]) // plan.stride[1] + 1
-    if places % rows:
+def _grid_of(checkpoint: Checkpoint, places: int, grid: tuple[int, int]) -> tuple[int, int]:
+    """(times, frequencies) of the checkpoint's positions, of which the file tells the product alone: `grid` where it has as many
+    places, else the frequencies of 128 bands, as in every published network.
+    """
+    plan, bands = checkpoint.plan, 128
+    if places == grid[0] * grid[1]:
+        return grid
+    rows = (bands - plan.patch[1]) // plan.stride[1] + 1
+    if places < 1 or places % rows:
         raise RecipeError(
-            f"{checkpoint.path.name} has {places} positions, which are no grid of {rows} frequencies; give the stride of its "
-            "patches, or the rows of its grid."
+            f"{checkpoint.path.name} has {places} positions: no grid of {rows} frequencies, which {bands} bands have at patches "
+            f"of {plan.patch[1]} every {plan.stride[1]}, nor the network's {grid[0]}x{grid[1]}. Choose data.audio.clip_s, hop_ms "
+            "and n_mels that give the grid it was trained on, or a checkpoint of 128 bands."
         )
     return places // rows, rows
+
+
+def _set_epsilons(model: Any, plan: Plan) -> None:
+    for layer in model.layers:
+        if type(layer).__name__ == "LayerNorm":
+            layer.epsilon = plan.head_epsilon if layer.name == "head_norm" else plan.epsilon
 
 
 def _fit(model: Any, values: Mapping[str, list[Array]], checkpoint: Checkpoint) -> None:

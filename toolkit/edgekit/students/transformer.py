@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit import layers as own_layers
 from edgekit.errors import RecipeError
-from edgekit.students import layers as own_layers
 from edgekit.students.blocks import softmax_head
 
 
@@ -89,7 +89,7 @@ def set_patchout(model: Any, name: str) -> None:
     layer = next((layer for layer in model.layers if type(layer).__name__ == "Patchout"), None)
     if layer is None:
         raise RecipeError(
-            f"{model.name!r} has no patches to leave out; training.patchout is for ast_tiny and passt_tiny."
+            f"{model.name!r} has no patches to leave out; training.patchout is for spectrogram transformers."
         )
     layer.time, layer.frequency, layer.tokens = PATCHOUTS[name]
 

@@ -66,7 +66,7 @@ def main() -> None:
     keras = backend.load(asked.backend)
     section = asked.student
     shape, classes = dataset.input.shape, len(dataset.classes)
-    model = students.build("students", section.name, keras, shape, classes, width=section.width)
+    model = students.build("students", section.name, keras, shape, classes, section.width, section.backbone)
     transformer.set_patchout(model, asked.training.patchout)
     print(flops.train_flops(tuning.restricted(keras, model, asked).model, 1))
 

@@ -1,6 +1,5 @@
 """python -m edgekit.training ROLE FOLDER FINGERPRINT: one training stage in a process of its own (see process.py)."""
 
-import json
 import sys
 from pathlib import Path
 from typing import cast
@@ -24,7 +23,7 @@ def main(role: Role, folder: Path, fingerprint: str) -> int:
             job = Job(**{name: file[name] if file[name].ndim else file[name].item() for name in file.files})
         train(role, loaded, dataset, job, folder, Lines())
     except EdgekitError as error:
-        print(json.dumps({"error": str(error), "exit_code": error.exit_code}), flush=True)
+        Lines().failed(error)
         return error.exit_code
     return 0
 

@@ -87,8 +87,8 @@ def describe(
     epochs: int,
     fold_of: NDArray[np.int64] | None,
     marked: NDArray[np.bool_] | None,
-) -> dict[str, Any]:
-    """The fields of `Signals` that `needs` asks for, from heads on `embedded`.
+) -> tuple[dict[str, Any], int]:
+    """The fields of `Signals` that `needs` asks for, from heads on `embedded`, and the FLOPs of training these heads.
 
     Args:
         labels: (N,) of the training samples, in [0, classes).
@@ -101,31 +101,46 @@ def describe(
         "val_embeddings": embedded.val_embeddings[None],
     }
     (space,) = whitened(embedded.embeddings)
+    flops = 0
     if "teacher" in needs or "dynamics" in needs:
-        found["pred_probs"] = _fitted(space, labels, space, classes)
+        found["pred_probs"], cost = _fitted(space, labels, space, classes)
+        flops += cost
     if "dynamics" in needs:
         logits = _epochs(space, labels, classes, seed, epochs)
+        flops += _head_flops(space, classes, epochs)
         found["margins"] = np.stack([signals.label_margin(z, labels) for z in logits])
         found["errors"] = np.stack([signals.label_error(softmax(z), labels) for z in logits])
     if fold_of is not None:
         found["oof_probs"] = np.empty((len(labels), classes), np.float32)
         for fold in np.unique(fold_of):
             out = fold_of == fold
-            found["oof_probs"][out] = _fitted(space[~out], labels[~out], space[out], classes)
+            found["oof_probs"][out], cost = _fitted(space[~out], labels[~out], space[out], classes)
+            flops += cost
     if marked is not None:
         areas = []
         for run, wrong in enumerate(marked):
             given = np.where(wrong, classes, labels)
             seen = _epochs(space, given, classes + 1, seed + run, epochs)
+            flops += _head_flops(space, classes + 1, epochs)
             areas.append(np.stack([signals.label_margin(z, given) for z in seen]).mean(axis=0, dtype=np.float32))
         found |= {"threshold_areas": np.stack(areas), "threshold_samples": marked}
-    return found
+    return found, flops
+
+
+def _head_flops(space: NDArray[np.float32], outputs: int, passes: int) -> int:
+    """Of a head that sees all samples `passes` times: its product and the gradient of its weights, 2 MAC each of N D K."""
+    return 2 * 2 * space.size * outputs * passes
 
 
 def _fitted(
     inside: NDArray[np.float32], labels: NDArray[np.int64], outside: NDArray[np.float32], classes: int
-) -> NDArray[np.float32]:
-    """(n, K) probabilities for `outside` by softmax regression with L2 on `inside`, to the end; 0 for classes not seen."""
+) -> tuple[NDArray[np.float32], int]:
+    """Softmax regression with L2 on `inside`, to the end.
+
+    Returns:
+        (n, K) probabilities for `outside`, 0 for classes not seen, and FLOPs: one pass over the samples for each iteration and
+        one before the first, since scikit-learn does not tell how many more its line searches made.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -134,7 +149,8 @@ def _fitted(
         warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of a head that is regularized anyway
         head = LogisticRegression(max_iter=_MOST_ITERATIONS).fit(inside, labels)
     p[:, head.classes_] = head.predict_proba(outside)
-    return p
+    # Of two classes it fits one row of weights.
+    return p, _head_flops(inside, len(head.coef_), int(head.n_iter_.max()) + 1)
 
 
 def _epochs(

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data.fingerprint import sample_digest
+from edgekit.data.splits import clips_of
 from edgekit.errors import DataError
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
@@ -45,7 +46,8 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
     """Train what `needs` asks for (recipe.CurationSection.needs) and put the signals together.
 
     Args:
-        repeat: of the stability report: other RNG seeds of networks and folds; 0 = the recipe's own.
+        repeat: of the stability report: other RNG seeds of networks (of heads alone, where the backbone is frozen) and folds; 0 =
+            the recipe's own.
 
     Raises:
         DataError: a fold would lack a class, or there are fewer groups than folds.
@@ -67,12 +69,14 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
     flops = 0
     if recipe.student.frozen and set(needs) - {"digests"}:
         embedded = frozen.embed(recipe, dataset, stages)
-        flops = embedded.train_flops
-        found |= frozen.describe(
+        described, flops = frozen.describe(
             needs, embedded, train.y, len(dataset.classes), seed=seed, epochs=recipe.teacher.epochs,
             fold_of=fold_numbers(train, recipe.curation.folds, seed) if "folds" in needs else None,
             marked=_marked(len(train), len(dataset.classes), seed) if "threshold" in needs else None,
         )  # fmt: skip
+        found |= described
+        if not repeat:  # which reads the same embeddings again
+            flops += embedded.train_flops
         needs = [need for need in needs if need == "digests"]
     if set(needs) - {"digests"} and not repeat:
         _warn_of_few_steps(recipe, dataset, stages)
@@ -170,14 +174,14 @@ def _folds(
 
 
 def fold_numbers(train: Split, count: int, seed: int) -> NDArray[np.int64]:
-    """(N,) the fold of each sample: stratified by label, and a group's samples all in one fold.
+    """(N,) the fold of each sample: stratified by label; the samples of a group, and of a clip, are all in one fold.
 
     Raises:
         DataError: there are fewer groups than folds, or without one fold a class would have no sample left.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    sizes = np.bincount(train.y)
+    sizes = np.bincount(train.y[clips_of(train)[0]])
     present = np.flatnonzero(sizes)
     rarest = int(present[sizes[present].argmin()])
     if sizes[rarest] < count:
@@ -185,13 +189,14 @@ def fold_numbers(train: Split, count: int, seed: int) -> NDArray[np.int64]:
             f"{count} folds need {count} samples of each class; label {rarest} has {sizes[rarest]}. "
             "Add samples or use fewer folds (--folds)."
         )
-    if train.group is None:
+    together = train.clip if train.group is None else train.group
+    if together is None:
         splits = StratifiedKFold(count, shuffle=True, random_state=seed).split(train.y, train.y)
     else:
-        groups = len(np.unique(train.group))
+        groups = len(np.unique(together))
         if groups < count:
             raise DataError(f"{count} folds need {count} groups, since a group stays whole; found {groups} (--folds).")
-        splits = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(train.y, train.y, train.group)
+        splits = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(train.y, train.y, together)
     fold_of = np.empty(len(train), np.int64)
     for number, (inside, outside) in enumerate(splits):
         fold_of[outside] = number

@@ -7,6 +7,10 @@ from typing import Any
 
 from edgekit.recipe import TrainingSection
 
+# Weight decay shrinks kernels only: biases and normalization scales carry no capacity, and positions and tokens of a transformer
+# have no reason to be near zero.
+_NOT_DECAYED = ["bias", "gamma", "beta", "table", "times", "frequencies", "tokens"]
+
 
 def schedule(keras: Any, section: TrainingSection, total: int) -> Any:
     """The learning rate over `total` steps: a number when it is constant, else a Keras schedule.
@@ -61,9 +65,8 @@ def optimizer(keras: Any, section: TrainingSection, rate: Any) -> Any:
         )
     else:
         made = keras.optimizers.AdamW(rate, weight_decay=section.weight_decay, **common)
-    # Decay shrinks kernels only: biases and normalization scales carry no capacity.
     if section.weight_decay:
-        made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        made.exclude_from_weight_decay(var_names=_NOT_DECAYED)
     return made
 
 

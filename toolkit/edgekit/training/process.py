@@ -13,24 +13,32 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import DataError, RecipeError, TrainingError
+from edgekit import errors
+from edgekit.errors import EdgekitError, TrainingError
 from edgekit.recipe import Recipe
 from edgekit.types import Dataset, Reporter
 
 
 def run(
-    role: str, recipe: Recipe, dataset: Dataset, fields: Mapping[str, Any], folder: Path, reporter: Reporter
+    role: str,
+    recipe: Recipe,
+    dataset: Dataset,
+    fields: Mapping[str, Any],
+    folder: Path,
+    reporter: Reporter,
+    *,
+    deterministic: bool,
 ) -> None:
-    """Train `role` as the job of `fields` says, as `training.stage.run` does.
+    """Train `role` as the job of `fields` says, as `training.stage.run` does; `deterministic`: on a GPU as well.
 
     Raises:
-        DataError, TrainingError: what the process told, or that it failed.
+        EdgekitError: what the process told, of the class that it had there. TrainingError: the process failed.
     """
     (folder / "recipe.yaml").write_text(recipe.to_yaml())
     np.savez(folder / "job.npz", **{name: value for name, value in fields.items() if value is not None})
     command = [sys.executable, "-m", "edgekit.training", role, str(folder), dataset.fingerprint]
-    flags = os.environ.get("XLA_FLAGS", "") + (" --xla_gpu_deterministic_ops=true" if recipe.deterministic else "")
-    error, code = "", TrainingError.exit_code
+    flags = os.environ.get("XLA_FLAGS", "") + (" --xla_gpu_deterministic_ops=true" if deterministic else "")
+    failed: EdgekitError | None = None
     # What libraries print there is noise, unless the process fails.
     with tempfile.TemporaryFile("w+") as printed:
         with subprocess.Popen(
@@ -48,7 +56,7 @@ def run(
                 except ValueError:
                     continue  # a line some library printed
                 if "error" in message:
-                    error, code = message["error"], message["exit_code"]
+                    failed = of_kind(message["kind"], message["error"])
                 elif "note" in message:
                     reporter.note(message["note"])
                 elif "warn" in message:
@@ -57,13 +65,21 @@ def run(
                     reporter.progress(*message["progress"])
         printed.seek(0)
         last = (printed.read().strip().splitlines() or ["no message"])[-1]
-    if error:
-        kinds = {DataError.exit_code: DataError, RecipeError.exit_code: RecipeError}
-        raise kinds.get(code, TrainingError)(error)
+    if failed:
+        raise failed
     if process.returncode:
         raise TrainingError(f"The {recipe.backend} training process ended with status {process.returncode}: {last}")
     for name in ("recipe.yaml", "job.npz"):
         (folder / name).unlink()
+
+
+def of_kind(kind: str, message: str) -> EdgekitError:
+    """The error of class `kind` of edgekit.errors with the whole `message`, which some classes would put together anew."""
+    found = getattr(errors, kind, TrainingError)
+    if not (isinstance(found, type) and issubclass(found, EdgekitError)):
+        found = TrainingError
+    made: EdgekitError = found.__new__(found, message)
+    return made
 
 
 class Lines:
@@ -79,3 +95,7 @@ class Lines:
 
     def progress(self, done: int, total: int, text: str) -> None:
         print(json.dumps({"progress": [done, total, text]}), flush=True)
+
+    def failed(self, error: EdgekitError) -> None:
+        """Tell what ended the process."""
+        print(json.dumps({"error": str(error), "kind": type(error).__name__}), flush=True)

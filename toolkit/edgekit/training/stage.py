@@ -86,7 +86,7 @@ def key(recipe: Recipe, dataset: Dataset, job: Job, *sections: BaseModel) -> dic
         "deterministic": recipe.deterministic,
         "backend": framework_versions(recipe.backend),
         "sections": [section.model_dump(mode="json") for section in sections],
-        "code": code_digest("training", "students", "peft", "backend.py", "data/pixels.py"),
+        "code": code_digest("training", "students", "peft", "backend.py", "layers.py", "data/pixels.py"),
     }
 
 
@@ -107,14 +107,15 @@ def run(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, re
         train(role, recipe, dataset, job, folder, reporter)
     else:
         fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(job)}
-        process.run(role, recipe, dataset, fields, folder, reporter)
+        process.run(
+            role, recipe, dataset, fields, folder, reporter, deterministic=_deterministic(role, recipe, job)
+        )  # fmt: skip
 
 
 def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
     """Do the work of `run` in this process."""
     keras = backend.load(recipe.backend)
-    # A curation's teacher always: what it removes must be the same after a kill, and selections are compared by digest.
-    deterministic = recipe.deterministic or job.watch is not None
+    deterministic = _deterministic(role, recipe, job)
     backend.seed(keras, job.seed, deterministic=deterministic)
     if role == "opinion":
         _ask(keras, recipe, dataset, job, folder, reporter)
@@ -128,7 +129,8 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
     classes = job.classes or len(dataset.classes)
 
     def built() -> Any:
-        model = students.build(table, named_in.name, keras, dataset.input.shape, classes, width=named_in.width)
+        file = recipe.student.backbone if role == "student" else None
+        model = students.build(table, named_in.name, keras, dataset.input.shape, classes, named_in.width, file)
         transformer.set_patchout(model, section.patchout)
         return model
 
@@ -157,6 +159,16 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
     (folder / "training.json").write_text(json.dumps(facts))
     if watched:
         watched.save(folder / "signals.npz")
+
+
+def _deterministic(role: Role, recipe: Recipe, job: Job) -> bool:
+    """Whether the same comes out twice: where it is asked for, and always of what a curation reads.
+
+    What it removes must be the same after a kill, and selections are compared by digest. A frozen trunk that was tuned is such a
+    thing (`frozen.tune`); the training of the shipped student is then the same one, so that a build may share it.
+    """
+    tuning_of_the_trunk = role == "student" and recipe.student.frozen and recipe.peft.method != "none"
+    return recipe.deterministic or job.watch is not None or role == "embeddings" or tuning_of_the_trunk
 
 
 def _fitted(
@@ -269,9 +281,8 @@ def _embed(keras: Any, recipe: Recipe, dataset: Dataset, job: Job, folder: Path,
     """What enters the head of the frozen (or tuned) student, for training and validation samples."""
     section, samples = recipe.student, (dataset.train, dataset.val)
     if job.teacher is None:
-        plain = students.build(
-            "students", section.name, keras, dataset.input.shape, len(dataset.classes), width=section.width
-        )
+        shape, classes = dataset.input.shape, len(dataset.classes)
+        plain = students.build("students", section.name, keras, shape, classes, section.width, section.backbone)
         model = tuning.prepare(keras, plain, recipe, dataset, reporter).model
     else:
         model = tuning.tuned(keras, Path(job.teacher).parent, recipe.peft)

@@ -7,7 +7,6 @@ to match.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -17,19 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import RecipeError
-from edgekit.students import checkpoints
+from edgekit.students.tensor_files import SUFFIXES
+from edgekit.training import published
+from edgekit.training.published import Loaded
 from edgekit.types import FrontEnd
 
 HEAD = "logits"
 _LEAST_IN_ORDER = 8
-_PUBLIC = (".safetensors", ".npz")
-# (x - mean) / divisor of the authors' log-mel features: AST's on AudioSet, and PaSST's.
-_NORMALIZATIONS: Mapping[str, tuple[float, float]] = {
-    "ast": (-4.2677393, 2 * 4.5689974),
-    "ast-hf": (-4.2677393, 2 * 4.5689974),
-    "passt": (-4.5, 5.0),
-}
-
 Arrays = Mapping[str, Sequence[NDArray[Any]]]
 
 
@@ -54,21 +47,19 @@ def start_from(keras: Any, model: Any, path: Path) -> tuple[int, list[str]]:
     return len(taken), left
 
 
-def load_backbone(keras: Any, model: Any, path: Path, front_end: FrontEnd | None = None) -> tuple[int, tuple[str, ...]]:
+def load_backbone(keras: Any, model: Any, path: Path, front_end: FrontEnd | None = None) -> Loaded:
     """Copy the file's weights into every layer of `model` but its head, the layer "logits".
 
     Args:
         front_end: what the model's features are made by; a public checkpoint of a spectrogram transformer is told so what range
             they have.
 
-    Returns:
-        How many layers were taken, and what had to be done to them, a sentence each.
-
     Raises:
+        IntegrityError: a public checkpoint is damaged. MissingExtra: it is a .safetensors file, and the package is not installed.
         RecipeError: the file cannot be read as weights, or a layer of the trunk is not in it: it would stay random.
     """
-    if path.suffix in _PUBLIC:
-        return _public(model, path, front_end)
+    if path.suffix in SUFFIXES:
+        return published.load(model, path, front_end)
     found = _read(keras, path)
     layers = [layer for layer in model.layers if layer.weights and layer.name != HEAD]
     taken = _take(layers, {name: arrays for name, arrays in found.items() if name != HEAD})
@@ -80,33 +71,7 @@ def load_backbone(keras: Any, model: Any, path: Path, front_end: FrontEnd | None
                 f"The backbone {path} does not fit {model.name!r}: layer {layer.name!r} (shapes {_shapes(layer.weights)}) {why}, "
                 "and would stay random. Take a file of the same network, width and input size."
             )
-    return len(taken), ()
-
-
-def _public(model: Any, path: Path, front_end: FrontEnd | None) -> tuple[int, tuple[str, ...]]:
-    kinds = {type(layer).__name__: layer for layer in model.layers}
-    if not {"Attention", "Positions", "Conv2D"} <= set(kinds):
-        raise RecipeError(
-            f"{path} would hold a public spectrogram transformer, and {model.name!r} is none; choose such a student "
-            "(edgekit list students), or a backbone in a .keras file."
-        )
-    found = checkpoints.read(path, heads=kinds["Attention"].heads, stride=tuple(kinds["Conv2D"].strides))
-    scale, offset = (1.0, 0.0) if front_end is None else _range(found.layout, front_end)
-    taken = checkpoints.assign(model, found, scale=scale, offset=offset)
-    unused = (f"not used: {', '.join(taken.unused)}",) if taken.unused else ()
-    return sum(bool(layer.weights) for layer in model.layers if layer.name != HEAD), (*taken.notes, *unused)
-
-
-def _range(layout: str, front_end: FrontEnd) -> tuple[float, float]:
-    """(scale, offset): the checkpoint was trained on scale * x + offset, where x are the features of `front_end`.
-
-    x = (ln P - ln floor) / (ln top - ln floor) with powers P of a spectrum that is divided by half the window's sum; theirs are
-    not, and are then shifted and divided by constants of their training data.
-    """
-    mean, divisor = _NORMALIZATIONS[layout]
-    scale = math.log(front_end.top) - math.log(front_end.floor)
-    undone = 2 * math.log(front_end.window_samples / 4)  # a Hann window sums to half its length
-    return scale / divisor, (math.log(front_end.floor) + undone - mean) / divisor
+    return Loaded(layers=len(taken))
 
 
 def _shapes(arrays: Sequence[Any]) -> str:
@@ -142,7 +107,8 @@ def _read(keras: Any, path: Path) -> Arrays:
             return _legacy(path)
     # Keras raises anything from ValueError to TypeError for files that are not its own, or hold code.
     except Exception as error:
-        raise RecipeError(f"The weights {path} cannot be read: {str(error).strip().splitlines()[0]}") from error
+        told = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise RecipeError(f"The weights {path} cannot be read: {told}") from error
     raise RecipeError(f"The weights {path} must be a .keras or .h5 file.")
 
 

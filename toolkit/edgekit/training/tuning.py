@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit import backend
 from edgekit.errors import RecipeError
 from edgekit.peft.apply import Adapted, apply, train_only
 from edgekit.peft.insertion import HEAD
@@ -25,22 +26,30 @@ from edgekit.types import Dataset, Reporter
 
 STUDENT = "student_float.keras"
 BASE, VALUES, LOGITS, FACTS = "student_base.keras", "peft.npz", "logits.npy", "tuning.json"
-_SAMPLES = 512
+_SAMPLES = 171  # of each split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tuned:
-    """A student about to be trained. model: what is trained. plain: what it is without new layers. adapted: None = has none."""
+    """A student about to be trained.
+
+    model: what is trained. plain: what it is without new layers. adapted: None = has none. heads: names of the layers that are
+    trained themselves where the trunk is frozen.
+    """
 
     section: PeftSection
     plain: Any
     model: Any
     adapted: Adapted | None = None
+    heads: frozenset[str] = frozenset({HEAD})
 
     def in_float32(self, keras: Any, plain: Any) -> Tuned:
         """The same with the weights in `plain`, a network that was built to compute in float32."""
         plain.set_weights(self.plain.get_weights())
-        other = _adapted(keras, plain, self.section)
+        for layer, known in zip(plain.layers, self.plain.layers, strict=True):
+            if hasattr(known, "epsilon"):  # a public checkpoint's may be another than the network's own
+                layer.epsilon = known.epsilon
+        other = _adapted(keras, plain, self.section, self.heads)
         other.model.set_weights(self.model.get_weights())
         for layer, trained in zip(other.model.layers, self.model.layers, strict=True):
             layer.trainable = trained.trainable
@@ -58,7 +67,8 @@ class Tuned:
         np.save(path.with_name(LOGITS), logits(keras, self.model, dataset), allow_pickle=False)
         values: dict[str, Any] = dict(self.adapted.values())
         np.savez(path.with_name(VALUES), **values)
-        self.plain.get_layer(HEAD).set_weights(self.model.get_layer(HEAD).get_weights())
+        for name in self.heads:
+            self.plain.get_layer(name).set_weights(self.model.get_layer(name).get_weights())
         self.plain.save(path.with_name(BASE))
 
     def _facts(self, path: Path) -> None:
@@ -79,11 +89,12 @@ def prepare(keras: Any, plain: Any, recipe: Recipe, dataset: Dataset, reporter: 
     Raises:
         RecipeError: the file does not hold the whole trunk, where that is frozen; or the method finds no layer to change.
     """
-    section, student = recipe.peft, recipe.student
+    section, student, heads = recipe.peft, recipe.student, {HEAD}
     if student.backbone:
         path = Path(student.backbone)
-        taken, notes = transfer.load_backbone(keras, plain, path, dataset.input.front_end)
-        reporter.note("; ".join((f"backbone {path.name}: weights of {taken} layers", *notes)))
+        loaded = transfer.load_backbone(keras, plain, path, dataset.input.front_end)
+        reporter.note("; ".join((f"backbone {path.name}: weights of {loaded.layers} layers", *loaded.notes)))
+        heads |= {*loaded.fresh}
     elif student.weights:
         path = Path(student.weights)
         taken, left = transfer.start_from(keras, plain, path)
@@ -94,31 +105,38 @@ def prepare(keras: Any, plain: Any, recipe: Recipe, dataset: Dataset, reporter: 
                 "Take a file of the same network, width and input size."
             )
         reporter.note(f"starts from {path.name}: weights of {taken} layers{told}")
-    return restricted(keras, plain, recipe)
+    return restricted(keras, plain, recipe, frozenset(heads))
 
 
-def restricted(keras: Any, plain: Any, recipe: Recipe) -> Tuned:
+def restricted(keras: Any, plain: Any, recipe: Recipe, heads: frozenset[str] = frozenset({HEAD})) -> Tuned:
     """Freeze what is not to be trained of `plain`, whatever its weights: what the FLOPs of a training depend on.
+
+    Args:
+        heads: layers that are trained in any case.
 
     Raises:
         RecipeError: the method finds no layer to change.
     """
     if recipe.peft.method == "none" and recipe.student.frozen:
-        train_only(plain, {HEAD})
-    return _adapted(keras, plain, recipe.peft)
+        train_only(plain, {*heads})
+    return _adapted(keras, plain, recipe.peft, heads)
 
 
-def _adapted(keras: Any, plain: Any, section: PeftSection) -> Tuned:
+def _adapted(keras: Any, plain: Any, section: PeftSection, heads: frozenset[str]) -> Tuned:
     if section.method == "none":
-        return Tuned(section=section, plain=plain, model=plain)
-    adapted = apply(keras, plain, section)
-    return Tuned(section=section, plain=plain, model=adapted.model, adapted=adapted)
+        return Tuned(section=section, plain=plain, model=plain, heads=heads)
+    adapted = apply(keras, plain, section, heads)
+    return Tuned(section=section, plain=plain, model=adapted.model, adapted=adapted, heads=heads)
 
 
 def logits(keras: Any, model: Any, dataset: Dataset) -> NDArray[np.float32]:
-    """(n, K) of a network for real samples that are not test: val, cal, then train."""
-    parts = [split.x[:_SAMPLES] for split in (dataset.val, dataset.cal, dataset.train)]
-    return signals.describe(signals.describing(keras, model), np.concatenate(parts)[:_SAMPLES])[2]
+    """(n, K) of a network for real samples that are not test, spread over val, cal and train, in exact float32."""
+    parts = []
+    for split in (dataset.val, dataset.cal, dataset.train):
+        rows = np.linspace(0, len(split) - 1, min(_SAMPLES, len(split))).astype(np.int64)
+        parts.append(split.x[rows])
+    with backend.exact_float32(keras):
+        return signals.describe(signals.describing(keras, model), np.concatenate(parts))[2]
 
 
 def tuned(keras: Any, folder: Path, section: PeftSection) -> Any:

@@ -1,7 +1,8 @@
 """Keras layers of our own, which the audio transformers are made of; `of(keras)` gives and registers them.
 
-They are classes of one Keras module, so they can be made only when the backend is chosen: `edgekit.backend.load` calls `of`, so
-that every .keras file with such layers can be read. All convert to int8 operators with an open batch size.
+They are classes of one Keras module, so they can be made only when the backend is chosen: `edgekit.backend.load`, which lies
+above this module, calls `of`, so that every .keras file with such layers can be read. All convert to int8 operators with an open
+batch size.
 """
 
 from __future__ import annotations
