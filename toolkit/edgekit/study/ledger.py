@@ -15,7 +15,7 @@ _MATCHED = {
     "flops": ("student_train_flops", "student training FLOPs"),
     "epochs": ("epochs", "training epochs"),
 }
-_CURATION = ("teacher", "fold_", "threshold_", "curation", "repeat_")
+_CURATION = ("teacher", "fold_", "threshold_", "embeddings", "curation", "repeat_")
 
 
 def ledger(arms: Sequence[Arm], finished: Sequence[Finished], label: str) -> list[dict[str, Any]]:
