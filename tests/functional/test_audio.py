@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from tests.unit.data.audio import sounds
+from tests.unit.students import formulas
 
 from edgekit import data, pipeline, recipe
 from edgekit.bench import clips, litert, predicting, standalone
@@ -214,3 +215,30 @@ def test_files_that_do_not_fit_are_not_stitched(built):
         stitched(waveform.front_end_file(other), whole, given="a", result="b")
     with pytest.raises(ExportError, match=r"not a \.tflite"):
         stitched(b"RIFF and more than eight bytes", whole, given="a", result="b")
+
+
+def test_a_public_checkpoint_is_frozen_curated_and_ships_as_int8(tones, tmp_path):
+    """A small file of AST's layout; the stability report repeats the curation with other heads on the same embeddings."""
+    size = formulas.Size(d=64, heads=1, depth=1, classes=2, patch=8, stride=10, rows=13, times=4)
+    values = {
+        "data.spec": str(tones),
+        "data.val_fraction": 0.3,
+        "data.audio": {"sample_rate": 16_000, "clip_s": 0.415, "n_mels": 128},
+        "student.name": "ast_or_passt",
+        "student.backbone": str(formulas.saved(tmp_path, formulas.ast(size))),
+        "student.frozen": True,
+        "curation.method": "influence",
+        "curation.budget": 2,
+        "curation.repeats": 1,
+        "training.epochs": 1,
+        "training.batch_size": 16,
+        "training.patchout": "none",
+        "quantization.precision": "int8",
+        "bench.targets": [],
+    }
+    document = pipeline.build(recipe.load(values=values), tmp_path / "run", reporter=Warnings()).document
+    assert document["curation"]["n_dropped"] == 2
+    stable = document["curation"]["stability"]
+    assert stable["runs"] == 2 and stable["varied"].endswith("the frozen backbone is the same")
+    assert "embeddings" in document["timings"] and "embeddings" not in document["reused_stages"]
+    assert {row["precision"] for row in document["artifacts"] if row["format"] == "tflite"} == {"float32", "int8"}

@@ -119,7 +119,9 @@ def _check_files(recipe: Recipe, dataset: Dataset, reporter: Reporter) -> None:
     weights, spec = recipe.student.start, recipe.quantization.calibration
     if weights and not Path(weights).is_file():
         told = f" {LEFT_OUT} stands for data.leave_out, which is not given." if LEFT_OUT in weights else ""
-        raise RecipeError(f"The weights {weights} do not exist; expected a .keras or .h5 file, or a checkpoint as .safetensors or .npz.{told}")
+        raise RecipeError(
+            f"The weights {weights} do not exist; expected a .keras or .h5 file, or a checkpoint as .safetensors or .npz.{told}"
+        )
     if recipe.student.backbone and (group := _met(recipe)):
         reporter.warn(
             f"the backbone {recipe.student.backbone} was trained on {group!r} too, which is left out here: the test is not on an "

@@ -13,7 +13,7 @@ from edgekit.types import Reporter
 
 
 class Stages:
-    """Seconds of each stage that ran (`timings`), and the names of those that were reused (`reused`)."""
+    """Seconds of each stage that ran (`timings`, the sum where one is asked for again), and those that were reused (`reused`)."""
 
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter
@@ -27,7 +27,7 @@ class Stages:
         self.reporter.stage(title)
         start = time.perf_counter()
         yield
-        self.timings[name] = round(time.perf_counter() - start, 3)
+        self.timings[name] = round(self.timings.get(name, 0.0) + time.perf_counter() - start, 3)
 
     def progress(self, name: str, key: Mapping[str, Any]) -> Path:
         """Where stage `name` may leave checkpoints for a build that goes on after a kill."""
@@ -37,6 +37,7 @@ class Stages:
         """The folder with the stage's result under `key`; `work(folder)` runs only if it must. Its name is the key's digest."""
         with self.timed(name, title):
             if self.cache.has(name, key):
-                self.reused.append(name)
+                if name not in self.timings:
+                    self.reused.append(name)
                 self.reporter.note("reused from the cache: nothing it depends on has changed")
             return self.cache.run(name, key, work)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edgekit.data.audio.frontend import mel
 from edgekit.errors import UsageError
 from edgekit.training.augment import Augmentation, resolve
 from edgekit.types import FrontEnd
@@ -15,8 +16,15 @@ SHAPE = (98, 40, 1)
 def unchanged(samples, **values):
     """A view that does nothing but what `values` say."""
     zeros = np.zeros(samples, np.float32)
-    view = {"late": zeros.astype(np.int16), "gain": zeros, "snr": zeros + 300, "tilt": zeros}
-    view["noise"] = zeros.astype(np.int16)
+    view = {
+        "late": zeros.astype(np.int16),
+        "tempo": zeros,
+        "warp": zeros,
+        "gain": zeros,
+        "snr": zeros + 300,
+        "tilt": zeros,
+    }
+    view |= {"noise": zeros.astype(np.int16), "equalizer": np.zeros((samples, 5), np.float32)}
     for name in ("frames", "bands"):
         view[f"{name}_from"] = view[f"{name}_count"] = np.zeros((samples, 2), np.int16)
     return view | values
@@ -77,12 +85,49 @@ def test_a_shift_brings_silence_in():
     assert moved[0, 0, :, 0].tolist() == [0.0] + [0.5] * 12, "all coefficients but the first are zero there"
 
 
+def test_a_faster_pace_keeps_the_middle_and_ends_in_silence():
+    x = np.broadcast_to(np.arange(9, dtype=np.float32)[None, :, None, None] / 10 + 0.1, (1, 9, 40, 1)).copy()
+    faster = varied(x, unchanged(1, tempo=np.log([2.0]).astype(np.float32)))
+    assert faster[0, :, 0, 0] == pytest.approx([0, 0, 0.1, 0.3, 0.5, 0.7, 0.9, 0, 0], abs=1e-5)
+    slower = varied(x, unchanged(1, tempo=np.log([0.5]).astype(np.float32)))
+    assert slower[0, :, 0, 0] == pytest.approx([0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7], abs=1e-5)
+
+
+def test_a_warp_moves_a_tone_to_the_band_of_its_new_frequency():
+    corners = mel(np.array([20.0, 4000.0]))
+    step = (corners[1] - corners[0]) / 41  # of 40 bands; the first is centered one step above 20 Hz
+
+    def place(frequency):
+        return (mel(frequency) - corners[0]) / step - 1
+
+    bands = np.arange(40)
+    for frequency in (500, 1000, 2000):
+        tone = np.exp(-np.square(bands - place(frequency)) / 4).astype(np.float32)
+        x = np.broadcast_to(tone[None, None, :, None], (1, *SHAPE)).copy()
+        warped = varied(x, unchanged(1, warp=np.log([1.2]).astype(np.float32)))[0, 5, :, 0]
+        assert (bands * warped).sum() / warped.sum() == pytest.approx(place(1.2 * frequency), abs=0.15)
+
+
+def test_mfcc_are_not_warped():
+    x = clips(2, MFCC.shape)
+    assert varied(x, unchanged(2, warp=np.full(2, 0.1, np.float32)), MFCC) == pytest.approx(x, abs=1e-6)
+
+
 def test_gain_is_a_factor_of_the_power():
     powers = np.array([0.0, 1e-10, 1e-9, 1e-5, 0.1])
     x = np.broadcast_to(feature(powers).astype(np.float32)[None, None, :, None], (1, 4, 5, 1))
     louder = varied(x, unchanged(1, gain=np.array([10 * np.log10(2)], np.float32)))
     assert louder[0, 0, :, 0] == pytest.approx(feature(2 * powers), abs=1e-5)
     assert louder[0, 0, 0, 0] < 1e-12, "silence stays silence"
+
+
+def test_an_equalizer_is_a_gain_for_each_band_linear_in_between():
+    x = np.full((1, 3, 9, 1), feature(1e-4), np.float32)
+    equalizer = np.array([[0, 4, 0, -8, 6]], np.float32)
+    powers = np.expm1(varied(x, unchanged(1, equalizer=equalizer)).astype(float) * np.log(1e9)) * 1e-9
+    assert 10 * np.log10(powers[0, 1, :, 0] / 1e-4) == pytest.approx([0, 2, 4, 2, 0, -4, -8, -1, 6], abs=1e-3)
+    mfcc = clips(1, MFCC.shape)
+    assert varied(mfcc, unchanged(1, equalizer=equalizer), MFCC) == pytest.approx(mfcc, abs=1e-6)
 
 
 def test_gain_moves_the_first_coefficient_alone():
@@ -128,4 +173,6 @@ def test_what_is_drawn_stays_in_its_bounds():
     assert (view["bands_count"].min(), view["bands_count"].max()) == (0, 6)
     assert (view["frames_from"] + view["frames_count"]).max() == 98
     assert (view["bands_from"] + view["bands_count"]).max() == 40
+    for name in ("tempo", "warp"):
+        assert -0.15 <= view[name].min() < -0.149 and 0.149 < view[name].max() <= 0.15
     assert 5 <= view["snr"].min() < 6 and 39 < view["snr"].max() <= 40

@@ -1,8 +1,10 @@
-"""Variations of sound's features, (T, F, 1): a shift in time, gain, noise, and masks (Park et al. 2019, arXiv 1904.08779).
+"""Variations of sound's features, (T, F, 1): time shift, tempo, warped frequencies, gain, an equalizer, noise and masks.
 
 With the front end's constants a log-mel feature u tells the power of its band: p / floor = exp(u ln(top / floor)) - 1. Gain and
-noise change that power, as they would have changed the recording's. In MFCC a gain moves the first coefficient, and noise has no
-such form: it is left out, as are masks over coefficients.
+noise change that power, as they would have changed the recording's. Warped frequencies are another speaker's vocal tract (Jaitly
+and Hinton 2013, "Vocal tract length perturbation improves speech recognition"); an equalizer is another microphone or room (Nam
+et al. 2022, arXiv 2110.03282); masks are SpecAugment's (Park et al. 2019, arXiv 1904.08779). In MFCC a gain moves the first
+coefficient; the equalizer, noise, warps and masks over coefficients have no such form: left out.
 """
 
 from __future__ import annotations
@@ -15,26 +17,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.data.audio.frontend import hertz, mel
 from edgekit.types import FrontEnd
 
-# Shares of the clip's frames and of the bands; decibels.
+# Shares of the clip's frames and of the bands; natural logarithms of factors; decibels.
 SHIFT, TIME_MASK, BAND_MASK = 0.1, 0.1, 0.15
+TEMPO, WARP = 0.15, 0.15
 MASKS = 2
-GAIN_DB, SNR_DB, TILT_DB = 6.0, (5.0, 40.0), 10.0
+GAIN_DB, EQUALIZER_DB, SNR_DB, TILT_DB = 6.0, 9.0, (5.0, 40.0), 10.0
+KNOBS = 5
 _NOISES = 997
 
 
 def draw(samples: int, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     """What happens to each of `samples` features of `shape` (T, F, 1); arrays with `samples` rows.
 
-    late: frames that it starts later. gain, snr: dB. tilt: dB of the noise from the middle band to the last. noise: which of
-    the noises. A mask covers frames or bands from `_from` on, `_count` of them.
+    late: frames that it starts later. tempo, warp: logarithms of the factors of its pace and of its frequencies. gain, snr: dB.
+    equalizer: dB at bands that are evenly spaced, (samples, KNOBS). tilt: dB of the noise from the middle band to the last.
+    noise: which of the noises. A mask covers frames or bands from `_from` on, `_count` of them.
     """
     frames, bands = shape[:2]
     most = max(1, round(SHIFT * frames))
     drawn: dict[str, NDArray[Any]] = {
         "late": rng.integers(-most, most + 1, samples, dtype=np.int16),
+        "tempo": rng.uniform(-TEMPO, TEMPO, samples).astype(np.float32),
+        "warp": rng.uniform(-WARP, WARP, samples).astype(np.float32),
         "gain": rng.uniform(-GAIN_DB, GAIN_DB, samples).astype(np.float32),
+        "equalizer": rng.uniform(-EQUALIZER_DB, EQUALIZER_DB, (samples, KNOBS)).astype(np.float32),
         "snr": rng.uniform(*SNR_DB, samples).astype(np.float32),
         "tilt": rng.uniform(-TILT_DB, TILT_DB, samples).astype(np.float32),
         "noise": rng.integers(0, _NOISES, samples, dtype=np.int16),
@@ -48,41 +57,66 @@ def draw(samples: int, shape: tuple[int, ...], rng: np.random.Generator) -> dict
 
 def vary(x: NDArray[Any], view: Mapping[str, NDArray[Any]], front_end: FrontEnd) -> NDArray[Any]:
     """(B, T, F, 1) features with `view`'s rows of these samples -> same shape and dtype, in [0, 1]."""
-    mel = front_end.kind == "logmel"
-    made = _later(x[..., 0].astype(np.float32), view["late"], mel=mel)
+    logmel = front_end.kind == "logmel"
+    made = _timed(x[..., 0].astype(np.float32), view["late"], view["tempo"], logmel=logmel)
     span = math.log(front_end.top / front_end.floor)
-    if mel:
-        made = _louder(made, view, span)
+    if logmel:
+        made = _louder(_warped(made, view["warp"], front_end), view, span)
     else:
         # The first coefficient is the mean of the bands' logarithms.
         made[..., 0] += (view["gain"] * np.float32(math.log(10) / 10 / span))[:, None]
     made = np.clip(made, 0, 1)
     frames = _covered(made.shape[1], view["frames_from"], view["frames_count"])[:, :, None]
     bands = _covered(made.shape[2], view["bands_from"], view["bands_count"])[:, None, :]
-    axes = (1, 2) if mel else (1,)
+    axes = (1, 2) if logmel else (1,)
     gray = made.mean(axis=axes, keepdims=True)
-    made = np.where(frames | bands if mel else frames, gray, made)
+    made = np.where(frames | bands if logmel else frames, gray, made)
     varied: NDArray[Any] = made[..., None].astype(x.dtype)
     return varied
 
 
-def _later(x: NDArray[np.float32], late: NDArray[Any], *, mel: bool) -> NDArray[np.float32]:
-    """(B, T, F) moved by `late` frames, silence before and behind."""
+def _timed(x: NDArray[np.float32], late: NDArray[Any], tempo: NDArray[Any], *, logmel: bool) -> NDArray[np.float32]:
+    """(B, T, F) faster by exp(tempo) around its middle, then moved by `late` frames; silence before and behind."""
     frames = x.shape[1]
-    source = np.arange(frames) - late[:, None].astype(np.int64)
-    moved = np.take_along_axis(x, np.clip(source, 0, frames - 1)[:, :, None], axis=1)
+    middle = (frames - 1) / 2
+    place = np.arange(frames) - late[:, None].astype(np.float64)
+    place = middle + (place - middle) * np.exp(tempo.astype(np.float64))[:, None]
     silence = np.zeros(x.shape[2], np.float32)
-    if not mel:
+    if not logmel:
         silence[1:] = 0.5  # coefficients but the first are zero there
-    outside = (source < 0) | (source >= frames)
-    later: NDArray[np.float32] = np.where(outside[:, :, None], silence, moved)
-    return later
+    outside = (place < -0.5) | (place > frames - 0.5)
+    timed: NDArray[np.float32] = np.where(outside[:, :, None], silence, _between(x, place))
+    return timed
+
+
+def _warped(x: NDArray[np.float32], warp: NDArray[Any], front_end: FrontEnd) -> NDArray[np.float32]:
+    """(B, T, F) log-mel features with frequencies times exp(warp); beyond the bands the outermost goes on."""
+    bands = x.shape[2]
+    low, high = mel(front_end.f_min), mel(front_end.f_max)
+    step = (high - low) / (bands + 1)
+    center = hertz(low + step * np.arange(1, bands + 1))
+    place = (mel(center / np.exp(warp.astype(np.float64))[:, None]) - low) / step - 1
+    warped: NDArray[np.float32] = _between(x.transpose(0, 2, 1), place).transpose(0, 2, 1)
+    return warped
+
+
+def _between(x: NDArray[np.float32], place: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(B, N, M) at the places (B, N) of its second axis, linearly between two; at the ends the outermost."""
+    last = x.shape[1] - 1
+    place = np.clip(place, 0, last)
+    below = np.minimum(place.astype(np.int64), max(0, last - 1))
+    share = (place - below).astype(np.float32)[:, :, None]
+    low = np.take_along_axis(x, below[:, :, None], axis=1)
+    high = np.take_along_axis(x, np.minimum(below + 1, last)[:, :, None], axis=1)
+    return low * (1 - share) + high * share
 
 
 def _louder(u: NDArray[np.float32], view: Mapping[str, NDArray[Any]], span: float) -> NDArray[np.float32]:
-    """Gain, then noise at a ratio to the clip's mean power, both on the power in units of the floor."""
+    """Gain and equalizer, then noise at a ratio to the clip's mean power, both on the power in units of the floor."""
     frames, bands = u.shape[1:]
-    power = np.expm1(u * np.float32(span)) * _ratio(view["gain"])[:, None, None]
+    place = np.broadcast_to(np.linspace(0, KNOBS - 1, bands), (len(u), bands))
+    decibels = view["gain"][:, None] + _between(view["equalizer"][:, :, None], place)[:, :, 0]  # (B, F)
+    power = np.expm1(u * np.float32(span)) * _ratio(decibels)[:, None, :]
     level = power.mean(axis=(1, 2)) / _ratio(view["snr"])
     slope = _ratio(view["tilt"][:, None] * np.linspace(-1, 1, bands, dtype=np.float32))  # (B, F)
     color = level[:, None] * slope / slope.mean(axis=1, keepdims=True)

@@ -171,9 +171,14 @@ def _features(waves: NDArray[np.float32], made: FrontEnd) -> NDArray[np.float32]
     return clipped
 
 
-def mel(hertz: NDArray[Any] | float) -> NDArray[np.float64]:
+def mel(frequency: NDArray[Any] | float) -> NDArray[np.float64]:
     """HTK's mel scale: 2595 log10(1 + f / 700)."""
-    return np.asarray(2595 * np.log10(1 + np.asarray(hertz, np.float64) / 700))
+    return np.asarray(2595 * np.log10(1 + np.asarray(frequency, np.float64) / 700))
+
+
+def hertz(mels: NDArray[Any] | float) -> NDArray[np.float64]:
+    """The inverse of `mel`."""
+    return np.asarray(700 * (10 ** (np.asarray(mels, np.float64) / 2595) - 1))
 
 
 def mel_filters(made: FrontEnd) -> NDArray[np.float64]:
