@@ -31,17 +31,20 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
     if as_json:
         typer.echo(json.dumps(document, indent=2))
         return
+    waveform = document["compression"].get("waveform")
+    names = [artifact["name"] for artifact in document["artifacts"]] + ([waveform["name"]] if waveform else [])
+    width = max(22, *map(len, names))
     typer.echo(
-        f"{'file':<22} {'bytes':>9} {'accuracy':>9} {'NLL':>7} {'ECE':>7} {'AURC':>7} {'AUGRC':>7}  p50 ms (threads)"
+        f"{'file':<{width}} {'bytes':>9} {'accuracy':>9} {'NLL':>7} {'ECE':>7} {'AURC':>7} {'AUGRC':>7}  p50 ms (threads)"
     )
     for artifact, test, latency in files(document):
         typer.echo(
-            f"{artifact['name']:<22} {artifact['size_bytes']:>9,} {test['accuracy']:>9.4f} {test['nll']:>7.4f} "
+            f"{artifact['name']:<{width}} {artifact['size_bytes']:>9,} {test['accuracy']:>9.4f} {test['nll']:>7.4f} "
             f"{test['ece']:>7.4f} {test['aurc']:>7.4f} {test['augrc']:>7.4f}  {latency}"
         )
-    if waveform := document["compression"].get("waveform"):
+    if waveform:
         typer.echo(
-            f"{waveform['name']:<22} {waveform['size_bytes']:>9,}  the same with the front end inside; "
+            f"{waveform['name']:<{width}} {waveform['size_bytes']:>9,}  the same with the front end inside; "
             f"{waveform['agreement']:.2%} of {waveform['samples']:,} clips get the same answer"
         )
     print_reliability(document)
