@@ -69,7 +69,9 @@ def test_what_is_left_of_every_student_computes_what_it_did(keras, name):
     assert np.array_equal(np.asarray(same(x)), np.asarray(model(x)))
     assert [v.shape for v in same.weights] == [v.shape for v in model.weights]
 
-    for residual, most in ((False, 0.65), (True, 0.4)):
+    # Of a transformer only the hidden layers of its feed-forward blocks can be cut.
+    limits = (0.75, 0.75) if name in ("ast_tiny", "passt_tiny") else (0.65, 0.4)
+    for residual, most in zip((False, True), limits, strict=True):
         kept = channels.keep(model, 0.5, residual=residual)
         smaller = channels.without(keras, model, kept)
         assert np.asarray(smaller(x)) == pytest.approx(np.asarray(silenced(keras, model, kept)(x)), abs=1e-5)
