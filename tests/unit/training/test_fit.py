@@ -149,7 +149,7 @@ def test_jax_trains_in_its_own_process_and_the_model_loads_under_tensorflow(smal
     stage.run("student", loaded, dataset, job, folder, Silent())
     facts = json.loads((folder / "training.json").read_text())
     assert "on jax" in facts["framework"]
-    assert sorted(p.name for p in folder.iterdir()) == ["student_float.keras", "training.json"]
+    assert sorted(p.name for p in folder.iterdir()) == ["student_float.keras", "training.json", "tuning.json"]
     keras = backend.load("tensorflow")
     model = keras.models.load_model(folder / "student_float.keras", compile=False)
     accuracy = (signals.probabilities(model, dataset.val.x).argmax(axis=1) == dataset.val.y).mean()
