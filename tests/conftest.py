@@ -20,14 +20,18 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-class Warnings(Silent):
-    """A reporter that keeps what it was warned of."""
+class Told(Silent):
+    """A reporter that keeps what it was told and warned of."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def warn(self, text: str) -> None:
-        self.told.append(text)
+        self.warnings.append(text)
 
 
 @pytest.fixture(autouse=True)

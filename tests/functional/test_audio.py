@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from tests.conftest import Told
 from tests.unit.data.audio import sounds
 from tests.unit.students import formulas
 
@@ -18,14 +19,6 @@ from edgekit.export.stitch import stitched
 from edgekit.types import AudioOptions, Silent
 
 pytestmark = pytest.mark.tf
-
-
-class Warnings(Silent):
-    def __init__(self):
-        self.told = []
-
-    def warn(self, text):
-        self.told.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +90,10 @@ def test_inputs_that_are_no_clips(built, tones, tmp_path):
     (tmp_path / "good.wav").write_bytes((tones / "test" / "low" / "001.wav").read_bytes())
     with pytest.raises(DataError, match=r"1 of 2 clips cannot be read: .*text\.wav \(not a WAV, FLAC or OGG file\)"):
         list(predicting.run(classifier, [tmp_path], 1, Silent()))
-    told = Warnings()
+    told = Told()
     found = list(predicting.run(classifier, [tmp_path / "text.wav", tmp_path / "good.wav"], 1, told, skip_bad=True))
     assert [each.input for each in found] == [str(tmp_path / "good.wav")]
-    assert "1 files cannot be read" in told.told[0]
+    assert "1 files cannot be read" in told.warnings[0]
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 18, 16), np.uint8))
     with pytest.raises(DataError, match=r"x\.npz is no clip, but the file takes clips"):
         list(predicting.run(classifier, [tmp_path / "x.npz"], 1, Silent()))
@@ -236,7 +229,7 @@ def test_a_public_checkpoint_is_frozen_curated_and_ships_as_int8(tones, tmp_path
         "quantization.precision": "int8",
         "bench.targets": [],
     }
-    document = pipeline.build(recipe.load(values=values), tmp_path / "run", reporter=Warnings()).document
+    document = pipeline.build(recipe.load(values=values), tmp_path / "run", reporter=Told()).document
     assert document["curation"]["n_dropped"] == 2
     stable = document["curation"]["stability"]
     assert stable["runs"] == 2 and stable["varied"].endswith("the frozen backbone is the same")

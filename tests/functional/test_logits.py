@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from scipy.special import softmax
-from tests.conftest import Warnings
+from tests.conftest import Told
 from typer.testing import CliRunner
 
 from edgekit import backend, compressing, pipeline, recipe
@@ -98,9 +98,9 @@ def test_predict_and_evaluate_give_probabilities(runs, shipped, tmp_path):
     _, _, p, raw = stored(logits, INT8)
 
     def top(path, **options):
-        reporter = Warnings()
+        reporter = Told()
         found = predicting.run(predicting.load(path, **options), [tmp_path / "some.npz"], 10, reporter)
-        return np.sort([[value for _, value in each.top] for each in found]), reporter.told
+        return np.sort([[value for _, value in each.top] for each in found]), reporter.warnings
 
     found, told = top(logits.path)
     assert found == pytest.approx(np.sort(p[:20]), abs=1e-6)

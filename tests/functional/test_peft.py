@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import Told
 
 from edgekit import backend, data, pipeline, recipe
 from edgekit.errors import RecipeError
@@ -14,17 +15,6 @@ from edgekit.types import Silent
 pytestmark = pytest.mark.tf
 
 FAST = {"training.epochs": 1, "training.batch_size": 64, "bench.targets": [], "student.width": "fast"}
-
-
-class Told(Silent):
-    def __init__(self):
-        self.notes, self.warnings = [], []
-
-    def note(self, text):
-        self.notes.append(text)
-
-    def warn(self, text):
-        self.warnings.append(text)
 
 
 @pytest.fixture(scope="module")

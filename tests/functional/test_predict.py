@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import REPOSITORY, SHIPPED, Warnings
+from tests.conftest import REPOSITORY, SHIPPED, Told
 
 from edgekit.bench import inputs, litert, predicting
 from edgekit.errors import DataError, IntegrityError
@@ -88,10 +88,10 @@ def test_chunks_change_nothing(given, monkeypatch):
 def test_other_sizes_and_colors_are_brought_to_the_models_and_that_is_said(given, shipped, tmp_path):
     image = np.kron(shipped.test.x[0, ..., 0], np.ones((3, 3), np.uint8))
     Image.fromarray(np.stack([image] * 3, axis=-1)).save(tmp_path / "large.png")
-    reporter = Warnings()
+    reporter = Told()
     found = run(MODEL, tmp_path / "large.png", given[0] / "images" / "00.png", reporter=reporter)
     assert found[0].top[0][0] == found[1].top[0][0]
-    assert reporter.told == ["1 inputs are not 28x28 and were resized."]
+    assert reporter.warnings == ["1 inputs are not 28x28 and were resized."]
 
 
 def test_labels_come_from_beside_the_file_else_they_are_numbers(given, tmp_path):
@@ -170,9 +170,9 @@ def test_wrong_input_is_a_data_error_that_names_it(tmp_path, name, content, mess
 
 def test_unreadable_files_can_be_left_out(given, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"x")
-    reporter = Warnings()
+    reporter = Told()
     assert len(run(MODEL, given[0] / "images", tmp_path, skip_bad=True, reporter=reporter)) == COUNT
-    assert "bad.png" in reporter.told[0]
+    assert "bad.png" in reporter.warnings[0]
 
 
 def test_the_command_writes_csv_kaggle_and_json_without_tensorflow(given, tmp_path):

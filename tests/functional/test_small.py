@@ -3,11 +3,11 @@
 import json
 
 import pytest
+from tests.conftest import Told
 
 from edgekit import pipeline, recipe
 from edgekit.bench import litert
 from edgekit.errors import GateNotMet, RecipeError, UsageError
-from edgekit.types import Silent
 
 pytestmark = pytest.mark.tf
 
@@ -19,14 +19,6 @@ FAST = {
     "bench.targets": [],
     "pruning.epochs": 1,
 }
-
-
-class Told(Silent):
-    def __init__(self):
-        self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)
 
 
 def load(small_npz, **values):

@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+from tests.conftest import Told
 
 from edgekit import backend, ladder, recipe, students
 from edgekit.bench import litert
@@ -12,17 +13,6 @@ from edgekit.export import stage
 from edgekit.types import Silent
 
 pytestmark = pytest.mark.tf
-
-
-class Notes(Silent):
-    def __init__(self):
-        self.notes, self.warnings = [], []
-
-    def note(self, text):
-        self.notes.append(text)
-
-    def warn(self, text):
-        self.warnings.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +60,7 @@ def climb(network, dataset, kept, folder, *settings, force=False, reporter=None)
 
 
 def test_the_first_rung_that_holds_ships(network, judged, kept, tmp_path):
-    reporter = Notes()
+    reporter = Told()
     facts = climb(network, judged, kept, tmp_path, "max_drop=20", reporter=reporter)
     assert [row["name"] for row in facts["rungs"]] == ["calibration"]
     assert facts["passed"]
@@ -100,7 +90,7 @@ def test_what_calibration_cannot_mend_layers_in_float_do(network, shipped, kept,
     hurt.mkdir()
     model.save(hurt / "student_float.keras")
     stage.float_form(model, hurt)
-    judged, reporter = all_right(shipped, hurt), Notes()
+    judged, reporter = all_right(shipped, hurt), Told()
     facts = climb(hurt, judged, kept, tmp_path, "max_drop=3", reporter=reporter)
     assert any("float32 input and output, whatever quantization.io (int8)" in text for text in reporter.warnings)
     assert facts["rungs"][-1]["detail"]["io"] == "float32"
@@ -135,7 +125,7 @@ def test_when_nothing_holds_the_best_file_stays_and_the_gate_says_so(network, ju
 
 
 def test_one_scale_per_kernel_leaves_no_layer_in_float(network, judged, kept, tmp_path):
-    reporter = Notes()
+    reporter = Told()
     with pytest.raises(GateNotMet):
         climb(
             network,

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tests.conftest import Warnings
+from tests.conftest import Told
 
 from edgekit import backend, layers, merging, recipe
 from edgekit.errors import GateNotMet
@@ -51,7 +51,7 @@ def trained(keras, folder, *, gamma):
 def test_a_merge_is_proven(keras, tmp_path):
     made, out = trained(keras, tmp_path / "made", gamma=0.7), tmp_path / "out"
     out.mkdir()
-    merging.run(ASKED, dataset(9), made, out, Warnings())
+    merging.run(ASKED, dataset(9), made, out, Told())
     facts = json.loads((out / "peft.json").read_text())
     assert facts["inference_parity"] and facts["max_logit_difference"] <= facts["allowed_logit_difference"] == 1e-4
     assert facts["samples"] == 27, "nine of each of val, cal and train"
@@ -63,14 +63,14 @@ def test_a_merge_is_proven(keras, tmp_path):
     with pytest.raises(
         GateNotMet, match=r"differs from the one that was trained by 0\.0\d+ in a logit \(allowed 0\.0001\)"
     ):
-        merging.run(ASKED, dataset(9), made, out, Warnings())
+        merging.run(ASKED, dataset(9), made, out, Told())
 
 
 def test_other_operators_are_refused(keras, tmp_path):
     """The converter leaves out a product with 1 and a sum with 0, which the merged normalization does not have."""
     made = trained(keras, tmp_path / "made", gamma=1.0)
     with pytest.raises(GateNotMet, match=r"has other operators than the plain student's: .*MUL"):
-        merging.run(ASKED, dataset(9), made, tmp_path, Warnings())
+        merging.run(ASKED, dataset(9), made, tmp_path, Told())
 
 
 def test_the_proofs_samples_are_spread_over_each_split(keras):

@@ -135,13 +135,19 @@ def of(keras: Any) -> SimpleNamespace:
             shares = {"time": self.time, "frequency": self.frequency, "tokens": self.tokens}
             return {**super().get_config(), **shares}
 
-    @register
-    class ClassTokens(keras.layers.Layer):  # type: ignore[misc]
-        """`count` learned tokens, their positions included, before the others: (N, L, D) -> (N, count + L, D)."""
+    class Counted(keras.layers.Layer):  # type: ignore[misc]
+        """What the next two have in common: how many tokens."""
 
         def __init__(self, count: int = 2, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.count = count
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "count": self.count}
+
+    @register
+    class ClassTokens(Counted):
+        """`count` learned tokens, their positions included, before the others: (N, L, D) -> (N, count + L, D)."""
 
         def build(self, input_shape: Shape) -> None:
             start = keras.initializers.TruncatedNormal(stddev=_SPREAD)
@@ -155,25 +161,15 @@ def of(keras: Any) -> SimpleNamespace:
             batch, length, width = input_shape
             return batch, (length or 0) + self.count, width
 
-        def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "count": self.count}
-
     @register
-    class FirstTokens(keras.layers.Layer):  # type: ignore[misc]
+    class FirstTokens(Counted):
         """The first `count` tokens: (N, L, D) -> (N, count, D)."""
-
-        def __init__(self, count: int = 2, **kwargs: Any) -> None:
-            super().__init__(**kwargs)
-            self.count = count
 
         def call(self, inputs: Any) -> Any:
             return inputs[:, : self.count]
 
         def compute_output_shape(self, input_shape: Shape) -> Shape:
             return input_shape[0], self.count, input_shape[-1]
-
-        def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "count": self.count}
 
     @register
     class TokenAttention(keras.layers.Layer):  # type: ignore[misc]

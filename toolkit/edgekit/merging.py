@@ -25,7 +25,6 @@ from edgekit.training import tuning
 from edgekit.types import Dataset, Reporter
 
 TOLERANCE = 1e-4
-_OTHER_FILES = ("training.json",)
 
 
 def key(recipe: Recipe, dataset: Dataset, trained_key: str) -> dict[str, Any]:
@@ -63,8 +62,7 @@ def run(recipe: Recipe, dataset: Dataset, trained: Path, folder: Path, reporter:
             f"{recipe.peft.method} layers cannot be merged: the file has other operators than the plain student ({more}), so its "
             "latency and size are not the plain student's"
         )
-    for name in _OTHER_FILES:
-        shutil.copyfile(trained / name, folder / name)
+    shutil.copyfile(trained / "training.json", folder / "training.json")
     (folder / "peft.json").write_text(json.dumps(facts))
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from tests.conftest import Told
 
 from edgekit import backend, recipe, tf
 from edgekit.compression import prune
@@ -75,19 +76,14 @@ def test_two_of_four_along_the_input_channels(keras, few):
 
 
 def test_blocks_of_dense_kernels_and_single_weights_of_convolutions(keras, few):
-    told = []
-
-    class Noting(Silent):
-        def note(self, text):
-            told.append(text)
-
+    told = Told()
     model = small(keras)
-    prune.prune(model, few, section(pattern="2x4"), batch_size=32, seed=0, reporter=Noting())
+    prune.prune(model, few, section(pattern="2x4"), batch_size=32, seed=0, reporter=told)
     hidden = model.get_layer("hidden").get_weights()[0].reshape(8, 2, 5, 4)
     empty = ~hidden.any(axis=(1, 3))
     assert empty.mean() == pytest.approx(0.5, abs=0.03)
     assert (hidden == 0).mean() == pytest.approx(empty.mean(), abs=0.01), "zeros come in whole blocks"
-    assert told == ["blocks are for dense kernels: 2 convolution(s) are pruned in single weights (first, second)"]
+    assert told.notes == ["blocks are for dense kernels: 2 convolution(s) are pruned in single weights (first, second)"]
 
 
 def test_a_model_of_tf_keras_is_pruned_too(few):

@@ -10,17 +10,9 @@ from edgekit.compression import qat
 from edgekit.data.splits import take
 from edgekit.errors import UsageError
 from edgekit.export import stage
-from edgekit.types import Selection, Silent
+from edgekit.types import Selection
 
 pytestmark = pytest.mark.tf
-
-
-class Told(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
 
 
 @pytest.fixture(scope="module")

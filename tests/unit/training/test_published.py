@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from tests.conftest import Told
 from tests.unit.students.formulas import Size, ast, expected, hugging_face, logits, passt, saved
 
 from edgekit import backend, recipe, students
 from edgekit.errors import DataError, RecipeError
 from edgekit.training import transfer, tuning
-from edgekit.types import Dataset, FrontEnd, InputSpec, Silent, Split
+from edgekit.types import Dataset, FrontEnd, InputSpec, Split
 
 pytestmark = pytest.mark.tf
 # The students' own size at 40 frames of 33 bands: 7 times x 6 frequencies of patches of 8 each 5.
@@ -103,14 +104,6 @@ def test_a_network_of_the_files_own_size(keras, tmp_path, layout):
     seen = authors(x, *constants) + (math.log(4) / constants[1] if rate == 32_000 else 0)
     found = logits(keras, with_head(model, file), x)
     assert found == pytest.approx(expected(file, seen, layout, size=OWN), abs=2e-3)
-
-
-class Told(Silent):
-    def __init__(self):
-        self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)
 
 
 def dataset(split, shape, made):

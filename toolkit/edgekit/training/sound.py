@@ -85,7 +85,7 @@ def _timed(x: NDArray[np.float32], late: NDArray[Any], tempo: NDArray[Any], *, l
     if not logmel:
         silence[1:] = 0.5  # coefficients but the first are zero there
     outside = (place < -0.5) | (place > frames - 0.5)
-    timed: NDArray[np.float32] = np.where(outside[:, :, None], silence, _between(x, place))
+    timed: NDArray[np.float32] = np.where(outside[:, :, None], silence, _hats(place, frames) @ x)
     return timed
 
 
@@ -96,26 +96,21 @@ def _warped(x: NDArray[np.float32], warp: NDArray[Any], front_end: FrontEnd) -> 
     step = (high - low) / (bands + 1)
     center = hertz(low + step * np.arange(1, bands + 1))
     place = (mel(center / np.exp(warp.astype(np.float64))[:, None]) - low) / step - 1
-    warped: NDArray[np.float32] = _between(x.transpose(0, 2, 1), place).transpose(0, 2, 1)
+    warped: NDArray[np.float32] = x @ _hats(place, bands).transpose(0, 2, 1)
     return warped
 
 
-def _between(x: NDArray[np.float32], place: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(B, N, M) at the places (B, N) of its second axis, linearly between two; at the ends the outermost."""
-    last = x.shape[1] - 1
-    place = np.clip(place, 0, last)
-    below = np.minimum(place.astype(np.int64), max(0, last - 1))
-    share = (place - below).astype(np.float32)[:, :, None]
-    low = np.take_along_axis(x, below[:, :, None], axis=1)
-    high = np.take_along_axis(x, np.minimum(below + 1, last)[:, :, None], axis=1)
-    return low * (1 - share) + high * share
+def _hats(place: NDArray[Any], count: int) -> NDArray[np.float32]:
+    """Weights (..., N, count) that interpolate `count` values linearly at the places (..., N); at the ends the outermost."""
+    distance = np.abs(np.clip(place, 0, count - 1)[..., None] - np.arange(count))
+    weights: NDArray[np.float32] = np.maximum(0, 1 - distance).astype(np.float32)
+    return weights
 
 
 def _louder(u: NDArray[np.float32], view: Mapping[str, NDArray[Any]], span: float) -> NDArray[np.float32]:
     """Gain and equalizer, then noise at a ratio to the clip's mean power, both on the power in units of the floor."""
     frames, bands = u.shape[1:]
-    place = np.broadcast_to(np.linspace(0, KNOBS - 1, bands), (len(u), bands))
-    decibels = view["gain"][:, None] + _between(view["equalizer"][:, :, None], place)[:, :, 0]  # (B, F)
+    decibels = view["gain"][:, None] + view["equalizer"] @ _hats(np.linspace(0, KNOBS - 1, bands), KNOBS).T  # (B, F)
     power = np.expm1(u * np.float32(span)) * _ratio(decibels)[:, None, :]
     level = power.mean(axis=(1, 2)) / _ratio(view["snr"])
     slope = _ratio(view["tilt"][:, None] * np.linspace(-1, 1, bands, dtype=np.float32))  # (B, F)
