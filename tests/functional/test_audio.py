@@ -173,9 +173,12 @@ def test_files_for_clips_are_evaluated_on_clips(built, tones):
 
 
 @pytest.mark.parametrize("kind", ["logmel", "mfcc"])
-def test_the_front_end_inside_a_file_is_that_of_the_library(kind, tmp_path):
+@pytest.mark.parametrize("level", ["kept", "loudest"])
+def test_the_front_end_inside_a_file_is_that_of_the_library(kind, level, tmp_path):
     """Silence, a click, full scale, noise of five levels and sweeps: what the floor and the clips of both ends meet."""
-    options = AudioOptions(front_end=kind, n_mels=20, n_mfcc=8 if kind == "mfcc" else 13, window_ms=30, f_min=60.0)
+    options = AudioOptions(
+        front_end=kind, n_mels=20, n_mfcc=8 if kind == "mfcc" else 13, level=level, window_ms=30, f_min=60.0
+    )
     made = frontend.front_end(options, sample_rate=8000, clip_s=0.4)
     rng, time = np.random.default_rng(3), np.arange(made.clip_samples) / 8000
     click = np.zeros_like(time)

@@ -1,5 +1,7 @@
 """Variations of log-mel and MFCC features, each alone and by hand: floor 1e-9 and top 1, so u = ln(1 + p / 1e-9) / ln(1e9)."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -135,6 +137,23 @@ def test_gain_moves_the_first_coefficient_alone():
     louder = varied(x, unchanged(1, gain=np.array([9.0], np.float32)), MFCC)
     assert louder[0, 0, 0, 0] == pytest.approx(0.4 + 0.1, abs=1e-6), "9 of the 90 dB between floor and top"
     assert np.array_equal(louder[..., 1:, :], x[..., 1:, :])
+
+
+def test_relative_to_the_loudest_a_gain_changes_nothing_and_the_loudest_stays_the_top():
+    level = np.full(3, 6.0, np.float32)
+    x = clips(3)
+    x[:, 5, 7] = 1
+    x[2] = 0
+    louder = varied(x, unchanged(3, gain=level), dataclasses.replace(MEL, level="loudest"))
+    assert louder == pytest.approx(x, abs=1e-5), "and silence stays silence"
+    equalizer = np.tile(np.array([0, 0, 9, 9, 9], np.float32), (3, 1))
+    changed = varied(x, unchanged(3, equalizer=equalizer), dataclasses.replace(MEL, level="loudest"))
+    assert changed[:2].max(axis=(1, 2, 3)) == pytest.approx([1, 1], abs=1e-5)
+    assert changed[0, 5, 7, 0] < 1, "a low band has lost against the others"
+    mfcc = clips(1, MFCC.shape)
+    assert varied(mfcc, unchanged(1, gain=level[:1]), dataclasses.replace(MFCC, level="loudest")) == pytest.approx(
+        mfcc, abs=1e-6
+    )
 
 
 def test_noise_has_the_power_that_the_ratio_says():

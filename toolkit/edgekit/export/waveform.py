@@ -98,7 +98,10 @@ def front_end_file(made: FrontEnd) -> bytes:
     def computed(waveform: Any) -> dict[str, Any]:
         framed = tensorflow.signal.frame(waveform, made.window_samples, made.hop_samples)
         spectrum = tensorflow.abs(tensorflow.signal.rfft(framed * constants.window, [made.fft_length]))
-        u = (tensorflow.math.log(spectrum * spectrum @ constants.filters + made.floor) - low) / span
+        bands = spectrum * spectrum @ constants.filters
+        if made.level == "loudest":
+            bands /= tensorflow.maximum(tensorflow.reduce_max(bands, axis=(1, 2), keepdims=True), frontend.SILENCE)
+        u = (tensorflow.math.log(bands + made.floor) - low) / span
         if constants.cosines is not None:
             offset = np.full(features, 0.5, np.float32)
             offset[0] = 0

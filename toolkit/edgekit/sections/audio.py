@@ -20,8 +20,8 @@ class AudioSection(Section):
     the 95th percentile of the training clips'. long: longer clips lose both ends (crop), or are cut into samples of clip_s whose
     probabilities are averaged (segment), one each segment_hop_s (None = clip_s). front_end: log-mel powers, or MFCC: the first
     n_mfcc coefficients. window_ms, hop_ms: of the frames. fft_length: None = the next power of two that gives every band a bin.
-    n_mels: bands from f_min to f_max Hz (None = half the rate). floor, top: the powers that become 0 and 1; a sine of full scale
-    has 1.
+    n_mels: bands from f_min to f_max Hz (None = half the rate). level: powers as recorded, or relative to the sample's loudest
+    band and frame. floor, top: the powers that become 0 and 1; a sine of full scale has 1, and so has the loudest.
     """
 
     sample_rate: int | None = Field(None, ge=1000, le=768_000)
@@ -36,6 +36,7 @@ class AudioSection(Section):
     f_min: float = Field(20.0, ge=0)
     f_max: float | None = Field(None, gt=0)
     n_mfcc: int = Field(13, ge=2, le=512)
+    level: Literal["kept", "loudest"] = "kept"
     floor: float = Field(1e-9, gt=0)
     top: float = Field(1.0, gt=0)
 

@@ -4,7 +4,8 @@ With the front end's constants a log-mel feature u tells the power of its band: 
 noise change that power, as they would have changed the recording's. Warped frequencies are another speaker's vocal tract (Jaitly
 and Hinton 2013, "Vocal tract length perturbation improves speech recognition"); an equalizer is another microphone or room (Nam
 et al. 2022, arXiv 2110.03282); masks are SpecAugment's (Park et al. 2019, arXiv 1904.08779). In MFCC a gain moves the first
-coefficient; the equalizer, noise, warps and masks over coefficients have no such form: left out.
+coefficient; the equalizer, noise, warps and masks over coefficients have no such form: left out. Where the front end divides by
+a sample's loudest power, so is the changed power; a gain then changes nothing.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ def vary(x: NDArray[Any], view: Mapping[str, NDArray[Any]], front_end: FrontEnd)
     made = _timed(x[..., 0].astype(np.float32), view["late"], view["tempo"], logmel=logmel)
     span = math.log(front_end.top / front_end.floor)
     if logmel:
-        made = _louder(_warped(made, view["warp"], front_end), view, span)
-    else:
+        made = _louder(_warped(made, view["warp"], front_end), view, span, relative=front_end.level == "loudest")
+    elif front_end.level == "kept":
         # The first coefficient is the mean of the bands' logarithms.
         made[..., 0] += (view["gain"] * np.float32(math.log(10) / 10 / span))[:, None]
     made = np.clip(made, 0, 1)
@@ -107,8 +108,13 @@ def _hats(place: NDArray[Any], count: int) -> NDArray[np.float32]:
     return weights
 
 
-def _louder(u: NDArray[np.float32], view: Mapping[str, NDArray[Any]], span: float) -> NDArray[np.float32]:
-    """Gain and equalizer, then noise at a ratio to the clip's mean power, both on the power in units of the floor."""
+def _louder(
+    u: NDArray[np.float32], view: Mapping[str, NDArray[Any]], span: float, *, relative: bool
+) -> NDArray[np.float32]:
+    """Gain and equalizer, then noise at a ratio to the clip's mean power, both on the power in units of the floor.
+
+    relative: the loudest is then made the top again.
+    """
     frames, bands = u.shape[1:]
     decibels = view["gain"][:, None] + view["equalizer"] @ _hats(np.linspace(0, KNOBS - 1, bands), KNOBS).T  # (B, F)
     power = np.expm1(u * np.float32(span)) * _ratio(decibels)[:, None, :]
@@ -117,6 +123,9 @@ def _louder(u: NDArray[np.float32], view: Mapping[str, NDArray[Any]], span: floa
     color = level[:, None] * slope / slope.mean(axis=1, keepdims=True)
     noise = np.lib.stride_tricks.sliding_window_view(_noises(frames, bands), frames, axis=0)[view["noise"]]
     power += noise.transpose(0, 2, 1) * color[:, None, :]
+    if relative:
+        loudest = power.max(axis=(1, 2), keepdims=True)
+        power *= np.float32(math.expm1(span)) / np.where(loudest > 0, loudest, 1)
     louder: NDArray[np.float32] = np.log1p(power) / np.float32(span)
     return louder
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 Kind = Literal["logmel", "mfcc"]
 Long = Literal["crop", "segment"]
+Level = Literal["kept", "loudest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class AudioOptions:
     f_min: float = 20.0
     f_max: float | None = None
     n_mfcc: int = 13
+    level: Level = "kept"
     floor: float = 1e-9
     top: float = 1.0
 
@@ -38,8 +40,9 @@ class FrontEnd:
     kind: log-mel powers, or the first n_mfcc coefficients of their DCT. sample_rate: Hz. clip_s: the seconds that a sample
     lasts; shorter clips are padded with silence on both sides. long: longer clips lose both ends ("crop") or become several
     samples, one each `segment_hop_s` ("segment"). window_ms, hop_ms: of the frames. fft_length: points of the transform.
-    f_min, f_max: Hz, of n_mels triangular filters. floor, top: the powers that become 0 and 1 (a sine of amplitude 1 peaks at
-    1). version: of the rules of the computation.
+    f_min, f_max: Hz, of n_mels triangular filters. level: powers as recorded ("kept"; a sine of amplitude 1 peaks at 1), or
+    divided by that of the loudest band and frame of the sample. floor, top: the powers that become 0 and 1. version: of the
+    rules of the computation.
     """
 
     kind: Kind
@@ -54,6 +57,7 @@ class FrontEnd:
     f_min: float = 20.0
     f_max: float
     n_mfcc: int | None = None
+    level: Level = "kept"
     floor: float = 1e-9
     top: float = 1.0
     version: int = 1
@@ -91,7 +95,10 @@ class FrontEnd:
     @property
     def digest(self) -> str:
         """SHA-256 (hexadecimal) over the parameters."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        parameters = asdict(self)
+        if self.level == "kept":
+            del parameters["level"]  # younger than files that know their front end by this digest
+        text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -100,5 +107,5 @@ class FrontEnd:
         bands = f"{self.n_mfcc} MFCC of {self.n_mels} mel bands" if self.n_mfcc else f"{self.n_mels} log-mel bands"
         return (
             f"{bands}, {self.window_ms:g} ms windows each {self.hop_ms:g} ms, of {self.clip_s:g} s at {self.sample_rate:,} Hz, "
-            "float in [0, 1]"
+            f"{'relative to the loudest, ' if self.level == 'loudest' else ''}float in [0, 1]"
         )

@@ -28,7 +28,7 @@ def by_loops(wave, m):
 
     low, high = to_mel(m.f_min), to_mel(m.f_max)
     corners = [low + (high - low) * i / (m.n_mels + 1) for i in range(m.n_mels + 2)]
-    rows = []
+    bands = []
     start = 0
     while start + window <= len(wave):
         x = [float(wave[start + i]) * hann[i] for i in range(window)] + [0.0] * (n - window)
@@ -37,7 +37,7 @@ def by_loops(wave, m):
             re = sum(x[i] * math.cos(2 * math.pi * k * i / n) for i in range(window))
             im = sum(x[i] * math.sin(2 * math.pi * k * i / n) for i in range(window))
             power.append(scale * (re * re + im * im))
-        u = []
+        energies = []
         for band in range(m.n_mels):
             energy = 0.0
             for k, p in enumerate(power):
@@ -45,19 +45,32 @@ def by_loops(wave, m):
                 rise = (at - corners[band]) / (corners[band + 1] - corners[band])
                 fall = (corners[band + 2] - at) / (corners[band + 2] - corners[band + 1])
                 energy += p * max(0.0, min(rise, fall))
-            u.append((math.log(energy + m.floor) - math.log(m.floor)) / (math.log(m.top) - math.log(m.floor)))
+            energies.append(energy)
+        bands.append(energies)
+        start += hop
+    loudest = max(map(max, bands)) if m.level == "loudest" else 1.0
+    rows = []
+    for energies in bands:
+        u = [
+            (math.log(energy / loudest + m.floor) - math.log(m.floor)) / (math.log(m.top) - math.log(m.floor))
+            for energy in energies
+        ]
         if m.n_mfcc:
             c = scipy.fft.dct(np.array(u), type=2, norm="ortho")[: m.n_mfcc]
             k = np.arange(m.n_mfcc)
             u = list(np.where(k == 0, c / math.sqrt(m.n_mels), 0.5 + 2 * np.sqrt(k / m.n_mels) * c))
         rows.append([min(1.0, max(0.0, value)) for value in u])
-        start += hop
     return np.array(rows)
 
 
 @pytest.mark.parametrize("kind", ["logmel", "mfcc"])
 @pytest.mark.parametrize(
-    "options", [{}, {"n_mels": 14, "f_min": 100.0, "f_max": 3000.0, "window_ms": 20.0, "fft_length": 200}]
+    "options",
+    [
+        {},
+        {"n_mels": 14, "f_min": 100.0, "f_max": 3000.0, "window_ms": 20.0, "fft_length": 200},
+        {"level": "loudest", "floor": 1e-6, "n_mels": 24},
+    ],
 )
 def test_features_are_those_of_plain_loops(kind, options):
     rng = np.random.default_rng(0)
@@ -107,6 +120,15 @@ def test_half_the_amplitude_is_6_decibels_lower():
     assert (loud - soft)[0, :, band, 0] * decibels == pytest.approx(20 * math.log10(2), abs=1e-2)
 
 
+def test_relative_to_the_loudest_no_amplitude_matters():
+    m = made(level="loudest", floor=1e-6)
+    wave = sounds.tone(900, amplitude=0.5) + sounds.tone(2000, amplitude=0.01)
+    x = frontend.features(np.stack([wave, wave / 64, wave * 0]), m)
+    assert x[0].max() == 1
+    assert np.allclose(x[0], x[1], atol=1e-6)
+    assert not x[2].any(), "digital silence stays silence"
+
+
 def test_mfcc_of_silence_and_of_a_log_mel():
     m = made(front_end="mfcc", n_mfcc=5)
     silence = frontend.features(np.zeros((1, m.clip_samples), np.float32), m)[0, ..., 0]
@@ -154,6 +176,10 @@ def test_described_and_back():
     values = json.loads(json.dumps(frontend.described(m)))
     assert frontend.from_described(values) == m
     assert values["sha256"] == m.digest != dataclasses.replace(m, hop_ms=11.0).digest
+    older = {name: value for name, value in values["front_end"].items() if name != "level"}
+    assert frontend.from_described({**values, "front_end": older}) == m, "written before there were levels"
+    relative = dataclasses.replace(m, level="loudest")
+    assert frontend.from_described(frontend.described(relative)) == relative and relative.digest != m.digest
     with pytest.raises(IntegrityError, match="SHA-256"):
         frontend.from_described({**values, "front_end": {**values["front_end"], "n_mels": 41}})
     with pytest.raises(IntegrityError, match="not one of edgekit"):

@@ -2,6 +2,7 @@
 
 With the periodic Hann window w, the power of bin k is P(k) = |rfft(w x)(k)|^2 (2 / sum w)^2, so that a sine of amplitude 1 has a
 peak of 1. The mel filters are triangles in mel(f) = 2595 log10(1 + f / 700) with peaks of 1 (HTK; tf.signal has the same).
+Level "loudest" divides H P by its largest value of the sample (`SILENCE` at least), so that near and far speakers look alike.
 log-mel: u = clip((ln(H P + floor) - ln floor) / (ln top - ln floor), 0, 1).
 MFCC: with c the orthonormal DCT-II over the M bands of u (before the clip), c(0) / sqrt(M) and 1/2 + 2 sqrt(k / M) c(k), each
 clipped to [0, 1]; the weight sqrt(k) gives all coefficients of speech about one range, which an int8 input has.
@@ -24,6 +25,7 @@ from edgekit.types import AudioOptions, FrontEnd
 _AT_ONCE = (
     2**20
 )  # points that are transformed at a time, so that they stay in a core's cache and memory does not matter
+SILENCE = 1e-12  # the least power that a sample's loudest is taken for
 
 
 def front_end(options: AudioOptions, *, sample_rate: int, clip_s: float) -> FrontEnd:
@@ -56,6 +58,7 @@ def front_end(options: AudioOptions, *, sample_rate: int, clip_s: float) -> Fron
         f_min=options.f_min,
         f_max=f_max,
         n_mfcc=options.n_mfcc if options.front_end == "mfcc" else None,
+        level=options.level,
         floor=options.floor,
         top=options.top,
     )
@@ -163,7 +166,10 @@ def _features(waves: NDArray[np.float32], made: FrontEnd) -> NDArray[np.float32]
     spectrum = rfft(framed * _hann(window), n=made.fft_length, axis=2)  # float32 stays float32
     power = spectrum.real**2 + spectrum.imag**2
     span = math.log(made.top) - math.log(made.floor)
-    u = (np.log(power @ _filters(made) + np.float32(made.floor)) - np.float32(math.log(made.floor))) / np.float32(span)
+    bands = power @ _filters(made)
+    if made.level == "loudest":
+        bands /= np.maximum(bands.max(axis=(1, 2), keepdims=True), np.float32(SILENCE))
+    u = (np.log(bands + np.float32(made.floor)) - np.float32(math.log(made.floor))) / np.float32(span)
     if made.n_mfcc:
         u = u @ _cosines(made.n_mels, made.n_mfcc)
         u[..., 1:] += np.float32(0.5)
