@@ -43,12 +43,13 @@ def _study(name: str, study: Mapping[str, Any]) -> str:
         f"`benchmarks/studies/{name}.yaml`",
         "",
     ]
-    lines += [*_values(study), "", *_verdicts(study), ""]
+    lines += [*arm_rows(study), "", *verdict_rows(study), ""]
     lines += [f"{study['rests_on'][0]}." if len(study["rests_on"]) == 1 else "", "", ""]
     return "\n".join(lines)
 
 
-def _values(study: Mapping[str, Any]) -> Iterable[str]:
+def arm_rows(study: Mapping[str, Any]) -> Iterable[str]:
+    """A table of the arms: edits, and mean and SD over RNG seeds of the int8 file's metrics."""
     noisy = any(arm["injected_noise"] for arm in study["arms"])
     found = " recall | precision |" if noisy else ""
     yield (
@@ -81,7 +82,7 @@ def _counts(numbers: list[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _verdicts(study: Mapping[str, Any]) -> Iterable[str]:
+def verdict_rows(study: Mapping[str, Any]) -> Iterable[str]:
     """Rows: arm - control; cells: the verdict, the effect and its interval."""
     yield "| arm − control | " + " | ".join(title for title, _ in _METRICS.values()) + " |"
     yield "|" + "---|" * (1 + len(_METRICS))

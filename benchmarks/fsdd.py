@@ -4,7 +4,7 @@ Goals: an int8 file of at most 60 KB with 98.5 % or more on the official test pa
 and 1.0 for ast_tiny; leave-one-speaker-out, 6 folds, a mean of 90 % or more for the best recipe, told with and without
 augmentation; with 10 % symmetric noise, head-only validation influence and consensus with an AUROC of .95 or more; and the study
 of the protocol (studies/fsdd/protocol.yaml) complete, whichever way its verdicts fall. Each part (official, speakers, noise,
-protocol) is merged into results/fsdd.json with its own date: `--only` runs one. EDGEKIT_DATA must hold fsdd. `--quick` trains one
+protocol) is merged into results/fsdd.json and docs/fsdd.md with its own date: `--only` runs one. EDGEKIT_DATA must hold fsdd. `--quick` trains one
 epoch of one network.
 
     python benchmarks/fsdd.py --only official --keep runs/fsdd
@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 import yaml
 from builds import build, test_of
 from does_curation_help import made, told
+from fsdd_tables import write_tables
 from record import RESULTS, ROOT, record, say
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -194,6 +195,8 @@ def main() -> None:
     known |= made_now
     met = None if asked.quick else sum(bool(part["met"]) for part in known.values()) == len(PARTS)
     value = sum(bool(part["met"]) for part in known.values())
+    if not asked.quick:
+        write_tables(known)
     record("fsdd", value, "of 4 parts met", "all of them", met, {"parts": known}, None, asked.quick)
 
 

@@ -22,7 +22,7 @@ from edgekit.data.audio.frontend import hertz, mel
 from edgekit.types import FrontEnd
 
 # Shares of the clip's frames and of the bands; natural logarithms of factors; decibels.
-SHIFT, TIME_MASK, BAND_MASK = 0.1, 0.1, 0.15
+SHIFT, TIME_MASK, BAND_MASK = 0.1, 0.05, 0.05
 TEMPO, WARP = 0.15, 0.15
 MASKS = 2
 GAIN_DB, EQUALIZER_DB, SNR_DB, TILT_DB = 6.0, 9.0, (5.0, 40.0), 10.0

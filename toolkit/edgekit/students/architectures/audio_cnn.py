@@ -1,9 +1,7 @@
 """A small residual network for spectrograms, frames by frequency bands: time is coarsened before frequency.
 
 The stem halves the time of a second's frames and keeps the bands of a short spectrogram, since neighboring frames say nearly
-the same and neighboring bands do not. Before it each band loses its mean over time (cepstral mean normalization, Atal 1974, on
-log-mel features): what microphone and room multiply the spectrum by is the same in all frames. Blocks after He et al. 2015
-(arXiv 1512.03385).
+the same and neighboring bands do not. Blocks after He et al. 2015 (arXiv 1512.03385).
 """
 
 from __future__ import annotations
@@ -27,9 +25,7 @@ def build(keras: Any, input_shape: tuple[int, int, int], classes: int) -> Any:
     image = keras.Input(input_shape, name="image")
     strides = math.ceil(frames / _FRAMES), math.ceil(bands / _BANDS)
     kernel = max(5, strides[0]), max(3, strides[1])
-    level = layers.AveragePooling2D((frames, 1), name="band_mean")(image)
-    x = layers.Subtract(name="normalize")([image, level])
-    x = conv_bn(keras, x, STEM, kernel, strides=strides, name="stem")
+    x = conv_bn(keras, image, STEM, kernel, strides=strides, name="stem")
     for number, filters in enumerate(STAGES):
         x = residual(keras, x, filters, name=f"stage{number}")
     x = layers.GlobalAveragePooling2D(name="average")(x)
