@@ -4,8 +4,8 @@ Goals: an int8 file of at most 60 KB with 98.5 % or more on the official test pa
 and 1.0 for ast_tiny; leave-one-speaker-out, 6 folds, a mean of 90 % or more for the best recipe, told with and without
 augmentation; with 10 % symmetric noise, head-only validation influence and consensus with an AUROC of .95 or more; and the study
 of the protocol (studies/fsdd/protocol.yaml) complete, whichever way its verdicts fall. Each part (official, speakers, noise,
-protocol) is merged into results/fsdd.json and docs/fsdd.md with its own date: `--only` runs one. EDGEKIT_DATA must hold fsdd. `--quick` trains one
-epoch of one network.
+protocol) is merged into results/fsdd.json and docs/fsdd.md with its own date: `--only` runs one. EDGEKIT_DATA must hold fsdd.
+`--quick` trains one epoch of one network.
 
     python benchmarks/fsdd.py --only official --keep runs/fsdd
 """
