@@ -136,7 +136,7 @@ def noise(runs: Runs, quick: bool) -> dict[str, Any]:
     rows = {}
     for name, arguments in {
         "influence": ("--curate", "influence"),
-        "tracin": ("--curate", "tracin"),
+        "influence-function": ("--curate", "influence-function"),
         "consensus": ("--curate", "consensus", "--trusted-val"),
     }.items():
         runs.report(
