@@ -69,9 +69,8 @@ def compress(
         EdgekitError: see edgekit.errors; GateNotMet only after the report was written.
     """
     check(recipe)
-    for demand in recipe.gates:
-        gates.parse(demand)
-    measuring.check(recipe.bench)
+    planned = measuring.check(recipe.bench)
+    gates.demanded(recipe.gates, [endpoint.text for endpoint, _ in planned], recipe.bench.threads)
     stages = Stages(reporter or Silent())
     with stages.timed("data", "Data"):
         dataset = data.load_section(recipe.data, recipe.seed)
@@ -101,7 +100,7 @@ def compress(
         folder.save_manifest(status="complete")
     finally:
         folder.close()
-    compression.benched.raise_failures(f"The report is in {out}.")
+    compression.benched.raise_failures(f"The report is in {out}.", report)
     if missed := [Gate(**row) for row in report.document["gates"] if not row["met"]]:
         named = "; ".join(f"{gate.demand} ({gate.told})" for gate in missed)
         raise GateNotMet(f"Gate not met: {named}. The report is in {out}.", report)

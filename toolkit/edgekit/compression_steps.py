@@ -93,7 +93,9 @@ class Compression:
             measurements=measurements,
             failures=self.benched.failures,
             comparisons=comparisons,
-            gates=gates.check(recipe.gates, self._max_drop(), shipped, evaluations, measurements, comparisons),
+            gates=gates.check(
+                recipe.gates, self._max_drop(), shipped, evaluations, measurements, comparisons, self.benched.failures
+            ),
             reliability=reliability,
             parity=self.parity,
             timings=self.stages.timings,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekit import curating, data, modeling, packaging, report
+from edgekit import curating, data, latest, modeling, packaging, report
 from edgekit.bench import measure as measuring
 from edgekit.bench import stage as benching
 from edgekit.bench.evaluate import load_predictions, predictions_of
@@ -66,8 +66,8 @@ def build(
     Raises:
         EdgekitError: see edgekit.errors; GateNotMet only after the report was written.
     """
-    for demand in recipe.gates:
-        gates.parse(demand)
+    planned = measuring.check(recipe.bench)
+    gates.demanded(recipe.gates, [endpoint.text for endpoint, _ in planned], recipe.bench.threads)
     measuring.check(recipe.bench, reach=True)
     lenient = force if lenient is None else lenient
     stages = Stages(reporter or Silent())
@@ -189,6 +189,7 @@ class _Build:
             evaluations,
             benched.measurements,
             comparisons,
+            benched.failures,
         )
 
         compression = {**made.facts, **{name: told[name] for name in told if name != "parity"}}
@@ -215,7 +216,7 @@ class _Build:
                 reused=self.stages.reused,
             )
             written = report.write(folder, document)
-        folder.save_manifest(status="complete")
+        self._end("complete")
         if recipe.bench.targets:
             benching.hint(recipe.bench, self.reporter)
         benched.raise_failures(f"The report is in {folder.path}.", written)
@@ -225,7 +226,12 @@ class _Build:
         return written
 
     def _stop(self, until: Until) -> None:
-        self.folder.save_manifest(status=_STATUS[until], timings=self.stages.timings)
+        self.folder.save_manifest(timings=self.stages.timings)
+        self._end(_STATUS[until])
+
+    def _end(self, status: str) -> None:
+        self.folder.save_manifest(status=status, peak_rss_bytes=self.stages.peak_rss_bytes)
+        latest.point_to(self.folder.path)
 
     def _evaluate(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> list[Evaluation]:
         with self.stages.timed("evaluation", "Evaluation of the files"):

@@ -39,7 +39,12 @@ _READ_BY_HEADS = ("epochs", "seed")
 
 
 class Recipe(Section):
-    """A whole build. `gates` are demands on the shipped file like "accuracy>=0.92"; max_drop in percentage points."""
+    """A whole build.
+
+    seed: the RNG seed of splits, training and draws. deterministic: the same weights every time, which is slower. backend: what
+    trains. control: also train on as many samples dropped at random, and compare. gates: demands on the shipped file, such as
+    "accuracy>=0.92", judged on validation. max_drop: the most accuracy that quantization may cost, in percentage points.
+    """
 
     seed: int = Field(42, ge=0, lt=2**31)
     deterministic: bool = False
@@ -154,6 +159,7 @@ def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping
         RecipeError: the file cannot be read, or a key or value is not usable.
     """
     merged: dict[str, Any] = read_yaml(path, "recipe", "sections like `training:`") if path else {}
+    _drop_empty(merged, Recipe)
     _anchor(merged, path.parent if path else Path())
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -170,6 +176,18 @@ def load(path: Path | None = None, settings: Iterable[str] = (), values: Mapping
             _put(merged, key, value)
     _anchor(merged, Path())
     return from_mapping(merged)
+
+
+def _drop_empty(merged: dict[str, Any], model: type[Section]) -> None:
+    """Take sections without a key for sections of defaults: a file of `edgekit init` has every key commented out."""
+    for name, field in model.model_fields.items():
+        section = field.annotation
+        if name not in merged or not (isinstance(section, type) and issubclass(section, Section)):
+            continue
+        if isinstance(merged[name], dict):
+            _drop_empty(merged[name], section)
+        elif merged[name] is None:
+            del merged[name]
 
 
 def _anchor(merged: Mapping[str, Any], folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,13 +15,17 @@ from edgekit.types import Reporter
 
 
 class Stages:
-    """Seconds of each stage that ran (`timings`, the sum where one is asked for again), and those that were reused (`reused`)."""
+    """Seconds of each stage that ran (`timings`, the sum where one is asked for again), and those that were reused (`reused`).
+
+    peak_rss_bytes: the most memory that this process, or one of its children, had taken by the end of each stage.
+    """
 
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter
         self.cache = StageCache()
         self.timings: dict[str, float] = {}
         self.reused: list[str] = []
+        self.peak_rss_bytes: dict[str, int] = {}
 
     @contextmanager
     def timed(self, name: str, title: str) -> Iterator[None]:
@@ -28,6 +34,7 @@ class Stages:
         start = time.perf_counter()
         yield
         self.timings[name] = round(self.timings.get(name, 0.0) + time.perf_counter() - start, 3)
+        self.peak_rss_bytes[name] = _peak_rss_bytes()
 
     def progress(self, name: str, key: Mapping[str, Any]) -> Path:
         """Where stage `name` may leave checkpoints for a build that goes on after a kill."""
@@ -41,3 +48,8 @@ class Stages:
                     self.reused.append(name)
                 self.reporter.note("reused from the cache: nothing it depends on has changed")
             return self.cache.run(name, key, work)
+
+
+def _peak_rss_bytes() -> int:
+    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return most if sys.platform == "darwin" else most * 1024

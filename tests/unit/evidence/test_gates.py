@@ -1,18 +1,30 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from edgekit.errors import RecipeError, UnknownName
+from edgekit.errors import RecipeError, UnknownName, UsageError
 from edgekit.evidence import gates
 from edgekit.types import Artifact, Evaluation, Measurement
 
 
 def test_parse():
-    assert gates.parse("accuracy >= 0.92") == ("accuracy", ">=", 0.92)
-    assert gates.parse("size_bytes<=40960") == ("size_bytes", "<=", 40960)
+    for text, expected in {
+        "accuracy >= 0.92": ("accuracy", ">=", 0.92, None),
+        "size_kb<=40": ("size_kb", "<=", 40, None),
+        "p50_ms<2@host": ("p50_ms", "<", 2, "host"),
+        # The address may hold further @.
+        "p50_ms<=2@ssh://user@pi": ("p50_ms", "<=", 2, "ssh://user@pi"),
+        "peak_rss_mb<=1e2 @ adb:1234": ("peak_rss_mb", "<=", 100, "adb:1234"),
+    }.items():
+        found = gates.parse(text)
+        assert (found.metric, found.symbol, found.limit, found.target) == expected
+        assert found.text == text
 
 
-@pytest.mark.parametrize("text", ["accuracy", "accuracy=0.9", "accuracy>=high", ">=0.9", "accuracy>=--1"])
+@pytest.mark.parametrize(
+    "text", ["accuracy", "accuracy=0.9", "accuracy>=high", ">=0.9", "accuracy>=--1", "accuracy>=1e999", "@host"]
+)
 def test_a_malformed_gate_is_refused(text):
     with pytest.raises(RecipeError, match="metric>=number"):
         gates.parse(text)
@@ -21,6 +33,42 @@ def test_a_malformed_gate_is_refused(text):
 def test_an_unknown_metric_is_refused_with_a_hint():
     with pytest.raises(UnknownName, match="Did you mean 'accuracy'"):
         gates.parse("acuracy>=0.9")
+    with pytest.raises(UnknownName, match="Did you mean 'p90_ms'"):
+        gates.parse("p99_ms<=2@host")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("accuracy>=0.9@host", "accuracy is not judged at a target"),
+        ("size_kb<=40@ssh://user@pi", "size_kb is not judged at a target"),
+        ("p50_ms<=2@", "names no target"),
+        ("p50_ms<=2@attached", "names no target"),
+        ("p50_ms<=2@ssh://user:secret@pi", "holds no password"),
+        ("p50_ms<=2@ssh://-oProxyCommand=x", "cannot be one"),
+    ],
+)
+def test_a_target_that_cannot_be_is_refused(text, told):
+    with pytest.raises(UsageError, match=told):
+        gates.parse(text)
+
+
+def test_what_will_not_be_measured_is_refused_before_any_work():
+    known = ["host", "ssh://user@pi"]
+    assert len(gates.demanded(["p50_ms<=2@ssh://user@pi", "p90_ms<=3", "accuracy>=0.9"], known, (1, 0))) == 3
+    with pytest.raises(
+        RecipeError, match=r"ssh://user@pj is not benched; what is: host, .* Did you mean 'ssh://user@pi'"
+    ):
+        gates.demanded(["p50_ms<=2@ssh://user@pj"], known)
+    with pytest.raises(RecipeError, match=r"adb is not benched.*Add --target adb"):
+        gates.demanded(["p50_ms<=2@adb"], known)
+    with pytest.raises(RecipeError, match="nothing is benched; add --target host"):
+        gates.demanded(["peak_rss_mb<=50"], ())
+    with pytest.raises(RecipeError, match="a gate judges one thread, and the benchmark runs with 4, 0; add 1"):
+        gates.demanded(["p50_ms<=2"], known, (4, 0))
+    with pytest.raises(RecipeError, match="p50_ms is not measured here; edgekit bench does"):
+        gates.demanded(["p50_ms<=2"], known, measured=gates.QUALITY, instead="edgekit bench does")
+    assert [each.text for each in gates.demanded(["ece<=1", "ece<=1"], ())] == ["ece<=1"], "each demand once"
 
 
 def artifact(name, size=40_000):
@@ -37,13 +85,14 @@ def evaluation(name, accuracy, split="val"):
     )  # fmt: skip
 
 
-def measurement(name, threads, p50_ms, verdict="valid", target="host"):
-    return Measurement(
+def measurement(name, threads, p50_ms, verdict="valid", target="host", **changes):
+    row = Measurement(
         artifact=name, artifact_sha256="", target=target, device={}, runtime="", kernels="", method="", threads=threads,
         affinity=None, latencies_ns=(), p50_ms=p50_ms, p50_interval_ms=(p50_ms, p50_ms), p90_ms=p50_ms, runs=0, init_ms=0.0,
         peak_rss_bytes=0, accuracy=None, samples=None, parity=None, profile=(), verdict=verdict, reasons=(), emulated=False,
-        attempts=1, valid=verdict == "valid", invalid_reason=None, conditions={},
+        attempts=1, valid=verdict == "valid", invalid_reason=None if verdict == "valid" else "hot", conditions={},
     )  # fmt: skip
+    return dataclasses.replace(row, **changes)
 
 
 ROWS = [
@@ -101,3 +150,74 @@ def test_a_drop_comes_with_its_interval_from_the_comparison():
     assert wide.settled and wide.told == "found 0.5 on val, 95 % interval -0.2 to 1.2"
     (plain,) = gates.check(("p50_ms<=1",), None, artifact("q"), ROWS, ())
     assert plain.told == "not measured" and plain.interval is None
+
+
+def judged(demand, *measurements, failures=()):
+    (gate,) = gates.check((demand,), None, artifact("q", 40_960), ROWS, measurements, failures=failures)
+    return gate
+
+
+def test_a_kilobyte_is_1024_bytes():
+    exact = judged("size_kb<=40")
+    assert (exact.found, exact.met, exact.where) == (40.0, True, "file")
+    assert exact.told == "found 40"
+    assert not judged("size_kb<40").met
+    assert judged("gzip_kb<=20").met and judged("gzip_kb>=20").met
+
+
+def test_reliability_has_gates_too():
+    assert [judged(d).met for d in ("nll<=0.3", "nll<0.3", "ece<=0", "augrc<=0.009", "brier<=0.1")] == [
+        True, False, True, False, True,
+    ]  # fmt: skip
+
+
+def test_accuracy_comes_with_its_wilson_interval():
+    """910 of 1,000: (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n) with z = 1.95996 is 0.89066 to 0.92620."""
+    gate = judged("accuracy>=0.9")
+    assert gate.interval == pytest.approx((0.89066, 0.92620), abs=1e-5)
+    assert gate.met and not gate.settled
+    assert gate.told == "found 0.91 on val, 95 % interval 0.891 to 0.926: more samples are needed to settle it"
+    assert judged("accuracy>=0.89").settled and judged("accuracy>=0.93").settled
+
+
+def test_latency_at_one_target_is_not_that_of_another():
+    here, pi = measurement("q", 1, 0.5), measurement("q", 1, 3.0, target="ssh://user@pi", p90_ms=4.0)
+    assert judged("p50_ms<=2@host", here, pi).met
+    gate = judged("p50_ms<=2@ssh://user@pi", here, pi)
+    assert (gate.met, gate.found, gate.where) == (False, 3.0, "ssh://user@pi")
+    assert gate.told == "found 3 on ssh://user@pi, 95 % interval 3 to 3"
+    assert judged("p90_ms<=4@ssh://user@pi", here, pi).met and not judged("p90_ms<4@ssh://user@pi", here, pi).met
+    assert judged("p50_ms>=0.6", here, pi).found == 0.5, "of 'at least', the smallest decides"
+
+
+def test_an_interval_of_latency_is_settled_by_more_runs():
+    gate = judged("p50_ms<=2", measurement("q", 1, 1.9, p50_interval_ms=(1.8, 2.1)))
+    assert gate.met and not gate.settled and gate.told.endswith(": more runs are needed to settle it")
+
+
+def test_a_latency_that_does_not_count_says_why():
+    gate = judged("p50_ms<=2", measurement("q", 1, 0.5, "invalid"))
+    assert (gate.found, gate.met) == (None, False)
+    assert gate.told == "not measured: the latency on host is not valid: hot"
+    weak = judged("p50_ms<=2", measurement("q", 1, 0.5, "suspect"))
+    assert weak.met and weak.told.endswith("; suspect: hot")
+    # The bench calls each emulated latency invalid; whoever does not is told of it all the same.
+    assert not judged("p50_ms<=2", measurement("q", 1, 0.5, "invalid", emulated=True)).met
+    assert "emulated" in judged("p50_ms<=2", measurement("q", 1, 0.5, emulated=True)).told
+
+
+def test_memory_counts_where_the_latency_does_not():
+    rows = [measurement("q", 1, 0.5, "invalid", peak_rss_bytes=50 * 1024**2)]
+    assert judged("peak_rss_mb<=50", *rows).met and not judged("peak_rss_mb<50", *rows).met
+    gate = judged("peak_rss_mb<=50", *rows, measurement("q", 1, 0.5, target="adb", peak_rss_bytes=None))
+    assert gate.told == "not measured: what runs the file on adb does not tell peak_rss_mb"
+    gate = judged("p90_ms<=50", measurement("q", 1, 0.5, p90_ms=None))
+    assert gate.told == "not measured: what runs the file on host does not tell p90_ms"
+
+
+def test_a_target_that_failed_meets_no_gate():
+    here = measurement("q", 1, 0.5)
+    gate = judged("p50_ms<=2", here, failures=("ssh://user@pi",))
+    assert not gate.met and gate.told == "not measured: ssh://user@pi could not be measured"
+    assert judged("p50_ms<=2@host", here, failures=("ssh://user@pi",)).met
+    assert not judged("p50_ms<=2@ssh://user@pi", here, failures=("ssh://user@pi",)).met

@@ -20,9 +20,14 @@ from edgekit.cli import (
     devices,
     doctor,
     evaluate,
+    export,
+    gate,
+    init,
     listing,
     predict,
     report,
+    review,
+    schema,
     setup_device,
     study,
     train,
@@ -35,7 +40,6 @@ app = typer.Typer(
     name="edgekit",
     help="Curate, train, compress, export and measure small classifiers for edge devices, with evidence for each step.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -70,12 +74,17 @@ app.command("compress")(compress.compress)
 app.command("compare")(compare.compare)
 app.command("study")(study.study)
 app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
 app.command("bench")(bench.bench)
+app.command("gate")(gate.gate)
 app.command("devices")(devices.devices)
 app.command("setup-device")(setup_device.setup_device)
 app.command("predict")(predict.predict)
 app.command("report")(report.report)
+app.command("review")(review.review)
 app.command("list")(listing.list_names)
+app.command("init")(init.init)
+app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
 app.add_typer(curate.app, name="curate")
 app.add_typer(data.app, name="data")

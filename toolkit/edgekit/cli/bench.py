@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +12,13 @@ import typer
 
 from edgekit.cli import options as o
 from edgekit.cli.console import Console
+from edgekit.cli.outlets import GateOption, Junit, Summary, Told, outlets
 from edgekit.errors import UsageError
 
 if TYPE_CHECKING:
+    from edgekit.bench.measure import Benched
+    from edgekit.evidence.gates import Demand
+    from edgekit.recipe import BenchSection
     from edgekit.types import Measurement
 
 Data = Annotated[
@@ -50,12 +54,12 @@ def bench(
     affinity: Affinity = None, delegate: Delegate = "xnnpack", split: o.SplitName = "test", samples: SampleCount = None,
     input_range: o.InputRange = "0-1", retries: Retries = 1, profile: Profile = False, fixed_performance: Fixed = False,
     runner: Runner = None, runner_sha256: RunnerSha = None, library: Library = None, timeout: TimeLimit = 600,
+    gate: GateOption = None, junit: Junit = None, summary: Summary = None,
     seed: o.Seed = None, out: Save = None, as_json: o.Json = False,
 ) -> None:  # fmt: skip
     """Latency of files with evidence that it is valid, and with --data their accuracy, on this machine or attached devices."""
     from edgekit import recipe
     from edgekit.bench import files as benching
-    from edgekit.store import write_atomic
 
     plan = recipe.bench_of(
         targets=tuple(target or ("host",)), threads=benching.parse_threads(threads), runs=runs,
@@ -65,28 +69,72 @@ def bench(
     )  # fmt: skip
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise UsageError(f"--out {out} cannot be written: expected a file in a folder that exists.")
-    rows: list[dict[str, Any]] = []
+    with outlets("bench", ", ".join(map(str, files)), gate or (), junit, summary) as told:
+        demands = _demands(gate or (), plan)
+        saved = _Saved(out, as_json)
+        with Console() as reporter:
+            found = benching.bench_files(
+                files, data, plan, reporter,
+                split_name=split, input_range=input_range, image_size=image_size, seed=seed, done=saved.done,  # type: ignore[arg-type]
+            )  # fmt: skip
+        saved.finish(found.failures)
+        _tell(told, files, demands, found, saved.rows, as_json)
+        rest = (
+            "" if not saved.rows else f"What was measured is in {out}." if out else "What else was measured is above."
+        )
+        found.raise_failures(rest)
+        told.raise_missed()
 
-    def done(found: Sequence[Measurement]) -> None:
-        rows.extend(dataclasses.asdict(row) for row in found)
-        if not as_json:
+
+def _demands(texts: Sequence[str], plan: BenchSection) -> list[Demand]:
+    """What the files are judged by, refused before any work if it will not be measured."""
+    from edgekit.bench import measure
+    from edgekit.evidence import gates
+
+    targets = [endpoint.text for endpoint, _ in measure.check(plan)] if texts else []
+    measured = (*gates.SIZES, *gates.AT_TARGETS)
+    return gates.demanded(texts, targets, plan.threads, measured=measured, instead="`edgekit evaluate` judges it")
+
+
+def _tell(
+    told: Told, files: Sequence[Path], demands: Sequence[Demand], found: Benched, rows: Sequence[Any], as_json: bool
+) -> None:
+    from edgekit.bench.standalone import artifact_of
+    from edgekit.evidence import gates
+    from edgekit.report import integrity, outcome
+
+    told.add(files=outcome.of_measurements(found.measurements), checks=integrity.on_targets(rows, found.failures))
+    judged = []
+    for path in files if demands else ():
+        artifact = artifact_of(path)
+        own = [row for row in found.measurements if row.artifact_sha256 == artifact.sha256]
+        judged.append((str(path), gates.judge(demands, artifact, None, own, found.failures)))
+    told.judge(judged, quiet=as_json)
+
+
+class _Saved:
+    """What was measured so far: printed, and written to --out, as each target is done."""
+
+    def __init__(self, out: Path | None, as_json: bool) -> None:
+        self._out, self._as_json = out, as_json
+        self.rows: list[dict[str, Any]] = []
+
+    def done(self, found: Sequence[Measurement]) -> None:
+        from edgekit.store import write_atomic
+
+        self.rows.extend(dataclasses.asdict(row) for row in found)
+        if not self._as_json:
             for line in lines(found):
                 typer.echo(line)
-        if out is not None:
-            write_atomic(out, json.dumps({"schema": 1, "measurements": rows}, indent=2) + "\n")
+        if self._out is not None:
+            write_atomic(self._out, json.dumps({"schema": 1, "measurements": self.rows}, indent=2) + "\n")
 
-    with Console() as reporter:
-        found = benching.bench_files(
-            files, data, plan, reporter,
-            split_name=split, input_range=input_range, image_size=image_size, seed=seed, done=done,  # type: ignore[arg-type]
-        )  # fmt: skip
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-    else:
-        for failed in found.failures:
+    def finish(self, failures: Iterable[str]) -> None:
+        if self._as_json:
+            typer.echo(json.dumps(self.rows, indent=2))
+            return
+        for failed in failures:
             typer.echo(f"{failed}: not measured")
-    rest = "" if not rows else f"What was measured is in {out}." if out else "What else was measured is above."
-    found.raise_failures(rest)
 
 
 def lines(rows: Sequence[Measurement]) -> Iterator[str]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgekit import registry
+from edgekit.cli import completion
 from edgekit.cli import options as o
 from edgekit.cli.console import Console
+from edgekit.cli.outlets import GateOption, Junit, Summary, Told, outlets
 from edgekit.errors import GateNotMet, RecipeError, TargetError, UsageError
 from edgekit.types import Report
 
@@ -22,7 +24,11 @@ PruneChannels = Annotated[
     float | None, typer.Option(help="Share of channels to remove physically, e.g. 0.5: a smaller, faster network.")
 ]
 Quantize = Annotated[
-    str | None, typer.Option(help=f"Precision of the shipped file: {', '.join(registry.PRECISIONS)}; default: int8.")
+    str | None,
+    typer.Option(
+        help=f"Precision of the shipped file: {', '.join(registry.PRECISIONS)}; default: int8.",
+        autocompletion=completion.names("precisions"),
+    ),
 ]
 Calibration = Annotated[
     str | None,
@@ -43,10 +49,6 @@ Waveform = Annotated[
 Control = Annotated[
     bool, typer.Option("--control", help="Also train on as many samples dropped at random, and compare.")
 ]
-GateOption = Annotated[
-    list[str] | None,
-    typer.Option("--gate", metavar="DEMAND", help="Such as 'accuracy>=0.92' (on validation); exit code 7 if missed."),
-]
 MaxDrop = Annotated[
     float | None, typer.Option(metavar="PP", help="Most accuracy points that quantization may cost (on validation).")
 ]
@@ -58,7 +60,8 @@ Risk = Annotated[
     float | None, typer.Option(help="Choose the threshold for this share of errors among accepted answers instead.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print the complete recipe and what data it finds; write nothing.")
+    bool,
+    typer.Option("--dry-run", help="Print the recipe, what data it finds, and the stages with what they took before."),
 ]
 
 
@@ -104,6 +107,8 @@ def build(
     force: o.Force = False,
     dry_run: DryRun = False,
     resume: o.Resume = False,
+    junit: Junit = None,
+    summary: Summary = None,
     as_json: o.Json = False,
 ) -> None:
     """Build a small model: curate, train, prune, quantize, export, evaluate, benchmark, report."""
@@ -125,7 +130,13 @@ def build(
         "operating.coverage": coverage,
         "operating.risk": risk,
     }  # fmt: skip
-    run("report", recipe, set_, values, out, force=force, resume=resume, dry_run=dry_run, as_json=as_json)
+    if dry_run:
+        if junit or summary:
+            raise UsageError("--junit and --summary tell what a build found, and --dry-run builds nothing.")
+        run("report", recipe, set_, values, out, force=force, resume=resume, dry_run=True, as_json=as_json)
+        return
+    with outlets("build", str(out or "a new run"), gate or (), junit, summary) as told:
+        run("report", recipe, set_, values, out, force=force, resume=resume, as_json=as_json, told=told)
 
 
 def curation(
@@ -216,8 +227,9 @@ def run(
     resume: bool,
     dry_run: bool = False,
     as_json: bool = False,
+    told: Told | None = None,
 ) -> None:
-    """Load the recipe, build until `until` and print what came of it."""
+    """Load the recipe, build until `until` and print what came of it; `told` hears of its gates and its report."""
     from edgekit import recipe as recipes
     from edgekit.evidence import gates
 
@@ -230,10 +242,14 @@ def run(
         asked = _ofrun(out, asked if given else None)
     for demand in asked.gates:
         gates.parse(demand)
+    if told is not None:
+        told.add(unjudged=asked.gates)
     if dry_run:
         _show_plan(asked, as_json)
         return
     out = out or _new_folder(asked)
+    if told is not None:
+        told.add(subject=str(out))
     from edgekit import pipeline
     from edgekit.cli import summary
 
@@ -248,21 +264,27 @@ def run(
         summary.print_stage(out, until, as_json)
     else:
         summary.print_report(report.document, report.path, as_json)
+        if told is not None:
+            told.report(report)
 
 
 def _show_plan(recipe: Recipe, as_json: bool) -> None:
-    from edgekit import data
+    from dataclasses import asdict
+
+    from edgekit import data, planning
 
     dataset = data.load_section(recipe.data, recipe.seed)
     sizes = {part: len(getattr(dataset, part)) for part in ("train", "val", "cal", "test")}
+    steps = planning.plan(recipe, dataset)
     if as_json:
-        typer.echo(
-            json.dumps({"recipe": recipe.model_dump(mode="json"), "source": dataset.source, "sizes": sizes}, indent=2)
-        )
+        document = {"recipe": recipe.model_dump(mode="json"), "source": dataset.source, "sizes": sizes}
+        typer.echo(json.dumps(document | {"plan": [asdict(step) for step in steps]}, indent=2))
         return
     typer.echo(
         recipe.to_yaml() + f"# data: {dataset.source}; " + ", ".join(f"{n:,} {part}" for part, n in sizes.items())
     )
+    for line in planning.told(steps):
+        typer.echo(f"# {line}".rstrip())
 
 
 def _new_folder(recipe: Recipe) -> Path:
@@ -281,6 +303,8 @@ def _new_folder(recipe: Recipe) -> Path:
 def _newest_unfinished() -> Path:
     for folder in sorted(Path("runs").glob("*/"), key=lambda path: path.stat().st_mtime, reverse=True):
         try:
+            if folder.is_symlink():  # runs/latest, which is here under its own name
+                continue
             if json.loads((folder / "manifest.json").read_text())["status"] != "complete":
                 return folder
         except (OSError, ValueError, KeyError):

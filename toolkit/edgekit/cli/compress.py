@@ -11,8 +11,9 @@ import typer
 
 from edgekit.cli import options as o
 from edgekit.cli import summary
-from edgekit.cli.build import GateOption, Io, LogitsOutput, Prune, PruneChannels, Quantize, Waveform, reading, resolved
+from edgekit.cli.build import Io, LogitsOutput, Prune, PruneChannels, Quantize, Waveform, reading, resolved
 from edgekit.cli.console import Console
+from edgekit.cli.outlets import GateOption, Junit, Summary, outlets
 from edgekit.errors import GateNotMet, TargetError, UsageError
 from edgekit.types import Report
 
@@ -58,6 +59,8 @@ def compress(
     seed: o.Seed = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write; default: runs/<model>-<precision>.")] = None,
     force: o.Force = False,
+    junit: Junit = None,
+    summary_file: Summary = None,
     as_json: o.Json = False,
 ) -> None:
     """Prune and quantize a Keras model of your own, and measure what that did to it on your data."""
@@ -79,19 +82,22 @@ def compress(
         "max_drop": max_drop,
         "seed": seed,
     }
-    asked = recipes.load(recipe, set_ or [], values)
-    from edgekit import compressing
+    with outlets("compress", str(model), gate or (), junit, summary_file) as told:
+        asked = recipes.load(recipe, set_ or [], values)
+        told.add(unjudged=asked.gates)
+        from edgekit import compressing
 
-    folder = out or Path("runs") / f"{model.stem}-{asked.quantization.precision}"
-    ranged: Any = input_range
-    try:
-        with Console() as reporter:
-            report = compressing.compress(asked, model, folder, input_range=ranged, force=force, reporter=reporter)
-    except (GateNotMet, TargetError) as missed:
-        if isinstance(missed.report, Report):
-            _print(missed.report.document, folder, as_json)
-        raise
-    _print(report.document, folder, as_json)
+        folder = out or Path("runs") / f"{model.stem}-{asked.quantization.precision}"
+        ranged: Any = input_range
+        try:
+            with Console() as reporter:
+                report = compressing.compress(asked, model, folder, input_range=ranged, force=force, reporter=reporter)
+        except (GateNotMet, TargetError) as missed:
+            if isinstance(missed.report, Report):
+                _print(missed.report.document, folder, as_json)
+            raise
+        _print(report.document, folder, as_json)
+        told.report(report)
 
 
 def _print(document: Mapping[str, Any], folder: Path, as_json: bool) -> None:

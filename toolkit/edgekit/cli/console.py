@@ -3,38 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
 from types import TracebackType
 from typing import Any
 
+from edgekit.notebook.progress import Text
 from edgekit.types import Reporter
-
-
-class _Plain:
-    """One line a stage, and at each tenth of it."""
-
-    def __init__(self) -> None:
-        self._tenth, self._start = 0, 0.0
-
-    def stage(self, title: str) -> None:
-        self._tenth, self._start = 0, time.perf_counter()
-        self._say(title)
-
-    def progress(self, done: int, total: int, text: str) -> None:
-        if (tenth := 10 * done // total) > self._tenth:
-            self._tenth = tenth
-            left = (time.perf_counter() - self._start) * (total - done) / done
-            self._say(f"  {done:,}/{total:,}  {text}" + (f"  about {left:.0f} s left" if done < total else ""))
-
-    def note(self, text: str) -> None:
-        self._say(f"  {text}")
-
-    def warn(self, text: str) -> None:
-        self._say(f"  warning: {text}")
-
-    @staticmethod
-    def _say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
 
 
 class _Live:
@@ -90,7 +63,7 @@ class Console:
     """`with Console() as reporter:` gives the Reporter that fits where stderr goes."""
 
     def __enter__(self) -> Reporter:
-        self._reporter: _Plain | _Live = _Live() if sys.stderr.isatty() else _Plain()
+        self._reporter: Text | _Live = _Live() if sys.stderr.isatty() else Text()
         return self._reporter
 
     def __exit__(

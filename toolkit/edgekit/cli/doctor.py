@@ -1,54 +1,47 @@
-"""edgekit doctor: is everything here that a build needs, and what to do if not."""
+"""edgekit doctor: is everything here that a build needs, and the command that mends what is not."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import sys
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+import dataclasses
+import json
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from edgekit.environment import NEEDED
+from edgekit.cli.options import Json
 from edgekit.errors import MissingExtra
 
-Deep = Annotated[bool, typer.Option("--deep", help="Also import the backends and look for a GPU (takes seconds).")]
-_OPTIONAL = {"jax": "jax"}
+Deep = Annotated[
+    bool, typer.Option("--deep", help="Also import TensorFlow, to see what it trains on, and connect to each target.")
+]
 
 
-def doctor(deep: Deep = False) -> None:
-    """Check the installation; exit code 3 if a needed package is missing."""
-    typer.echo(f"edgekit {version('edgekit')} on Python {sys.version.split()[0]}, {os.cpu_count()} cores")
-    missing = []
-    for package in NEEDED:
-        try:
-            typer.echo(f"  ok       {package} {version(package)}")
-        except PackageNotFoundError:
-            missing.append(package)
-            typer.echo(f"  MISSING  {package}: pip install edgekit")
-    if importlib.util.find_spec("distutils") is None:
-        missing.append("setuptools")
-        typer.echo("  MISSING  distutils, which pruning needs: pip install setuptools")
-    for package, extra in _OPTIONAL.items():
-        found = importlib.util.find_spec(package) is not None
-        typer.echo(
-            f"  ok       {package} {version(package)}"
-            if found
-            else f"  absent   {package}, optional: pip install 'edgekit[{extra}]'"
-        )
-    from edgekit.store import cache_root
+def doctor(deep: Deep = False, as_json: Json = False) -> None:
+    """Check the installation and the machine; each problem comes with the command that mends it.
 
-    free = shutil.disk_usage(next(p for p in (cache_root(), *cache_root().parents) if p.exists())).free
-    typer.echo(f"  cache    {cache_root()} ({free / 1024**3:.1f} GB free)")
-    data = os.environ.get("EDGEKIT_DATA")
-    state = "not set" if not data else data + ("" if Path(data).is_dir() else " (no such folder)")
-    typer.echo(f"  data     EDGEKIT_DATA {state}")
-    if deep and not missing:
+    Exit code 0 if a build can work, warnings or not; 3 if packages are missing, clash, or need another Python.
+    """
+    from edgekit.diagnosis import machine, packages, reach
+    from edgekit.diagnosis.check import Check
+
+    found = [*packages.checks(), *machine.checks(), *reach.checks(deep=deep)]
+    broken = any(check.state == "problem" for check in found)
+    if deep and not broken:
         from edgekit import backend
 
-        typer.echo(f"  device   tensorflow trains on {backend.device(backend.load('tensorflow'))}")
-    if missing:
-        raise MissingExtra(f"A build ({', '.join(missing)})", "all")
+        found.append(Check(name="trains on", state="ok", told=backend.device(backend.load("tensorflow"))))
+    if as_json:
+        document = {"edgekit": version("edgekit"), "ok": not broken, "checks": [dataclasses.asdict(c) for c in found]}
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        typer.echo(f"edgekit {version('edgekit')}")
+        for check in found:
+            typer.echo(f"  {check.state:<8} {check.name:<28} {check.told}")
+            if check.fix:
+                typer.echo(f"  {'':<8} fix: {check.fix}")
+        counts = {state: sum(check.state == state for check in found) for state in ("problem", "warning")}
+        told = ", ".join(f"{number} {state}{'s' if number > 1 else ''}" for state, number in counts.items() if number)
+        typer.echo(told or "All is well.")
+    if broken:
+        raise typer.Exit(MissingExtra.exit_code)

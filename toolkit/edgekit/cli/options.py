@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edgekit import registry
+from edgekit.cli import completion
 
 
 def _names(table: str) -> str:
@@ -18,7 +19,8 @@ Data = Annotated[
     str | None,
     typer.Option(
         help="A named set, a folder of images by class, a CSV, IDX folder or .npz, hf:NAME or tfds:NAME; default: the "
-        "shipped images."
+        "shipped images.",
+        autocompletion=completion.sources,
     ),
 ]
 ImageSize = Annotated[str | None, typer.Option(metavar="N|HxW", help="Resize all images, to N x N or H x W.")]
@@ -27,7 +29,10 @@ RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A YAML recipe
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value, e.g. training.epochs=30.")
 ]
-Curate = Annotated[str | None, typer.Option(help=f"Curation method: {_names('curations')}.")]
+Curate = Annotated[
+    str | None,
+    typer.Option(help=f"Curation method: {_names('curations')}.", autocompletion=completion.names("curations")),
+]
 Budget = Annotated[
     float | None,
     typer.Option(
@@ -43,7 +48,10 @@ MaxEdit = Annotated[
 EditKind = Annotated[
     str | None, typer.Option("--edit", help="What happens to a chosen sample: drop (default), relabel or weight.")
 ]
-Members = Annotated[str | None, typer.Option(metavar="A,B", help="Members of --curate consensus, by name.")]
+Members = Annotated[
+    str | None,
+    typer.Option(metavar="A,B", help="Members of --curate consensus, by name.", autocompletion=completion.members),
+]
 TrustedVal = Annotated[
     bool,
     typer.Option("--trusted-val", help="The validation labels were checked: methods that read them may be trusted."),
@@ -55,7 +63,9 @@ Variant = Annotated[str | None, typer.Option(help="A method's variant, e.g. min,
 StudentName = Annotated[
     str | None,
     typer.Option(
-        "--student", help=f"The network that ships: {_names('students')}; or auto, by image size and --max-size."
+        "--student",
+        help=f"The network that ships: {_names('students')}; or auto, by image size and --max-size.",
+        autocompletion=completion.names("students", "auto"),
     ),
 ]
 Width = Annotated[
@@ -73,9 +83,17 @@ Distill = Annotated[
     typer.Option(metavar="ALPHA", help="Learn from the teacher's outputs as well: its share of the loss, such as 0.7."),
 ]
 TeacherName = Annotated[
-    str | None, typer.Option("--teacher", help=f"The network whose view of each sample curates: {_names('teachers')}.")
+    str | None,
+    typer.Option(
+        "--teacher",
+        help=f"The network whose view of each sample curates: {_names('teachers')}.",
+        autocompletion=completion.names("teachers"),
+    ),
 ]
-Backend = Annotated[str | None, typer.Option(help=f"Training backend: {_names('backends')}.")]
+Backend = Annotated[
+    str | None,
+    typer.Option(help=f"Training backend: {_names('backends')}.", autocompletion=completion.names("backends")),
+]
 Seed = Annotated[int | None, typer.Option(help="RNG seed of splits, training and draws; default 42.")]
 Deterministic = Annotated[bool, typer.Option("--deterministic", help="The same weights every time (slower).")]
 Out = Annotated[Path | None, typer.Option(help="The run folder; default: a new one under runs/.")]
@@ -89,7 +107,8 @@ InputRange = Annotated[
 Target = Annotated[
     list[str] | None,
     typer.Option(
-        help="host, ssh://[user@]host[:port], adb[:SERIAL], a name of targets.yaml, or attached; may be repeated. Default: host."
+        help="host, ssh://[user@]host[:port], adb[:SERIAL], a name of targets.yaml, or attached; may be repeated. Default: host.",
+        autocompletion=completion.targets,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]

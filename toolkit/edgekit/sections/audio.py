@@ -17,11 +17,12 @@ class AudioSection(Section):
     """How audio files become (T, F, 1) samples; read for data sets of audio files only.
 
     sample_rate: Hz that all clips are converted to; None = that of most training files. clip_s: the length of a sample; None =
-    the 95th percentile of the training clips'. long: longer clips lose both ends (crop), or are cut into samples of clip_s whose
-    probabilities are averaged (segment), one each segment_hop_s (None = clip_s). front_end: log-mel powers, or MFCC: the first
-    n_mfcc coefficients. window_ms, hop_ms: of the frames. fft_length: None = the next power of two that gives every band a bin.
-    n_mels: bands from f_min to f_max Hz (None = half the rate). level: powers as recorded, or relative to the sample's loudest
-    band and frame. floor, top: the powers that become 0 and 1; a sine of full scale has 1, and so has the loudest.
+    the 95th percentile of the training clips'. long: longer clips lose both ends (crop), or are cut into samples of clip_s
+    whose probabilities are averaged (segment). segment_hop_s: from one segment to the next; None = clip_s. front_end: log-mel
+    powers, or MFCC. n_mfcc: how many of its first coefficients MFCC keeps. window_ms, hop_ms: of the frames. fft_length: None =
+    the next power of two that gives every band a bin. n_mels: bands from f_min to f_max. f_min, f_max: Hz; None = half the
+    rate. level: powers as recorded (kept), or relative to the sample's loudest band and frame. floor, top: the powers that become
+    0 and 1; a sine of full scale has 1, and so has the loudest.
     """
 
     sample_rate: int | None = Field(None, ge=1000, le=768_000)

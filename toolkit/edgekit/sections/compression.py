@@ -79,9 +79,10 @@ class StudentSection(Section):
 
 
 class PruningSection(Section):
-    """Magnitude pruning to `sparsity` zeros, and the physical removal of a share of the `channels`; 0 = neither.
+    """Magnitude pruning and the physical removal of channels; with 0 of both, neither.
 
-    Both fine-tune for `epochs` at `learning_rate`. schedule: polynomial (Zhu & Gupta) or constant. pattern: "" for single
+    sparsity: share of zero weights. channels: share of the channels to remove. epochs, learning_rate: of the fine-tuning after
+    both. schedule: polynomial (Zhu & Gupta) or constant. pattern: "" for single
     weights, "RxC" for whole blocks such as 1x4, or 2:4 for two zeros in each group of four. layers: another sparsity for single
     layers, by name, 0 = leave alone. residual: `channels` also counts those of residual streams, which all blocks share.
     """
@@ -117,13 +118,13 @@ _INTEGER = ("int8", "int8-qat", "auto")
 class QuantizationSection(Section):
     """The precision of the shipped file. float32 is always exported beside it.
 
-    io: input and output type of an int8 file. output: what every file of the run ends in; logits rank answers finer than the
-    256 levels of an int8 softmax, and whoever reads them takes the softmax. calibration_samples: how many; calibration: a data
-    spec to take them from, labels not needed ("" = the curated training set). ranges: of activations, from the smallest to the
-    largest value seen, or percentiles of them. per_channel: a scale for each output channel of a kernel, or one for the whole.
-    qat_epochs and qat_learning_rate: of the fine-tuning of "int8-qat", which keeps the zeros of a pruned network. onnx: also an
-    int8 ONNX file. shrink: leave out of the file what no runtime reads. waveform: of clips, also the shipped file behind its
-    front end, which takes sound itself.
+    precision: of registry.PRECISIONS. io: input and output type of an int8 file. output: what every file of the run ends in;
+    logits rank answers finer than the 256 levels of an int8 softmax, and whoever reads them takes the softmax.
+    calibration_samples: how many; calibration: a data spec to take them from, labels not needed ("" = the curated training
+    set). ranges: of activations, from the smallest to the largest value seen, or percentiles of them. per_channel: a scale for
+    each output channel of a kernel, or one for the whole. qat_epochs and qat_learning_rate: of the fine-tuning of "int8-qat",
+    which keeps the zeros of a pruned network. onnx: also an int8 ONNX file. shrink: leave out of the file what no runtime
+    reads. waveform: of clips, also the shipped file behind its front end, which takes sound itself.
     """
 
     precision: str = "int8"

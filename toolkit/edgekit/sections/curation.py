@@ -13,15 +13,16 @@ from edgekit.sections.base import Section, known
 class CurationSection(Section):
     """Which training samples to edit, and how.
 
-    method: a name of registry.CURATIONS. variant: of the method, "" = its first. budget: how many samples to edit, a count
-    (>= 1) or a share (< 1); without one the method's own cut, or as many as the noise estimate says. balance: keep the class
-    prior. max_edit: the most edits, as a share. edit: what happens to a chosen sample; "relabel" drops where the networks'
-    probability of the new label is under relabel_confidence. upweight: share in [-0.5, 0.25] of each weight that grows with
-    the sample's difficulty (negative: with its ease). folds: networks for out-of-fold probabilities.
-    iqr: factor of the fences, per_class, log_loss, and basis. ccs: beta, the share of hardest samples to leave out.
-    duplicates: epsilon, how far below 1 the cosine of near duplicates may be; 0 = exact ones only.
-    members: of a consensus. trusted_val: the validation labels are cleaner than the training labels.
-    apply: a file of edits by hand that override the method's. repeats: trainings for the stability report (0 = none).
+    method: a name of registry.CURATIONS. variant: of the method, "" = its first. budget: how many samples to edit, a count (>=
+    1) or a share (< 1); without one the method's own cut, or as many as the noise estimate says. balance: keep the class prior.
+    max_edit: the most edits, as a share. edit: what happens to a chosen sample. relabel_confidence: "relabel" drops where the
+    networks' probability of the new label is under it. upweight: share in [-0.5, 0.25] of each weight that grows with the
+    sample's difficulty (negative: with its ease). folds: networks for out-of-fold probabilities. factor: of iqr's fences, in
+    interquartile ranges. per_class: iqr's fences are those of each class. log_loss: iqr takes the logarithm of the loss. basis:
+    of iqr's loss, the teacher's own samples or those that a network has not seen. beta: of ccs, the share of hardest samples to
+    leave out. epsilon: of duplicates, how far below 1 the cosine of near ones may be; 0 = exact only. members: of a consensus.
+    trusted_val: the validation labels are cleaner than the training labels. apply: a file of edits by hand that override the
+    method's. repeats: trainings for the stability report (0 = none).
     """
 
     method: str = "none"

@@ -36,7 +36,10 @@ class NoiseSection(Section):
 
 
 class DataSection(Section):
-    """Where the samples come from. val_fraction of train is held out: half val, half cal.
+    """Where the samples come from.
+
+    spec: a named data set, a folder of images or clips by class, a CSV, IDX folder or .npz, hf:NAME or tfds:NAME. val_fraction:
+    the share of train that is held out, half as val and half as cal.
 
     limit: the most samples to train on, drawn with the shares of the classes after val and cal were cut. noise: labels made
     wrong on purpose.
@@ -73,13 +76,14 @@ class DataSection(Section):
 
 
 class BenchSection(Section):
-    """Where and how files are measured: `targets` as edgekit.addresses reads them.
+    """Where and how files are measured.
 
-    threads: 0 = all cores of the target. runs: counted runs of each file, at least. affinity: the cores to run on: "big",
-    "little" (by their highest frequency), a hexadecimal mask such as "f0", or None = left to the system. delegate: what
+    targets: host, ssh://[user@]host[:port], adb[:SERIAL], attached, or a name of targets.yaml. warmup: runs before those that
+    count. threads: 0 = all cores of the target. runs: counted runs of each file, at least. affinity: the cores to run on:
+    "big", "little" (by their highest frequency), a hexadecimal mask such as "f0", or None = left to the system. delegate: what
     computes a .tflite: XNNPACK, plain kernels ("none"), or a phone's GPU or NNAPI, which is refused where it cannot be
-    verified. samples: test samples whose outputs are compared with this machine's; None = all. retries: further attempts when
-    a latency is not valid. profile: also time each operator. fixed_performance: Android's fixed-performance mode meanwhile.
+    verified. samples: test samples whose outputs are compared with this machine's; None = all. retries: further attempts when a
+    latency is not valid. profile: also time each operator. fixed_performance: Android's fixed-performance mode meanwhile.
     runner: a native program instead of the Python runner (Android needs one: benchmark_model); runner_sha256: its pinned
     digest. libraries: files that it loads, pushed beside it. timeout_s: most seconds that one program on the target may run.
     """

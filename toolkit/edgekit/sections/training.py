@@ -13,15 +13,22 @@ Augmentation = Literal["auto", "none", "shift", "shift-flip", "affine", "photo",
 
 
 class TrainingSection(Section):
-    """One training run. `match` says what equals the uncurated run's: optimizer steps (default) or epochs.
+    """One training run.
 
-    optimizer: sgd is Nesterov's, with `momentum`; adam has no weight_decay. schedule: step multiplies the rate by `gamma` at each
-    of `milestones` (shares of the run). warmup: share of the run. ema: decay of a moving average of the weights, which is then
-    the result. swa: share of the epochs, at the end, whose weights are averaged at a constant rate of `swa_learning_rate`. Both
-    renew the statistics of batch normalization. cutout: share of a side; mixup: alpha of its beta distribution. patchout: what
-    of a transformer's patches a training step leaves out: whole times and frequencies, or patches at random; auto is the
-    network's own. class_weights: balanced weighs each class by the inverse of its count. precision: auto takes bfloat16 where
-    the machine computes it faster. checkpoint: epochs between checkpoints that a killed training resumes from, 0 = none.
+    match: what equals the uncurated run's, optimizer steps or epochs. epochs: passes over the samples. batch_size: samples of a
+    step. learning_rate: the highest of the run. momentum: of sgd. weight_decay: of adamw and sgd. clip_norm: the largest norm
+    of a gradient; None = any. label_smoothing: share of the target that all classes get alike. augment: how samples are varied;
+    auto chooses by the data. xla: compile the training; auto does, but on the CPU of TensorFlow.
+
+    optimizer: sgd is Nesterov's, with `momentum`; adam has no weight_decay. schedule: step multiplies the rate by `gamma` at
+    each of `milestones`. milestones: shares of the run. gamma: what a step multiplies the rate by. swa_learning_rate: the
+    constant rate of swa; None = a tenth of learning_rate. warmup: share of the run. ema: decay of a moving average of the
+    weights, which is then the result. swa: share of the epochs, at the end, whose weights are averaged at a constant rate of
+    `swa_learning_rate`. Both renew the statistics of batch normalization. cutout: share of a side; mixup: alpha of its beta
+    distribution. patchout: what of a transformer's patches a training step leaves out: whole times and frequencies, or patches
+    at random; auto is the network's own. class_weights: balanced weighs each class by the inverse of its count. precision: auto
+    takes bfloat16 where the machine computes it faster. checkpoint: epochs between checkpoints that a killed training resumes
+    from, 0 = none.
     """
 
     epochs: int = Field(24, ge=1)
@@ -74,8 +81,8 @@ class TrainingSection(Section):
 class DistillationSection(Section):
     """Learning from the teacher's softened outputs as well (Hinton et al. 2015, arXiv 1503.02531).
 
-    alpha: the share of the teacher in the loss, 0 = no distillation. views: how many augmented views of each image the teacher
-    is asked about, once; the epochs take turns at them. 0 = one for each epoch.
+    alpha: the share of the teacher in the loss, 0 = no distillation. temperature: divides the logits of both. views: how many
+    augmented views of each image the teacher is asked about, once; the epochs take turns at them. 0 = one for each epoch.
     """
 
     alpha: float = Field(0.0, ge=0, le=1)
@@ -109,8 +116,9 @@ _TEACHER_TRAINING: Mapping[str, Mapping[str, Any]] = {
 class TeacherSection(TrainingSection):
     """The network whose view of each sample curates; by default the IQR study's, plain Adam, no augmentation.
 
-    Values that are not given are those of `name`: "microresnet" trains fast, for methods that need several networks.
-    width: of the network, where it has widths. seed: its own RNG seed, so that students of several seeds share a teacher.
+    Values that are not given are those of the network: "microresnet" trains fast, for methods that need several networks. name:
+    of registry.TEACHERS. width: of the network, where it has widths. seed: its own RNG seed, so that students of several seeds
+    share a teacher.
     """
 
     name: str = "cnn32-64"

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edgekit.notebook import reprs
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -131,3 +133,9 @@ class Selection:
     def relabeled(self) -> Mapping[str, Edit]:
         """The edits that relabel."""
         return {name: edit for name, edit in self.edits.items() if edit.action == "relabel"}
+
+    def __repr__(self) -> str:
+        return reprs.selection(self)
+
+    def _repr_html_(self) -> str:
+        return reprs.selection_html(self)

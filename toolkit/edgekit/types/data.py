@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgekit.notebook import reprs
 from edgekit.types.audio import AudioOptions, FrontEnd
 
 if TYPE_CHECKING:
@@ -134,3 +135,9 @@ class Dataset:
     root: Path | None = None
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return reprs.dataset(self)
+
+    def _repr_html_(self) -> str:
+        return reprs.dataset_html(self)

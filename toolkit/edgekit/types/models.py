@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgekit.notebook import reprs
+
 Output = Literal["probabilities", "logits"]
+_SPLITS = ("train", "val", "cal", "test")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,12 @@ class Artifact:
     output: Output = "probabilities"
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return reprs.artifact(self)
+
+    def _repr_html_(self) -> str:
+        return reprs.artifact_html(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
@@ -84,6 +93,12 @@ class Evaluation:
     nll_clipped: int
     argmax_ties: int
     predictions: Path | None
+
+    def __repr__(self) -> str:
+        return reprs.evaluation(self)
+
+    def _repr_html_(self) -> str:
+        return reprs.evaluation_html(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,12 +145,19 @@ class Measurement:
         """What tells the rows of one target apart."""
         return self.artifact, self.threads
 
+    def __repr__(self) -> str:
+        return reprs.measurement(self)
+
+    def _repr_html_(self) -> str:
+        return reprs.measurement_html(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A demand on the final file and whether it holds. `demand` is what the user wrote; found None = not measured.
+    """A demand on the final file and whether it holds. `demand` is what the user wrote; found None = not (validly) measured.
 
-    interval: 95 %, for other samples, where there is one. settled: whether all of it is on the same side of the limit.
+    where: the split, the target, or "file". interval: 95 %, for other samples or runs, where there is one. settled: whether all
+    of it is on the same side of the limit. note: what to know of the measurement, such as why it does not count.
     """
 
     demand: str
@@ -144,17 +166,20 @@ class Gate:
     where: str
     interval: tuple[float, float] | None = None
     settled: bool | None = None
+    note: str | None = None
 
     @property
     def told(self) -> str:
         """What was found, in words."""
         if self.found is None:
-            return "not measured"
-        text = f"found {self.found:.6g} on {self.where}"
-        if self.interval is None:
-            return text
-        text += f", 95 % interval {self.interval[0]:.3g} to {self.interval[1]:.3g}"
-        return text if self.settled else f"{text}: more samples are needed to settle it"
+            return f"not measured: {self.note}" if self.note else "not measured"
+        text = f"found {self.found:.6g}" + ("" if self.where == "file" else f" on {self.where}")
+        if self.interval is not None:
+            text += f", 95 % interval {self.interval[0]:.3g} to {self.interval[1]:.3g}"
+            if not self.settled:
+                more = "samples" if self.where in _SPLITS else "runs"
+                text += f": more {more} are needed to settle it"
+        return f"{text}; {self.note}" if self.note else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -163,3 +188,9 @@ class Report:
 
     path: Path
     document: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return reprs.report(self)
+
+    def _repr_html_(self) -> str:
+        return reprs.report_html(self)

@@ -1,0 +1,2 @@
+package android.util
+object Log { fun i(t: String, m: String): Int = 0 }

@@ -1,0 +1,2 @@
+package androidx.test.ext.junit.runners
+class AndroidJUnit4

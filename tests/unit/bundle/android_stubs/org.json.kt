@@ -1,0 +1,3 @@
+package org.json
+class JSONObject(s: String) { fun getString(n: String): String = TODO(); fun optString(n: String): String = TODO(); fun getInt(n: String): Int = 0; fun getDouble(n: String): Double = 0.0; fun getBoolean(n: String): Boolean = false; fun isNull(n: String): Boolean = false; fun has(n: String): Boolean = false; fun getJSONObject(n: String): JSONObject = TODO(); fun optJSONObject(n: String): JSONObject? = null; fun getJSONArray(n: String): JSONArray = TODO() }
+class JSONArray { fun length(): Int = 0; fun getString(i: Int): String = TODO(); fun getInt(i: Int): Int = 0; fun getDouble(i: Int): Double = 0.0; fun getJSONObject(i: Int): JSONObject = TODO() }

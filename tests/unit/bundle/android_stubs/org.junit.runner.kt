@@ -1,0 +1,2 @@
+package org.junit.runner
+annotation class RunWith(val value: kotlin.reflect.KClass<*>)

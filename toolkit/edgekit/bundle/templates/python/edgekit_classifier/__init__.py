@@ -1,0 +1,1 @@
+"""A classifier and its self-test: `python -m edgekit_classifier --help`."""

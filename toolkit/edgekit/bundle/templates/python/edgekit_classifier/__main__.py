@@ -1,0 +1,7 @@
+"""python -m edgekit_classifier"""
+
+import sys
+
+from .classify import main
+
+sys.exit(main())
