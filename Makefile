@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # The GPU libraries are several GB: they come along only where an NVIDIA driver answers.
 GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo ,gpu)
 
-.PHONY: setup demo test check lint fast lock clean
+.PHONY: setup demo test check lint fast docs lock clean
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,11 +38,14 @@ fast: $(VENV)/setup.stamp  ## the fast tests alone
 test: $(VENV)/setup.stamp  ## all tests
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
+docs: $(VENV)/setup.stamp  ## the site, into site/; a broken link or anchor is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 lock:  ## resolve constraints.txt anew for Python 3.10 to 3.13 (needs uv)
-	uv pip compile -q --universal --python-version 3.10 --extra all --extra dev pyproject.toml -o constraints.txt \
+	uv pip compile -q --universal --python-version 3.10 --extra all --extra dev --extra docs pyproject.toml -o constraints.txt \
 		--no-annotate --custom-compile-command "make lock"
 	# ai-edge-litert needs it on every Python, but its last release is for 3.10 only: pip picks what fits.
 	sed -i '/^backports-strenum/d' constraints.txt
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

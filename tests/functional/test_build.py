@@ -231,12 +231,18 @@ def test_the_page_is_self_contained_and_shows_the_numbers(run):
     page = (run.path / "report.html").read_text()
     assert "http://" not in page
     assert "https://" not in page
-    assert "<script" not in page
+    assert page.count("<script>") == 1, "the page's own, which its policy names by a digest"
     int8 = next(e for e in run.document["evaluations"] if e["artifact"] == "model_int8.tflite" and e["split"] == "test")
     assert f"{int8['accuracy']:.4f}" in page
     assert "no evidence (1 seed)" in page
     assert page.count("data:image/png") > 0, "thumbnails of removed samples"
-    assert page.count("data:image/svg+xml") == 7, "the last two: differences of the compared files, by metric"
+    assert page.count("data:image/svg+xml") == 13, "the last two: differences of the compared files, by metric"
+    quantized = next(row for row in run.document["comparisons"] if row["kind"] == "quantization")
+    changed = round(quantized["n"] * (1 - quantized["agreement"]))
+    assert f"{changed} of {quantized['n']} answers changed" in page
+    with np.load(run.path / "evaluation/changed.npz") as pictures:
+        shown = sum(page.count(f'<li class="{word}">') for word in ("lost", "won", "both"))
+        assert len(pictures["x"]) == shown == min(changed, 60)
     text = (run.path / "card.md").read_text()
     assert f"{int8['accuracy']:.2%}" in text
     row = run.document["reliability"]["model_int8.tflite"]

@@ -215,6 +215,7 @@ class _Build:
                 timings=self.stages.timings,
                 reused=self.stages.reused,
             )
+            report.keep_pictures(folder, dataset, document)
             written = report.write(folder, document)
         self._end("complete")
         if recipe.bench.targets:

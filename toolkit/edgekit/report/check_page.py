@@ -1,7 +1,8 @@
-"""The page of `edgekit data check --html`: the findings with pictures, in one self-contained file without script."""
+"""The page of `edgekit data check --html`: the findings with pictures, in one self-contained file."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from edgekit.report import page, thumbnails
 from edgekit.types import Dataset
 
 _LEAKS, _GROUPS, _IN_GROUP, _SINGLES, _FILES = 60, 40, 6, 24, 500
+_BYTES = 3_500_000
 
 
 def render(findings: Findings, dataset: Dataset) -> str:
@@ -54,11 +56,9 @@ def _first(rows: Sequence[Any], count: int) -> tuple[Sequence[Any], int]:
 
 def _pictures(dataset: Dataset, samples: Sequence[Sample]) -> dict[Sample, str]:
     """Sample -> data URI. Each picture is read once, a few at a time."""
-    uris: dict[Sample, str] = {}
-    for part in sorted({sample.part for sample in samples}):
-        wanted = sorted({sample for sample in samples if sample.part == part}, key=lambda sample: sample.row)
-        for start in range(0, len(wanted), 64):
-            some = wanted[start : start + 64]
-            x = getattr(dataset, part).x[np.array([sample.row for sample in some])]
-            uris |= {sample: thumbnails.uri(image) for sample, image in zip(some, x, strict=True)}
-    return uris
+    wanted = sorted(set(samples), key=lambda sample: (sample.part, sample.row))
+    images = []
+    for part, own in itertools.groupby(wanted, key=lambda sample: sample.part):
+        rows = np.array([sample.row for sample in own], np.int64)
+        images += list(thumbnails.small(getattr(dataset, part).x, rows, sound=dataset.input.front_end is not None))
+    return dict(zip(wanted, thumbnails.uris(np.array(images, np.uint8), _BYTES), strict=True))

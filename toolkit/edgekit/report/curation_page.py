@@ -62,6 +62,7 @@ def render(
     counts = {action: sum(row[3] == action for row in rows) for action in sorted({str(row[3]) for row in rows})}
     return page.fill(
         "curation.html.j2",
+        scripts=("curation.js",),
         title=title,
         data=page.script_data(data),
         uris=sheets.uris,

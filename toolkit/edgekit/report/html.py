@@ -1,4 +1,4 @@
-"""report.html: one self-contained page (no network, no script) from report.json and the run's files."""
+"""report.html: one self-contained page (nothing from the network) from report.json and the run's files."""
 
 from __future__ import annotations
 
@@ -12,20 +12,32 @@ from edgekit.bench.evaluate import load_logits, load_predictions, predictions_of
 from edgekit.evidence import metrics, temperature
 from edgekit.evidence.risk_coverage import RiskCoverage
 from edgekit.evidence.weighted import METRICS
-from edgekit.report import gallery, page, plots, study_plots
+from edgekit.report import answer, changes, gallery, numbers, page, pareto, plots, study_plots
 
 _FORESTS = ("accuracy", "augrc")
 
 
 def render(document: Mapping[str, Any], root: Path) -> str:
     """The page of the run in folder `root`, whose report.json holds `document`."""
+    rows, classes = artifact_rows(document), document["dataset"]["classes"]
+    shipped = next(row for row in rows if row["name"] == document["run"]["shipped"])
+    changed = changes.load(root, shipped["name"])
+    found = pareto.points(rows)
+    figures, tables = _figures(document, root)
     return page.fill(
         "report.html.j2",
         r=document,
-        rows=artifact_rows(document),
-        figures=_figures(document, root),
-        removed=gallery.thumbnails(root / "curation/gallery.npz", document["dataset"]["classes"]),
-        shipped=next(row for row in artifact_rows(document) if row["name"] == document["run"]["shipped"]),
+        rows=rows,
+        shipped=shipped,
+        answer=answer.answer(document, shipped, changed),
+        validity=answer.validity,
+        pareto=found,
+        figures=figures | {"pareto": pareto.plot(found)},
+        tables=tables | {"samples": changes.samples(changed, classes)},
+        by_class=changes.per_class(changed, classes),
+        changed=changed,
+        pictures=changes.pictures(root, changed, classes) if changed.quantized else [],
+        removed=gallery.thumbnails(root / "curation/gallery.npz", classes),
     )
 
 
@@ -51,11 +63,12 @@ def differences(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             | {name: row["differences"][metric][name] for name in ("effect", "lower", "upper")}
             for row in told
         ]
-        figures[metric] = study_plots.forest(rows, metric == "accuracy")
+        figures[metric] = study_plots.forest(rows, metric == "accuracy", themed=True)
     return figures
 
 
-def _figures(document: Mapping[str, Any], root: Path) -> dict[str, Any]:
+def _figures(document: Mapping[str, Any], root: Path) -> tuple[dict[str, Any], dict[str, numbers.Listed]]:
+    """The figures, and the numbers behind those that no other table has."""
     shipped, told = document["run"]["shipped"], document.get("reliability", {})
     before, after, curves, points, matrix = {}, {}, {}, {}, None
     for name in dict.fromkeys(("model_float32.tflite", shipped)):
@@ -65,7 +78,7 @@ def _figures(document: Mapping[str, Any], root: Path) -> dict[str, Any]:
         confidence, error = p.max(axis=1), p.argmax(axis=1) != labels
         before[name] = metrics.reliability_bins(confidence, error)
         curve = RiskCoverage(confidence, error)
-        curves[name] = curve.accepted / curve.n, curve.errors / curve.accepted
+        curves[name] = curve
         if name in told:
             raw = load_logits(stored)
             logits = temperature.logits_of(p) if raw is None else raw
@@ -77,11 +90,20 @@ def _figures(document: Mapping[str, Any], root: Path) -> dict[str, Any]:
             matrix = metrics.confusion(p.argmax(axis=1), labels, p.shape[1])
     assert matrix is not None
     panels = {"as the files answer": before} | ({"with temperature": after} if after else {})
-    return {
+    classes = document["dataset"]["classes"]
+    risks = {name: (curve.accepted / curve.n, curve.errors / curve.accepted) for name, curve in curves.items()}
+    figures = {
         "removed": plots.removed_per_class(document["curation"]["per_class"]),
         "curves": plots.learning_curves(document["training"]),
-        "confusion": plots.confusion_matrix(matrix, document["dataset"]["classes"]),
+        "confusion": plots.confusion_matrix(matrix, classes),
         "reliability": plots.reliability_diagrams(panels),
-        "risk_coverage": plots.risk_coverage(curves, points),
+        "risk_coverage": plots.risk_coverage(risks, points),
         "differences": differences(document["comparisons"]),
+    }
+    return figures, {
+        "epochs": numbers.epochs(document["training"]),
+        "confusions": numbers.confusions(matrix, classes),
+        "reliability": numbers.reliability(panels),
+        "risks": numbers.risks(curves),
+        "differences": numbers.differences(document["comparisons"]),
     }

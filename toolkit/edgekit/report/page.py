@@ -1,24 +1,40 @@
-"""Self-contained HTML pages: one look for all (templates/base.html.j2), everything escaped, nothing from the network."""
+"""Self-contained HTML pages: one look for all (templates/base.html.j2), everything escaped, nothing from the network.
+
+Sorting, filters and CSV of tables come from one small script in the page (templates/tables.js). The page's policy names it by
+its digest, so no other script can run, whatever a class or a file is called.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+_TEMPLATES = Path(__file__).parent / "templates"
 
-def fill(template: str, **values: Any) -> str:
-    """The page of `template` with `values`; texts that UTF-8 cannot hold (odd file names) show "?" there."""
+
+def fill(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
+    """The page of `template` with `values`; texts that UTF-8 cannot hold (odd file names) show "?" there.
+
+    Args:
+        scripts: files of templates/ that run after tables.js, which every page has.
+    """
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(**values).encode("utf-8", "replace").decode()
+    script = "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("tables.js", *scripts))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    text = environment.get_template(template).render(script=script, script_digest=digest, **values)
+    return text.encode("utf-8", "replace").decode()
 
 
 def script_data(value: Any) -> str:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 INK, BLUE, ORANGE, GRAY = "#1d2733", "#2563a8", "#d9662b", "#9aa5b1"
 COLORS = (BLUE, ORANGE, INK)
+_WRITTEN, _BARS = 20, 40  # most classes that a matrix names, and that have a bar
+_PANEL = 4.6  # inches: two beside each other on a wide page, and still to be read on a phone
 # Lines of many, told apart with any color vision (after Okabe and Ito): color on white -> color on a dark page.
 LINES = {
     "#0072b2": "#56b4e9",
@@ -70,47 +72,54 @@ def _themed(image: str) -> str:
 
 
 def removed_per_class(per_class: Mapping[str, Mapping[str, int]]) -> str:
-    """Kept and removed samples of each class, with the removed share."""
-    figure, subplots = _figure(7.2, 0.6 + 0.34 * len(per_class))
+    """Kept and removed samples of each class, with the removed share; of very many classes those that lost most."""
+    most = sorted(per_class, key=lambda name: -per_class[name]["dropped"])[:_BARS]
+    names = [name for name in per_class if name in most]
+    figure, subplots = _figure(7.2, 0.6 + 0.34 * len(names))
     axes = subplots()
-    names = list(per_class)
     kept = np.array([per_class[n]["kept"] for n in names])
     gone = np.array([per_class[n]["dropped"] for n in names])
     axes.barh(names, kept, color=BLUE, label="kept")
     axes.barh(names, gone, left=kept, color=ORANGE, label="removed")
     for row, (before, lost) in enumerate(zip(kept + gone, gone, strict=True)):
-        axes.text(before, row, f" {lost / before:.1%}", va="center", fontsize=9)
+        axes.text(before, row, f" {lost / before if before else 0:.1%}", va="center", fontsize=9)
     axes.invert_yaxis()
     axes.set_xlabel("training samples")
-    axes.set_xlim(right=(kept + gone).max() * 1.12)
+    axes.set_xlim(right=max(1, (kept + gone).max()) * 1.12)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
-    return _uri(figure)
+    return _uri(figure, themed=True)
 
 
-def learning_curves(training: Mapping[str, Mapping[str, Any]]) -> str:
-    """Loss and accuracy per epoch of each trained network."""
-    figure, subplots = _figure(7.6, 2.7 * len(training))
-    grid = np.atleast_2d(subplots(len(training), 2))
-    for (left, right), (role, model) in zip(grid, training.items(), strict=True):
+def learning_curves(training: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Loss and accuracy per epoch of each trained network: title -> figure."""
+    figures = {}
+    for role, model in training.items():
         history = model["history"]
         epochs = np.arange(1, len(history["loss"]) + 1)
-        for axes, key, label in ((left, "loss", "cross-entropy"), (right, "accuracy", "accuracy")):
+        for key, label in (("loss", "cross-entropy"), ("accuracy", "accuracy")):
+            figure, subplots = _figure(_PANEL, 2.7)
+            axes = subplots()
             axes.plot(epochs, history[key], color=GRAY, label="training")
             axes.plot(epochs, history[f"val_{key}"], color=BLUE, label="validation")
-            axes.set(xlabel="epoch", ylabel=label, title=f"{role} {model['architecture']}")
+            axes.set(xlabel="epoch", ylabel=label)
             axes.xaxis.get_major_locator().set_params(integer=True)
-        left.legend(frameon=False, fontsize=8)
-    return _uri(figure)
+            axes.legend(frameon=False, fontsize=9)
+            figures[f"{role} {model['architecture']}, {label}"] = _uri(figure, themed=True)
+    return figures
 
 
 def confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
     """Rows are true classes, columns predicted ones; shade = share of the row."""
-    size = max(3.6, 0.52 * len(classes) + 1.6)
+    size = max(3.6, 0.52 * len(classes) + 1.6) if len(classes) <= _WRITTEN else 8.0
     figure, subplots = _figure(size, size)
     axes = subplots()
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    if len(classes) <= 20:
+    # Blue that lets the page through: on a light and on a dark one alike.
+    shade = np.empty((*share.shape, 4))
+    shade[..., :3] = [int(BLUE[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    shade[..., 3] = share
+    axes.imshow(shade, interpolation="nearest")
+    if len(classes) <= _WRITTEN:
         for i, j in np.ndindex(*matrix.shape):
             if matrix[i, j]:
                 color = "white" if share[i, j] > 0.55 else INK
@@ -119,28 +128,29 @@ def confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
         axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="true")
     axes.spines[:].set_visible(False)
-    return _uri(figure)
+    return _uri(figure, themed=True)
 
 
-def reliability_diagrams(panels: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> str:
-    """Accuracy over mean confidence in equal-mass bins; the diagonal is perfect calibration.
+def reliability_diagrams(panels: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> dict[str, str]:
+    """Accuracy over mean confidence in equal-mass bins; the diagonal is perfect calibration: title -> figure.
 
     Args:
         panels: title -> name of a line -> its bins (`edgekit.evidence.metrics.reliability_bins`).
     """
-    figure, subplots = _figure(3.6 * len(panels) + 0.6, 3.9)
-    grid = np.atleast_1d(subplots(1, len(panels), sharex=True, sharey=True))
     every = [r for lines in panels.values() for rows in lines.values() for r in rows]
-    low = min(min(r["confidence"], r["accuracy"]) for r in every)
-    for axes, (title, lines) in zip(grid, panels.items(), strict=True):
+    low = min(min(r["confidence"], r["accuracy"]) for r in every) - 0.03
+    figures = {}
+    for title, lines in panels.items():
+        figure, subplots = _figure(_PANEL, 3.9)
+        axes = subplots()
         axes.plot([0, 1], [0, 1], color=GRAY, linestyle=":", label="perfect")
         for (name, rows), color in zip(lines.items(), COLORS, strict=False):
             confidence, accuracy = ([r[key] for r in rows] for key in ("confidence", "accuracy"))
             axes.plot(confidence, accuracy, "o-", markersize=4, color=color, label=name)
-        axes.set(xlabel="mean confidence", title=title, xlim=(low - 0.03, 1.02), ylim=(low - 0.03, 1.02))
-    grid[0].set_ylabel("accuracy")
-    grid[0].legend(frameon=False, fontsize=9)
-    return _uri(figure)
+        axes.set(xlabel="mean confidence", ylabel="accuracy", xlim=(low, 1.02), ylim=(low, 1.02))
+        axes.legend(frameon=False, fontsize=9)
+        figures[title] = _uri(figure, themed=True)
+    return figures
 
 
 def risk_coverage(
@@ -151,7 +161,7 @@ def risk_coverage(
     Args:
         curves: name -> ((M,) coverages, (M,) risks). points: name -> (coverage, risk) of its operating threshold.
     """
-    figure, subplots = _figure(4.6, 3.9)
+    figure, subplots = _figure(_PANEL, 3.9)
     axes = subplots()
     for (name, (coverage, risk)), color in zip(curves.items(), COLORS, strict=False):
         axes.plot(coverage, risk, color=color, label=name)
@@ -160,4 +170,4 @@ def risk_coverage(
     axes.set(xlabel="coverage (share accepted)", ylabel="risk (errors among them)", xlim=(0, 1.02))
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9)
-    return _uri(figure)
+    return _uri(figure, themed=True)

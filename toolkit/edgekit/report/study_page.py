@@ -7,6 +7,7 @@ from typing import Any
 
 from edgekit.evidence.planning import MOST_SEEDS
 from edgekit.report import page, study_plots
+from edgekit.report.numbers import Column, Listed, listed
 
 _PERCENT = ("accuracy",)
 
@@ -19,6 +20,7 @@ def render(document: Mapping[str, Any]) -> str:
         summary=summary(document["verdicts"]),
         forests=_forests(document["verdicts"]),
         reliability=_reliability(document),
+        tables={"effects": effects(document["verdicts"]), "risks": _risks(document), "bins": _bins(document)},
         noise=any(arm.get("injected_noise") for arm in document["arms"]),
         grounds=grounds(document),
         effect=effect,
@@ -104,6 +106,63 @@ def _forests(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str,
             (artifact, study_plots.forest(own, metric in _PERCENT, limits=limits, themed=True), alt)
         )
     return found
+
+
+def effects(verdicts: Sequence[Mapping[str, Any]]) -> Listed:
+    """Every effect with its interval, and the effects of single seeds, as numbers; accuracy is a share here, not points."""
+    names = ("arm", "control", "file", "metric", "verdict")
+    columns = [Column(name=name, kind="name", choices=name in ("file", "metric", "verdict")) for name in names]
+    columns += [Column(name=name, kind=6) for name in ("effect", "95 % from", "to")]
+    columns += [Column(name="of single seeds", kind="text")]
+    rows = [
+        (*(row[key] for key in ("arm", "control", "artifact", "metric", "verdict", "effect", "lower", "upper")),
+         " ".join(f"{effect:.6g}" for effect in row["effects"]))
+        for row in verdicts
+    ]  # fmt: skip
+    return listed(columns, rows, elsewhere="study.json holds the same.")
+
+
+def _risks(document: Mapping[str, Any]) -> Listed:
+    """Mean risk and its spread at every tenth coverage that study.json has, of each arm and file."""
+    rows = [
+        (
+            label,
+            name,
+            100 * coverage,
+            100 * arm["risk"]["mean"][i],
+            100 * arm["risk"]["sd"][i] if arm["risk"]["sd"] else None,
+        )
+        for label, of in document["reliability"].items()
+        for name, arm in of["arms"].items()
+        for i, coverage in enumerate(of["coverages"])
+        if i % 10 == 9
+    ]
+    columns = [Column(name=name, kind="name", choices=True) for name in ("file", "arm")]
+    columns += [Column(name="coverage, %", kind=0)]
+    columns += [Column(name=name, kind=3) for name in ("risk, %", "standard deviation")]
+    return listed(columns, rows, elsewhere="study.json holds the same.")
+
+
+def _bins(document: Mapping[str, Any]) -> Listed:
+    """The bins of every reliability diagram."""
+    rows = [
+        (
+            label,
+            name,
+            {"before": "as the file answers", "after": "with T"}[when],
+            number,
+            row["confidence"],
+            row["accuracy"],
+        )
+        for label, of in document["reliability"].items()
+        for name, arm in of["arms"].items()
+        for when, bins in arm["bins"].items()
+        for number, row in enumerate(bins or (), start=1)
+    ]
+    columns = [Column(name=name, kind="name", choices=True) for name in ("file", "arm", "probabilities")]
+    columns += [Column(name="bin", kind=0)]
+    columns += [Column(name=name, kind=4) for name in ("mean confidence", "accuracy")]
+    return listed(columns, rows, elsewhere="study.json holds the same.")
 
 
 def _reliability(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.types import Images
+
 SIDE = 64
 _COLUMNS, _ROWS = 20, 10
-_SMALLER = (48, 32, 24)
+_STEPS = ((SIDE, "PNG"), *((side, "JPEG") for side in (SIDE, 48, 32, 24)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +29,17 @@ class Sheets:
     height: int
 
 
-def uri(image: NDArray[Any]) -> str:
-    """A PNG data URI of one (H, W, C) picture, uint8 or float in [0, 1], at most 64 pixels wide and high."""
-    return _uri(_picture(image, *_size(image.shape, SIDE)), "PNG")
+def uris(images: NDArray[np.uint8], budget_bytes: int) -> list[str]:
+    """A data URI of each of (N, H, W, C) uint8 pictures, at most 64 pixels wide and high.
+
+    They are lossless (PNG) where all fit into `budget_bytes`, else JPEG, else smaller than 64 pixels as well.
+    """
+    found: list[str] = []
+    for side, format in _STEPS:
+        found = [_uri(_picture(image, *_size(image.shape, side)), format) for image in images]
+        if sum(map(len, found)) <= budget_bytes:
+            break
+    return found
 
 
 def sheets(images: NDArray[np.uint8], budget_bytes: int) -> Sheets:
@@ -37,12 +47,25 @@ def sheets(images: NDArray[np.uint8], budget_bytes: int) -> Sheets:
 
     They are lossless (PNG) where that fits, else JPEG, else smaller than 64 pixels as well.
     """
-    for side, format in [(SIDE, "PNG"), *((side, "JPEG") for side in (SIDE, *_SMALLER))]:
+    for side, format in _STEPS:
         # The first sheet tells what all will take.
         sample = _sheets(images[: _COLUMNS * _ROWS], side, format)
         if sum(map(len, sample.uris)) * len(images) <= budget_bytes * min(len(images), _COLUMNS * _ROWS):
             break
     return _sheets(images, side, format)
+
+
+def small(x: Images, rows: NDArray[np.int64], *, sound: bool = False) -> NDArray[np.uint8]:
+    """(n, h, w, C) uint8 pictures of some rows: of large images every so many pixels, a few in memory at a time.
+
+    Args:
+        sound: they are features of sound, (frames, bands), and are turned: time to the right, the highest band on top.
+    """
+    step = max(1, -(-max(x.shape[1:3]) // (2 * SIDE)))
+    parts = [np.asarray(x[rows[start : start + 64]])[:, ::step, ::step] for start in range(0, len(rows), 64)]
+    images = np.concatenate(parts) if parts else np.zeros((0, *x.shape[1:]), np.uint8)
+    images = np.rot90(images, axes=(1, 2)) if sound else images
+    return images if images.dtype == np.uint8 else np.round(images * 255).astype(np.uint8)
 
 
 def _sheets(images: NDArray[np.uint8], side: int, format: str) -> Sheets:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgekit.errors import IntegrityError
-from edgekit.report import card, html
+from edgekit.report import card, changes, html
 from edgekit.report.document import SCHEMA
 from edgekit.store import RunFolder
-from edgekit.types import Report
+from edgekit.types import Dataset, Report
 
 
 def write(folder: RunFolder, document: dict[str, Any]) -> Report:
@@ -19,6 +20,13 @@ def write(folder: RunFolder, document: dict[str, Any]) -> Report:
     folder.write("report.html", html.render(document, folder.path))
     folder.write("card.md", card.render(document))
     return Report(path=folder.path, document=document)
+
+
+def keep_pictures(folder: RunFolder, dataset: Dataset, document: Mapping[str, Any]) -> None:
+    """Keep the pictures of test samples whose answer quantization changed, so that the page needs no data to be written again."""
+    changed = changes.load(folder.path, document["run"]["shipped"])
+    if changed.quantized:
+        folder.write(changes.PICTURES, changes.collect(dataset, changed))
 
 
 def rebuild(path: Path) -> Report:
