@@ -36,6 +36,8 @@ PLANNED = {
     "edgekit build --data photos/ --image-size 96 --student auto --max-size 100KB --quantize auto --max-drop 1": LADDER,
     "edgekit build --data photos/ --image-size 96 --student auto --max-size 100KB --out runs/photos-100kb": ANOTHER_TRAINING,
     "edgekit build --data photos/ --image-size 96 --set data.leave_out=site-2 --out runs/photos-site": ANOTHER_TRAINING,
+    "edgekit build --data photos/ --image-size 96 --gate 'accuracy>=0.92' --gate 'size_kb<=40'"
+    " --junit gates.xml": ANOTHER_TRAINING,
     "edgekit build --width m --prune-channels 0.5": ANOTHER_TRAINING,
 }
 
@@ -76,6 +78,7 @@ OUTSIDE = {
     "make test": "runs the tests; of a bundle: tests/functional/test_bundle.py compiles and runs that self-test",
     "make setup": REGISTRY,
     "make check": "runs the tests",
+    "make docs": "tests/docs/test_site.py builds the site",
     ".venv/bin/pre-commit install": "changes the checkout",
     "pip install 'edgekit[audio]'": REGISTRY,
     "pip install 'edgekit[ray]'": REGISTRY,
