@@ -90,6 +90,8 @@ OUTSIDE = {
     ". .venv/bin/activate": "installed already",
     "python3 -m edgekit_classifier --camera": "needs a camera",
     "EDGEKIT_DATA=... python benchmarks/does_curation_help.py --keep studies": "takes hours",
+    "EDGEKIT_DATA=... python benchmarks/fsdd.py --only official --only speakers --keep runs/fsdd": "takes an hour",
+    "EDGEKIT_DATA=... python benchmarks/fsdd.py --only noise --only protocol --keep runs/fsdd": "takes an hour",
     "ray start --head": RAY,
     "adb devices": DEVICE,
     "ssh-copy-id pi@raspberrypi.local": DEVICE,
