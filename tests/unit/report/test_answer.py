@@ -32,7 +32,7 @@ def test_what_was_lost_is_counted_in_points_and_answers(tmp_path):
 def test_the_sentence_says_no_more_than_the_test_of_the_difference(tmp_path, verdict, said):
     document = made(tmp_path, noun="clips")
     document["comparisons"][0] |= {"verdict": verdict, "difference": -0.025}
-    assert told(tmp_path, document)["sentence"].endswith(f"; a clip takes 0.045 ms on host (suspect). {said}")
+    assert told(tmp_path, document)["sentence"].endswith(f"; one clip takes 0.045 ms on host (suspect). {said}")
 
 
 def test_a_float_file_lost_nothing_and_an_emulated_latency_is_not_told(tmp_path):

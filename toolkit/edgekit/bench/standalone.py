@@ -30,6 +30,10 @@ def artifact_of(path: Path) -> Artifact:
     Raises:
         DataError: it does not exist, is neither, or cannot be run.
     """
+    if path.is_dir():
+        raise DataError(
+            f"{path} is a folder; expected a .tflite or .onnx file, say {path}/artifacts/model_int8.tflite."
+        )
     if not path.is_file():
         raise DataError(f"{path} does not exist; expected a .tflite or .onnx file.")
     if path.suffix not in (".tflite", ".onnx"):

@@ -11,6 +11,7 @@ import jinja2
 
 from edgekit.bundle import golden as goldens
 from edgekit.bundle.golden import Golden
+from edgekit.bundle.measured import measured
 from edgekit.bundle.subject import Subject
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -73,6 +74,7 @@ def readme_values(subject: Subject, golden: Golden) -> dict[str, Any]:
         "artifact": subject.artifact,
         "classes": subject.classifier.classes,
         "golden": golden,
+        "measured": measured(subject),
         "waveform": subject.is_waveform,
         "clips": subject.classifier.front_end is not None,
         "front_end": subject.classifier.front_end,

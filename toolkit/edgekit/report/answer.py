@@ -71,8 +71,11 @@ def _sentence(shipped: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     believed = [m for m in told["cost"] if not m["emulated"]]
     if believed:
         m = believed[0]
-        doubt = "" if m["verdict"] == "valid" else f" ({validity(m)})"
-        text += f"; a {told['noun'].rstrip('s')} takes {m['p50_ms']:.3g} ms on {m['target']}{doubt}"
+        if m["verdict"] == "invalid":
+            text += f"; its latency on {m['target']} is not valid"
+        else:
+            doubt = "" if m["verdict"] == "valid" else f" ({validity(m)})"
+            text += f"; one {told['noun'].rstrip('s')} takes {m['p50_ms']:.3g} ms on {m['target']}{doubt}"
     lost = told["lost"]
     if lost is None:
         return text + "."

@@ -101,7 +101,7 @@ def _by_pillow(pillow: Any, path: Path, shape: tuple[int, int, int]) -> Any:
 
 def _png(content: bytes, path: Path) -> Any:
     """(h, w, 1 or 3) of a PNG with 8 bits a channel, not interlaced: what the golden vectors are. Else Pillow is needed."""
-    more = "Pillow reads more kinds: install python3-pil"
+    more = "Pillow reads more kinds: python3 -m pip install pillow, or the package python3-pil"
     if content[:8] != b"\x89PNG\r\n\x1a\n":
         raise Refused(f"{path} is no PNG, and without Pillow nothing else is read. {more}.")
     width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", content[16:29])
