@@ -36,12 +36,12 @@ PLANNED = {
     "edgekit build --data photos/ --image-size 96 --student auto --max-size 100KB --quantize auto --max-drop 1": LADDER,
     "edgekit build --data photos/ --image-size 96 --student auto --max-size 100KB --out runs/photos-100kb": ANOTHER_TRAINING,
     "edgekit build --data photos/ --image-size 96 --set data.leave_out=site-2 --out runs/photos-site": ANOTHER_TRAINING,
-    "edgekit build --data photos/ --image-size 96 --gate 'accuracy>=0.92' --gate 'size_kb<=40'"
-    " --junit gates.xml": ANOTHER_TRAINING,
     "edgekit build --width m --prune-channels 0.5": ANOTHER_TRAINING,
 }
 
 PARSED = {
+    "edgekit build --data photos/ --image-size 96 --gate 'accuracy>=0.92' --gate 'size_kb<=40'"
+    " --junit gates.xml": "another training, and --dry-run takes no --junit; docs/howto/ci.md runs a build with both",
     "EDGEKIT_DATA=~/data edgekit build --data fashion-mnist": DOWNLOAD,
     "edgekit build --data fsdd --student ds_cnn": DOWNLOAD,
     "edgekit export models/mnist-s-int8 --bundle mcu": DOWNLOAD
