@@ -208,7 +208,7 @@ def test_a_threshold_that_accepts_nothing_is_told(run):
 def test_a_report_of_an_earlier_version_can_be_made_again(run):
     document = {key: value for key, value in run.document.items() if key != "reliability"}
     document["comparisons"] = [{k: v for k, v in c.items() if k != "differences"} for c in document["comparisons"]]
-    assert html.render(document, run.path).count("data:image/svg+xml") == 11
+    assert html.render(document, run.path).count("data:image/svg+xml") == 10
     assert "## Reliability" not in card.render(document)
 
 
