@@ -15,7 +15,7 @@ from edgekit.bundle import android, golden, mcu, onnx, pi, subject
 from edgekit.bundle.golden import Golden
 from edgekit.bundle.subject import Kind, Subject
 from edgekit.errors import OutputInUse, UsageError
-from edgekit.store import MANIFEST, disk_errors
+from edgekit.store import MANIFEST, disk_errors, swap
 from edgekit.types import Reporter
 
 _PARTIAL = ".edgekit-partial-"
@@ -101,23 +101,7 @@ def _write(files: Mapping[str, bytes], target: Path) -> None:
                 (made / name).parent.mkdir(parents=True, exist_ok=True)
                 (made / name).write_bytes(content)
             made.chmod(0o755)
-            _swap(made, target)
+            swap(made, target, _PARTIAL)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
-
-
-def _swap(made: Path, target: Path) -> None:
-    """Put `made` at `target`; what was there stays until then, and comes back if that fails."""
-    if not target.exists():
-        made.rename(target)
-        return
-    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=_PARTIAL)) / "old"
-    target.rename(aside)
-    try:
-        made.rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
-    finally:
-        shutil.rmtree(aside.parent, ignore_errors=True)

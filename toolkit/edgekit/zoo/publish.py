@@ -13,7 +13,7 @@ from typing import Any
 
 from edgekit import recipe as recipes
 from edgekit.errors import GateNotMet, IntegrityError, OutputInUse, UsageError
-from edgekit.store import MANIFEST, disk_errors, sha256_file, write_atomic
+from edgekit.store import MANIFEST, disk_errors, sha256_file, swap, write_atomic
 from edgekit.zoo.products import Product, products
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -78,27 +78,11 @@ def publish(
         try:
             _fill(made, chosen, found, name, title, results)
             made.chmod(0o755)
-            _swap(made, target)
+            swap(made, target, _PARTIAL)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
     return next(product for product in products(zoo) if product.name == name)
-
-
-def _swap(made: Path, target: Path) -> None:
-    """Put `made` at `target`; an older product stays until the new one is there, and comes back if that fails."""
-    if not target.exists():
-        made.rename(target)
-        return
-    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=_PARTIAL)) / "old"
-    target.rename(aside)
-    try:
-        made.rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
-    finally:
-        shutil.rmtree(aside.parent, ignore_errors=True)
 
 
 def _read(path: Path) -> _Run:
