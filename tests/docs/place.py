@@ -48,7 +48,8 @@ STANDS_FOR = {
     "edgekit predict runs/NAME new.wav folder/": "edgekit predict runs/sounds new.wav folder/",
     "edgekit predict runs/NAME photos/new/": "edgekit predict runs/NAME new/",
     "edgekit gate runs/NAME": "edgekit gate runs/latest",
-    "python3 -m edgekit_classifier pictures/ --json": "python3 -m edgekit_classifier golden/000.png --json",
+    "venv/bin/python -m edgekit_classifier --self-test": "python3 -m edgekit_classifier --self-test",
+    "venv/bin/python -m edgekit_classifier pictures/ --json": "python3 -m edgekit_classifier golden/000.png --json",
 }
 # Blocks that are typed within what a block before them has made.
 WITHIN = {("docs/bundles.md", "python3 -m edgekit_classifier"): "bundles/shoes-pi"}

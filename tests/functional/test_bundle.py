@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tests.conftest import REPOSITORY, SHIPPED, Told
 from edgekit.bench import litert, predicting
 from edgekit.bundle import subject, task
 from edgekit.bundle.write import export
-from edgekit.errors import DataError, UsageError
+from edgekit.errors import DataError, IntegrityError, UsageError
 from edgekit.types import Silent
 
 PRODUCT = REPOSITORY / "models" / "fashion-mnist-s-int8"
@@ -120,6 +121,26 @@ def test_the_pi_labels_files_as_edgekit_does(bundles, tmp_path):
         done = program(bundles / "pi", *wrong)
         assert (done.returncode, done.stderr.count("Error: ")) == (2, 1), done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_predict_takes_a_bundle_as_it_takes_the_file(bundles, copy):
+    image = next((bundles / "pi" / "golden").glob("*.png"))
+    expected = list(predicting.run(predicting.load(PRODUCT), [image], 3, Silent()))
+    for kind in ("pi", "mcu", "android"):
+        classifier = predicting.load(bundles / kind)
+        assert classifier.described and list(predicting.run(classifier, [image], 3, Silent())) == expected
+    folder = copy("pi")
+    (folder / "manifest.json").write_text('{"bundle": "pi", "model": "gone.tflite", "files": {}}')
+    with pytest.raises(IntegrityError, match="damaged run, product or bundle"):
+        predicting.load(folder)
+
+
+def test_the_service_runs_the_python_that_the_readme_installs_into(bundles):
+    readme, service = ((bundles / "pi" / name).read_text() for name in ("README.md", "classifier.service"))
+    place = re.search(r"WorkingDirectory=(\S+)", service)[1]
+    assert re.findall(r"^ExecStart\w*=(\S+)", service, re.M) == [f"{place}/venv/bin/python"] * 2
+    installed = re.findall(r"^    (?:python3 -m venv .* (venv) |(\S+)/bin/python -m pip install -r )", readme, re.M)
+    assert installed == [("venv", ""), ("", "venv")]
 
 
 def test_threshold_and_temperature_are_those_of_the_metadata(copy):

@@ -80,6 +80,8 @@ def build(
             stages.reporter.note(note)
         if dataset.skipped:
             stages.reporter.warn(data.skipped_told(dataset.skipped))
+        if few := data.few_told(val=dataset.val, cal=dataset.cal):
+            stages.reporter.warn(few)
         curating.check(recipe, dataset)
         _check_files(recipe, dataset, stages.reporter)
         chosen = _with_student(recipe, dataset, stages.reporter)

@@ -244,6 +244,15 @@ BACKENDS: Mapping[str, Entry] = {
     "jax": Entry("edgekit.backend:load", "trains where TensorFlow cannot be imported", "jax"),
 }
 
+BUNDLES: Mapping[str, Entry] = {
+    "android": Entry(
+        "edgekit.bundle.android:files", "a Gradle module: Kotlin, LiteRT, TFLite metadata, instrumented test"
+    ),
+    "pi": Entry("edgekit.bundle.pi:files", "a Python package for Linux devices: numpy, LiteRT, camera, systemd unit"),
+    "mcu": Entry("edgekit.bundle.mcu:files", "C arrays and glue for TensorFlow Lite Micro"),
+    "onnx": Entry("edgekit.bundle.onnx:files", "a Python package for ONNX Runtime"),
+}
+
 TABLES: Mapping[str, tuple[str, Mapping[str, Entry]]] = {
     "students": ("student", STUDENTS),
     "teachers": ("teacher", TEACHERS),
@@ -254,6 +263,7 @@ TABLES: Mapping[str, tuple[str, Mapping[str, Entry]]] = {
     "precisions": ("precision", PRECISIONS),
     "formats": ("format", FORMATS),
     "backends": ("backend", BACKENDS),
+    "bundles": ("bundle", BUNDLES),
 }
 
 _PACKAGE_OF_EXTRA = {"audio": "soundfile", "jax": "jax", "hf": "datasets", "tfds": "tensorflow_datasets"}

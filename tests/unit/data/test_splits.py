@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgekit import data, recipe
-from edgekit.data.splits import hold_out_groups, leave_one_group_out, split_of
+from edgekit.data.splits import few_told, hold_out_groups, leave_one_group_out, split_of
 from edgekit.errors import DataError, RecipeError
 
 
@@ -28,6 +28,13 @@ def test_leave_one_group_out_by_hand():
 def test_leave_one_group_out_needs_groups(groups, message):
     with pytest.raises(DataError, match=message):
         list(leave_one_group_out(split(groups, [0, 1])))
+
+
+def test_parts_with_fewer_samples_than_points_are_named():
+    few, more, enough = (spoken(1, each, 1) for each in (24, 40, 100))
+    assert few_told(val=enough, cal=enough) == ""
+    assert few_told(val=enough, cal=more).startswith("40 samples of cal are few: one sample is 2.5 points")
+    assert few_told(val=few, cal=more).startswith("24 samples of val and 40 samples of cal are few: one sample is 4.2")
 
 
 def test_groups_stay_whole_and_the_share_is_met_as_closely_as_they_allow():

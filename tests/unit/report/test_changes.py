@@ -2,11 +2,11 @@
 
 import dataclasses
 import io
-import json
 
 import numpy as np
 import pytest
 from tests.unit.report.made_run import FLOAT, INT8, store
+from tests.unit.report.tables import rows_of
 
 from edgekit.data.splits import take
 from edgekit.report import changes
@@ -39,15 +39,6 @@ def test_classes_count_what_was_lost_and_won(told):
         {"name": "y", "n": 2, "right": 1, "right_before": 0, "lost": 0, "won": 1},
         {"name": "z", "n": 2, "right": 1, "right_before": 2, "lost": 1, "won": 0},
         {"name": "empty", "n": 0, "right": 0, "right_before": 0, "lost": 0, "won": 0},
-    ]
-
-
-def rows_of(table):
-    data = json.loads(table.json)
-    kinds = [column["kind"] for column in data["columns"]]
-    return [
-        [data["names"][value] if kind == "name" else value for value, kind in zip(row, kinds, strict=True)]
-        for row in data["rows"]
     ]
 
 

@@ -3,19 +3,11 @@
 import json
 
 import numpy as np
+from tests.unit.report.tables import rows_of
 
 from edgekit.evidence.risk_coverage import RiskCoverage
 from edgekit.report import numbers
 from edgekit.report.numbers import Column
-
-
-def rows_of(table):
-    data = json.loads(table.json)
-    kinds = [column["kind"] for column in data["columns"]]
-    return [
-        [data["names"][value] if kind == "name" else value for value, kind in zip(row, kinds, strict=True)]
-        for row in data["rows"]
-    ]
 
 
 def test_cells_are_text_names_or_numbers_and_what_is_missing_is_null():

@@ -50,23 +50,28 @@ class Prediction:
 
 
 def find(path: Path) -> Path:
-    """The model file of `path`: itself, or what a run folder or a product of the zoo ships.
+    """The model file of `path`: itself, or what a run folder, a product of the zoo or a bundle holds.
 
     Raises:
         DataError: it is a folder of another kind.
-        IntegrityError: the run or product is damaged.
+        IntegrityError: the run, product or bundle is damaged.
     """
     if not path.is_dir():
         return path
     try:
         if (path / "report.json").is_file():
             return path / "artifacts" / str(json.loads((path / "report.json").read_text())["run"]["shipped"])
-        if (path / MANIFEST).is_file() and "artifact" in (manifest := json.loads((path / MANIFEST).read_text())):
-            return path / str(manifest["artifact"])
+        if (path / MANIFEST).is_file():
+            manifest = json.loads((path / MANIFEST).read_text())
+            if "artifact" in manifest:
+                return path / str(manifest["artifact"])
+            if "bundle" in manifest:  # it lies where its kind of app wants it
+                (held,) = (str(name) for name in manifest["files"] if Path(name).name == manifest["model"])
+                return path / held
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{path} is a damaged run or product ({type(error).__name__}: {error}).") from None
+        raise IntegrityError(f"{path} is a damaged run, product or bundle ({type(error).__name__}: {error}).") from None
     raise DataError(
-        f"{path} is neither a finished run nor a product; expected a .tflite or .onnx file, or such a folder."
+        f"{path} is neither a finished run nor a product or bundle; expected a .tflite or .onnx file, or such a folder."
     )
 
 

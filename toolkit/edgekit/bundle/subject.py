@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from edgekit import data
+from edgekit import data, registry
 from edgekit import recipe as recipes
 from edgekit.bench import predicting, standalone
 from edgekit.bench.predicting import Classifier
@@ -16,9 +16,6 @@ from edgekit.data.pixels import RANGES, InputRange
 from edgekit.errors import DataError, UnknownName, UsageError
 from edgekit.store import MANIFEST
 from edgekit.types import Artifact, Dataset, Reporter
-
-Kind = Literal["android", "pi", "mcu", "onnx"]
-KINDS: tuple[Kind, ...] = ("android", "pi", "mcu", "onnx")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +25,7 @@ class Subject:
     metadata: the content of the metadata.json beside it, {} = there is none. entry: what that says of the file.
     """
 
-    kind: Kind
+    kind: str
     name: str
     classifier: Classifier
     input_range: InputRange
@@ -63,32 +60,25 @@ def read(path: Path, kind: str, input_range: str = "0-1") -> Subject:
         UsageError: the kind cannot hold such a file, or the run has none that it can.
         DataError, IntegrityError: see `predicting.load`.
     """
-    known = {each: each for each in KINDS}
-    if kind not in known:
-        raise UnknownName("bundle", kind, KINDS)
+    registry.check("bundles", kind)
     ranges: dict[str, InputRange] = {each: each for each in RANGES}
     if input_range not in ranges:
         raise UnknownName("input range", input_range, RANGES)
     if not path.exists():
         raise DataError(f"{path} does not exist; expected a run folder, a product, a .tflite or an .onnx file.")
-    asked = known[kind]
-    file = _file(path, asked)
+    file = _file(path, kind)
     classifier = predicting.load(file)
-    if (
-        asked in ("android", "pi")
-        and classifier.front_end is not None
-        and len(classifier.artifact.inputs[0].shape) != 2
-    ):
+    if kind in ("android", "pi") and classifier.front_end is not None and len(classifier.artifact.inputs[0].shape) != 2:
         classifier = predicting.load(_waveform_of(file))
     metadata = _metadata(file)
-    _check(asked, classifier.artifact)
+    _check(kind, classifier.artifact)
     if ranges[input_range] != "0-1" and classifier.described:
         raise UsageError(
             f"--input-range is for files that no metadata.json describes; that of {file} tells its contract."
         )
     origin = _origin(file)
     return Subject(
-        kind=asked,
+        kind=kind,
         name=file.stem if origin is None else origin.resolve().name,
         classifier=classifier,
         input_range=ranges[input_range],
@@ -127,7 +117,7 @@ def dataset_of(subject: Subject, spec: str | None, reporter: Reporter) -> tuple[
     return found, same
 
 
-def _file(path: Path, kind: Kind) -> Path:
+def _file(path: Path, kind: str) -> Path:
     found = predicting.find(path)
     if kind != "onnx":
         if found.suffix == ".onnx":
@@ -155,7 +145,7 @@ def _waveform_of(file: Path) -> Path:
     )
 
 
-def _check(kind: Kind, artifact: Artifact) -> None:
+def _check(kind: str, artifact: Artifact) -> None:
     types = artifact.inputs[0].dtype, artifact.outputs[0].dtype
     if kind == "mcu" and types != ("int8", "int8"):
         raise UsageError(

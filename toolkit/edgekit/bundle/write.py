@@ -11,21 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from edgekit.bundle import android, golden, mcu, onnx, pi, subject
+from edgekit import registry
+from edgekit.bundle import golden, subject
 from edgekit.bundle.golden import Golden
-from edgekit.bundle.subject import Kind, Subject
+from edgekit.bundle.subject import Subject
 from edgekit.errors import OutputInUse, UsageError
 from edgekit.store import MANIFEST, disk_errors, swap
 from edgekit.types import Reporter
 
 _PARTIAL = ".edgekit-partial-"
-# Of each kind: (subject, golden vectors, license) -> the content of every file.
-_KINDS: Mapping[Kind, Callable[[Subject, Golden, str | None], Mapping[str, bytes]]] = {
-    "android": android.files,
-    "pi": pi.files,
-    "mcu": mcu.files,
-    "onnx": onnx.files,
-}
 
 
 def export(
@@ -59,7 +53,8 @@ def export(
     _check_free(target, force)
     dataset, same = subject.dataset_of(found, data, reporter)
     vectors = golden.computed(found, dataset, same)
-    files = dict(_KINDS[found.kind](found, vectors, license))
+    files_of: Callable[[Subject, Golden, str | None], Mapping[str, bytes]] = registry.load("bundles", found.kind)
+    files = dict(files_of(found, vectors, license))
     manifest = {
         "bundle": found.kind,
         "edgekit": version("edgekit"),

@@ -10,6 +10,7 @@ import typer
 
 from edgekit.cli import options as o
 from edgekit.cli.build import resolved
+from edgekit.cli.completion import names
 from edgekit.cli.console import Console
 
 Path_ = Annotated[
@@ -20,6 +21,7 @@ Bundle = Annotated[
     typer.Option(
         metavar="KIND",
         help="android (a Gradle module), pi (a Python package), mcu (C arrays for TFLite Micro) or onnx (ONNX Runtime).",
+        autocompletion=names("bundles"),
     ),
 ]
 OutFolder = Annotated[

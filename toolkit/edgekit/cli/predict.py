@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgekit.bench.predicting import Prediction
 
 Model = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A .tflite or .onnx classifier, a run folder or a product.")
+    Path, typer.Argument(metavar="FILE", help="A .tflite or .onnx classifier, a run folder, a product or a bundle.")
 ]
 Inputs = Annotated[
     list[Path],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from edgekit.registry import BUNDLES
 from edgekit.types import Gate
 
 _HEADLINE = ("accuracy", "augrc")
@@ -63,6 +65,7 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
     if document["dataset"]["default"]:
         typer.echo("data: the images that ship with edgekit (give --data for your own)")
     typer.echo(f"report: {folder / 'report.html'}")
+    typer.echo(f"for an app: edgekit export {shlex.quote(str(folder))} --bundle KIND ({', '.join(BUNDLES)})")
 
 
 def print_gates(document: Mapping[str, Any]) -> None:

@@ -62,7 +62,7 @@ def finetune(
                 tf.stream(_batches(images, blocks, train.y, weights)), verbose=0, callbacks=list(callbacks)
             )
         losses.append(float(history.history["loss"][0]))
-        reporter.progress((epoch + 1) * steps, epochs * steps, f"loss {losses[-1]:.3f}")
+        reporter.progress((epoch + 1) * steps, epochs * steps, f"steps  loss {losses[-1]:.3f}")
         if not np.isfinite(losses[-1]):
             raise TrainingError(f"{what} diverged in epoch {epoch + 1}; lower {setting}.")
     return losses

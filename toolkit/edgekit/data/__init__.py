@@ -3,5 +3,6 @@
 from edgekit.data.images import skipped_told
 from edgekit.data.load import load, load_section
 from edgekit.data.pool import load_pool
+from edgekit.data.splits import few_told
 
-__all__ = ["load", "load_pool", "load_section", "skipped_told"]
+__all__ = ["few_told", "load", "load_pool", "load_section", "skipped_told"]

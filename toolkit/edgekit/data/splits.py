@@ -13,6 +13,7 @@ from edgekit.errors import DataError
 from edgekit.types import Images, Split
 
 _DRAWS = 64
+_FEW = 100  # one sample is a point then
 
 
 class Parts(TypedDict):
@@ -191,6 +192,18 @@ def hold_out_groups(train: Split, share: float, seed: int, *, option: str = "dat
         )
     out = np.isin(member, best[1])
     return take(train, np.flatnonzero(~out)), take(train, np.flatnonzero(out))
+
+
+def few_told(**parts: Split) -> str:
+    """The warning for parts that are so small that shares of them are coarse, by their names; "" = none is."""
+    few = {name: len(split) for name, split in parts.items() if len(split) < _FEW}
+    if not few:
+        return ""
+    sizes = " and ".join(f"{count:,} samples of {name}" for name, count in few.items())
+    return (
+        f"{sizes} are few: one sample is {100 / min(few.values()):.1f} points of accuracy, and what is read off them "
+        "(learning curve, gates, temperature, threshold) is as coarse. Add data, or raise data.val_fraction."
+    )
 
 
 def groups_of(split: Split) -> list[str]:

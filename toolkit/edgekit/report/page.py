@@ -17,24 +17,28 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def fill(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
-    """The page of `template` with `values`; texts that UTF-8 cannot hold (odd file names) show "?" there.
+    """The page of `template` with `values`, see `rendered`.
 
     Args:
         scripts: files of templates/ that run after tables.js, which every page has.
     """
+    script = "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("tables.js", *scripts))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return rendered(_TEMPLATES, template, script=script, script_digest=digest, **values)
+
+
+def rendered(folder: Path, template: str, **values: Any) -> str:
+    """The HTML of a template in `folder`, all values escaped; texts that UTF-8 cannot hold (odd file names) show "?" there."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("tables.js", *scripts))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    text = environment.get_template(template).render(script=script, script_digest=digest, **values)
-    return text.encode("utf-8", "replace").decode()
+    return environment.get_template(template).render(**values).encode("utf-8", "replace").decode()
 
 
 def script_data(value: Any) -> str:

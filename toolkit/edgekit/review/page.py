@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgekit.report.page import rendered
+
 if TYPE_CHECKING:
     from edgekit.review.desk import Desk
 
@@ -22,17 +24,10 @@ def read(name: str) -> bytes:
 
 def render(desk: Desk) -> str:
     """The HTML of the page; names that UTF-8 cannot hold show "?" there."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     samples = desk.samples
-    text = environment.get_template("review.html.j2").render(
+    return rendered(
+        _TEMPLATES,
+        "review.html.j2",
         name=desk.name,
         noun=desk.pictures.noun,
         clips=desk.pictures.clips,
@@ -44,4 +39,3 @@ def render(desk: Desk) -> str:
         count=len(desk.decisions),
         total=len(samples),
     )
-    return text.encode("utf-8", "replace").decode()

@@ -182,7 +182,7 @@ def _watch(
 
         def __init__(self) -> None:
             super().__init__()
-            self.epoch, self.text = 0, ""
+            self.epoch, self.text = 0, "steps"
             self.history: dict[str, list[float]] = {name: list(values) for name, values in known.items()}
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -201,7 +201,7 @@ def _watch(
             told = {**logs, "learning_rate": rate, "seconds": time.perf_counter() - self.began}
             for name, value in told.items():
                 self.history.setdefault(name, []).append(float(value))
-            self.text = f"loss {logs['loss']:.3f}  val accuracy {logs['val_accuracy']:.4f}"
+            self.text = f"steps  loss {logs['loss']:.3f}  val accuracy {logs['val_accuracy']:.4f}"
             reporter.progress((epoch + 1) * per_epoch, per_epoch * epochs, self.text)
 
     return Watch()

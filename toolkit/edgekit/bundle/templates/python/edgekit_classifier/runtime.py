@@ -12,7 +12,7 @@ import numpy as np
 from .errors import Refused
 
 Run = Callable[[Any], Any]
-_INSTALL = "install it with `python3 -m pip install -r requirements.txt`"
+_INSTALL = "install it as README.md says, with `pip install -r requirements.txt` in a venv, and start the venv's Python"
 
 
 def opened(path: Path, threads: int) -> tuple[Run, str]:
