@@ -13,11 +13,13 @@ from edgekit.data.decode import resize
 from edgekit.data.fingerprint import fingerprint
 from edgekit.data.images import LazyImages, skipped_told
 from edgekit.data.noise import limited, with_wrong_labels
-from edgekit.data.splits import frozen, groups_of, hold_out, hold_out_groups, joined, take
+from edgekit.data.parts import Cut, shared_told
+from edgekit.data.splits import frozen, take
+from edgekit.data.whole import check, parts_of
 from edgekit.errors import DataError, UnknownName
 from edgekit.recipe import DataSection, NoiseSection
 from edgekit.sections import AudioSection
-from edgekit.types import Dataset, FrontEnd, InputSpec, RawData, ReadOptions, Split
+from edgekit.types import Dataset, InputSpec, RawData, ReadOptions
 
 # Sources that read a path, or what follows their prefix; all others are names themselves.
 _PREFIXED = ("hf", "tfds")
@@ -82,48 +84,16 @@ def load(
     if image_size:
         raw = _resized(raw, image_size)
     try:
-        _check(raw)
+        check(raw)
     except DataError as error:
         raise DataError(f"{error} {skipped_told(raw.skipped)}" if raw.skipped else str(error)) from None
     if not split:
         return _uncut(raw)
-    whole, notes = raw, list(raw.notes)
-    cut = hold_out_groups if split_by == "group" else hold_out
-    if leave_out is not None:
-        raw = _leave_out(raw, leave_out)
-    elif raw.test is None:
-        rest, held = cut(raw.train, test_fraction, seed, option="data.test_fraction")
-        raw = dataclasses.replace(raw, train=rest, test=held)
-        notes.append(
-            f"The source has no test part: {len(held):,} of {len(rest) + len(held):,} samples were cut off as test."
-        )
-    if raw.front_end is not None and (leave_out is not None or whole.test is None):
-        notes += _read_off_test(raw.front_end, audio)
-    assert raw.test is not None
-    train, val, cal, test = raw.train, raw.val, raw.cal, raw.test
-    if val is None and cal is None and split_by == "group":
-        # Each from train, not one from the other: what is held out may be a single group.
-        train, val = cut(train, val_fraction / 2, seed)
-        train, cal = cut(train, val_fraction / 2, seed)
-    elif val is None and cal is None:
-        number = len(train)
-        train, held = cut(train, val_fraction, seed)
-        try:
-            val, cal = cut(held, 0.5, seed)
-        except DataError:
-            raise DataError(
-                f"{val_fraction:.0%} of {number:,} training samples are too few for validation and calibration: each needs every "
-                "class. Add samples, raise data.val_fraction, or give parts of your own."
-            ) from None
-    elif val is None:
-        train, val = cut(train, val_fraction / 2, seed)
-    elif cal is None:
-        train, cal = cut(train, val_fraction / 2, seed)
-    assert val is not None and cal is not None
-    if shared := _shared_groups(train, test):
-        notes.append(
-            f"{len(shared)} groups are in both train and test, such as {shared[0]!r}; data.leave_out tests on a new one."
-        )
+    notes = list(raw.notes)
+    cut = Cut(by=split_by, seed=seed)
+    raw, told = cut.test(raw, leave_out, test_fraction, audio)
+    train, val, cal, test = cut.held_out(raw, val_fraction)
+    notes += [*told, *shared_told(train, test)]
     if limit is not None and limit < len(train):
         number, train = len(train), limited(train, limit, seed)
         notes.append(f"Training samples: {len(train):,} of {number:,}, as data.limit says.")
@@ -150,16 +120,6 @@ def load(
         skipped=raw.skipped,
         notes=tuple(notes),
     )
-
-
-def _read_off_test(made: FrontEnd, audio: AudioSection) -> list[str]:
-    """Where the test part is cut from the source's training clips, they have a say in what is read off them all."""
-    read_off = {"clip_s": f"length, {made.clip_s:g} s", "sample_rate": f"sample rate, {made.sample_rate:,} Hz"}
-    return [
-        f"The clips' {told}, was taken from all clips, those of the test part too; data.audio.{name} fixes it."
-        for name, told in read_off.items()
-        if getattr(audio, name) is None
-    ]
 
 
 def _uncut(raw: RawData) -> Dataset:
@@ -219,84 +179,11 @@ def _source_of(path: Path, spec: str, named: list[str]) -> str:
     raise UnknownName("data set", spec, named)
 
 
-def _parts(raw: RawData) -> dict[str, Split]:
-    parts = {"train": raw.train, "val": raw.val, "cal": raw.cal, "test": raw.test}
-    return {name: split for name, split in parts.items() if split is not None}
-
-
 def _resized(raw: RawData, size: tuple[int, int]) -> RawData:
     """The arrays of sources that hold arrays; those that decode files have done it already."""
     changed: dict[str, Any] = {
         name: dataclasses.replace(split, x=frozen(resize(split.x[:], size)))
-        for name, split in _parts(raw).items()
+        for name, split in parts_of(raw).items()
         if not isinstance(split.x, LazyImages) and split.x.shape[1:3] != size
     }
     return dataclasses.replace(raw, **changed)
-
-
-def _leave_out(raw: RawData, group: str) -> RawData:
-    parts = _parts(raw)
-    if any(split.group is None for split in parts.values()):
-        groups_of(raw.train)  # the error, if train has none
-        raise DataError(f"{raw.name}: only some parts have groups; data.leave_out needs one for every sample.")
-    whole = joined(*parts.values())
-    known = groups_of(whole)
-    if group not in known:
-        names = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-        raise DataError(f"{raw.name} has no group {group!r} to leave out; its groups are {names}.")
-
-    def without(split: Split) -> Split:
-        return take(split, np.flatnonzero(split.group != group))
-
-    rest = without(joined(parts["train"], parts["test"]) if "test" in parts else parts["train"])
-    own: dict[str, Any] = {name: without(parts[name]) for name in ("val", "cal") if name in parts}
-    if empty := next((name for name, split in own.items() if not len(split)), None):
-        raise DataError(f"{raw.name}: {empty} has only samples of the group {group!r}, which is left out.")
-    test = take(whole, np.flatnonzero(whole.group == group))
-    changed = dataclasses.replace(raw, train=rest, test=test, **own)
-    _check(changed)
-    return changed
-
-
-def _shared_groups(train: Split, test: Split) -> list[str]:
-    if train.group is None or test.group is None:
-        return []
-    return sorted(set(train.group.tolist()) & set(test.group.tolist()))
-
-
-def _check(raw: RawData) -> None:
-    classes = len(raw.classes)
-    shape = raw.train.x.shape[1:]
-    parts = _parts(raw)
-    noun = "images" if raw.front_end is None else "clips"
-    for name, split in parts.items():
-        if len(split) == 0:
-            raise DataError(f"{raw.name}: {name} has no samples.")
-        if split.x.shape[1:] != shape:
-            raise DataError(f"{raw.name}: {name} {noun} are {split.x.shape[1:]}, but train {noun} are {shape}.")
-        if split.y.min() < 0 or split.y.max() >= classes:
-            raise DataError(
-                f"{raw.name}: {name} labels run from {split.y.min()} to {split.y.max()}; expected 0 to {classes - 1}."
-            )
-        if split.group is not None and len(split.group) != len(split):
-            raise DataError(f"{raw.name}: {name} has {len(split)} samples but {len(split.group)} groups.")
-    if split_types := {split.x.dtype.name for split in parts.values()} - {raw.train.x.dtype.name}:
-        raise DataError(
-            f"{raw.name}: train images are {raw.train.x.dtype}, others {', '.join(split_types)}; use one type."
-        )
-    ids, counts = np.unique(np.concatenate([split.ids for split in parts.values()]), return_counts=True)
-    if len(twice := ids[counts > 1]):
-        raise DataError(
-            f"{raw.name}: {len(twice):,} ids occur more than once, such as {str(twice[0])!r}; ids must differ."
-        )
-    if len(set(raw.classes)) < classes:
-        name = next(name for name in raw.classes if raw.classes.count(name) > 1)
-        raise DataError(f"{raw.name}: two classes are named {name!r}; names must differ.")
-    if classes < 2:
-        raise DataError(f"{raw.name} has {classes} class; a classifier needs at least 2.")
-    empty = np.flatnonzero(np.bincount(raw.train.y, minlength=classes) == 0)
-    if empty.size:
-        names = ", ".join(f"{raw.classes[k]!r} (label {k})" for k in empty[:5])
-        raise DataError(
-            f"{raw.name}: no training sample of {names}; every class needs some, or remove it from the classes."
-        )
