@@ -26,8 +26,8 @@ from edgekit.curation.noise import estimated_noise
 from edgekit.data.splits import frozen, take
 from edgekit.recipe import section_of
 from edgekit.stages import Stages
+from edgekit.training import jobs, stage
 from edgekit.training import signals as training_signals
-from edgekit.training import stage
 from edgekit.training.gather import fold_numbers, gather
 from edgekit.types import Dataset, Signals, Silent, Split
 
@@ -103,7 +103,7 @@ def clean_teacher_arm(asked: Any, dataset: Dataset, bad: Any, stages: Stages) ->
     p = np.empty((len(train), len(dataset.classes)), np.float32)
     for number in range(folds):
         inside = np.concatenate([fold_of != number, np.ones(len(val), dtype=bool)])
-        job = stage.Job(ids=both.ids[inside], labels=both.y[inside], watch=train.ids[fold_of == number], seed=number)
+        job = jobs.Job(ids=both.ids[inside], labels=both.y[inside], watch=train.ids[fold_of == number], seed=number)
         with tempfile.TemporaryDirectory() as folder:
             stage.train("fold", asked, whole, job, Path(folder), stages.reporter)
             p[fold_of == number] = training_signals.read(Path(folder) / "signals.npz")["pred_probs"]

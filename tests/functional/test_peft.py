@@ -9,7 +9,7 @@ from tests.conftest import Told
 
 from edgekit import backend, data, pipeline, recipe
 from edgekit.errors import RecipeError
-from edgekit.training import stage, tuning
+from edgekit.training import jobs, stage, tuning
 from edgekit.types import Silent
 
 pytestmark = pytest.mark.tf
@@ -39,7 +39,7 @@ def backbones(small_npz, tmp_path_factory):
         dataset = data.load_section(asked.data, asked.seed)
         few = dataset.train.y < 5
         folder = tmp_path_factory.mktemp(name)
-        job = stage.Job(ids=dataset.train.ids[few], labels=dataset.train.y[few])
+        job = jobs.Job(ids=dataset.train.ids[few], labels=dataset.train.y[few])
         stage.run("student", asked, dataset, job, folder, Silent())
         found[name] = folder / "student_float.keras"
     return found
@@ -53,7 +53,7 @@ def trained(asked, folder):
     """A training stage of `asked` on its own, without a cache."""
     dataset = data.load_section(asked.data, asked.seed)
     folder.mkdir(exist_ok=True)
-    stage.run("student", asked, dataset, stage.Job(ids=dataset.train.ids, labels=dataset.train.y), folder, Silent())
+    stage.run("student", asked, dataset, jobs.Job(ids=dataset.train.ids, labels=dataset.train.y), folder, Silent())
     return dataset, json.loads((folder / "tuning.json").read_text())
 
 
@@ -167,7 +167,7 @@ def test_a_killed_training_goes_on(keras, small_npz, backbones, tmp_path):
     asked = load(small_npz, backbones["conv8"], **values, **{"student.name": "conv8", "student.width": ""})
     dataset, _ = trained(asked, tmp_path / "whole")
     (tmp_path / "killed").mkdir()
-    job = stage.Job(ids=dataset.train.ids, labels=dataset.train.y, checkpoint=str(tmp_path / "progress"))
+    job = jobs.Job(ids=dataset.train.ids, labels=dataset.train.y, checkpoint=str(tmp_path / "progress"))
     with pytest.raises(Killed):
         stage.run("student", asked, dataset, job, tmp_path / "killed", Kills())
     assert json.loads((tmp_path / "progress/state.json").read_text())["epoch"] == 2

@@ -11,7 +11,7 @@ import pytest
 from edgekit import data, planning, recipe
 from edgekit.past import Past
 from edgekit.store import StageCache
-from edgekit.training import stage
+from edgekit.training import jobs
 
 TRAINING = ["training", "student", "distillation", "peft"]
 
@@ -66,10 +66,10 @@ def put(name, key, seconds, **facts):
 def test_trainings_in_the_cache_tell_their_time_for_the_same_data_and_sections_only(dataset):
     asked = recipe.load(settings=["training.epochs=3"])
     for seed, seconds in ((1, 10.0), (2, 14.0), (3, 30.0)):
-        job = stage.Job(ids=dataset.train.ids, labels=dataset.train.y, seed=seed)
-        put("training", stage.student_key(asked, dataset, job), seconds, train_flops=1000)
+        job = jobs.Job(ids=dataset.train.ids, labels=dataset.train.y, seed=seed)
+        put("training", jobs.student_key(asked, dataset, job), seconds, train_flops=1000)
     other = recipe.load(settings=["training.epochs=4"])
-    put("training", stage.student_key(other, dataset, job), 99.0)
+    put("training", jobs.student_key(other, dataset, job), 99.0)
     past = Past(Path("runs"), dataset.fingerprint)
     took = past.took("training", asked)
     assert (took.seconds, took.runs, took.train_flops, took.peak_rss_bytes) == (14.0, 3, 1000, None)

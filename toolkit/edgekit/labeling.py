@@ -12,7 +12,7 @@ from edgekit.errors import DataError, OutputInUse, UsageError
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.store import canonical_json, write_atomic
-from edgekit.training import signals, stage
+from edgekit.training import jobs, signals, stage
 from edgekit.types import Dataset, Pool, Reporter, Silent, Split
 
 
@@ -60,11 +60,11 @@ def label_next(
 def as_pool(recipe: Recipe, dataset: Dataset, unlabeled: Split, stages: Stages) -> Pool:
     """Train (or reuse) the teacher on the labeled samples and describe the pool with it; a clip is the mean of its segments."""
     train = dataset.train
-    job = stage.Job(ids=train.ids, labels=train.y, watch=train.ids, seed=recipe.seed)
+    job = jobs.Job(ids=train.ids, labels=train.y, watch=train.ids, seed=recipe.seed)
     made = stages.cached(
         "teacher",
         f"Teacher {recipe.teacher.name}, {recipe.teacher.epochs} epochs",
-        stage.key(recipe, dataset, job, recipe.teacher),
+        jobs.key(recipe, dataset, job, recipe.teacher),
         lambda folder: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),
     )
     seen = signals.read(made / "signals.npz")

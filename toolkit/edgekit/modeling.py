@@ -20,7 +20,7 @@ from edgekit.curating import Curated
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
-from edgekit.training import stage, tuning
+from edgekit.training import jobs, opinion, stage, tuning
 from edgekit.training.gather import plain_teacher
 from edgekit.types import Dataset, TrainedModel
 
@@ -49,20 +49,20 @@ def train(recipe: Recipe, dataset: Dataset, curated: Curated, folder: RunFolder,
         TrainingError: training diverged. RecipeError: the weights to start from do not fit.
     """
     selection = curated.selection
-    opinion, teacher = _opinion(recipe, dataset, curated, folder, stages)
-    job = stage.Job(
-        ids=selection.kept, labels=selection.labels, weights=selection.weights, seed=recipe.seed, opinion=opinion
+    learned, teacher = _opinion(recipe, dataset, curated, folder, stages)
+    job = jobs.Job(
+        ids=selection.kept, labels=selection.labels, weights=selection.weights, seed=recipe.seed, opinion=learned
     )
-    key = stage.student_key(recipe, dataset, job)
+    key = jobs.student_key(recipe, dataset, job)
     job = dataclasses.replace(job, checkpoint=str(stages.progress("training", key)))
     made = stages.cached(
         "training",
-        f"Student {stage.named(recipe.student)}, {recipe.training.epochs} epochs",
+        f"Student {jobs.named(recipe.student)}, {recipe.training.epochs} epochs",
         key,
         lambda into: stage.run("student", recipe, dataset, job, into, stages.reporter),
     )
     made, facts = _merged(recipe, dataset, made, stages)
-    path = folder.adopt(made / stage.FILES["student"], f"models/{stage.FILES['student']}")
+    path = folder.adopt(made / jobs.FILES["student"], f"models/{jobs.FILES['student']}")
     student = stage.trained(made, path, selection.sha256)
     stages.reporter.note(f"val accuracy {student.history['val_accuracy'][-1]:.4f}, trained on {student.device}")
     return Made(student=student, key=made.name, teacher=teacher, facts=facts)
@@ -106,21 +106,21 @@ def _opinion(
     # A control arm's curation has no teacher: both arms learn from the same one.
     if known is None or recipe.control:
         known = plain_teacher(recipe, dataset, stages)
-        path = folder.adopt(known / stage.FILES["teacher"], f"models/{stage.FILES['teacher']}")
+        path = folder.adopt(known / jobs.FILES["teacher"], f"models/{jobs.FILES['teacher']}")
         teacher = stage.trained(known, path, selection_sha256="")
-    job = stage.Job(
+    job = jobs.Job(
         ids=dataset.train.ids,
         labels=dataset.train.y,
-        seed=stage.teacher_seed(recipe),
-        teacher=str(known / stage.FILES["teacher"]),
+        seed=jobs.teacher_seed(recipe),
+        teacher=str(known / jobs.FILES["teacher"]),
     )
     made = stages.cached(
         "distillation",
-        f"The teacher's opinion of {stage.views_of(recipe, dataset)} views",
-        stage.opinion_key(recipe, dataset, job),
+        f"The teacher's opinion of {opinion.views_of(recipe, dataset)} views",
+        opinion.key(recipe, dataset, job),
         lambda into: stage.run("opinion", recipe, dataset, job, into, stages.reporter),
     )
-    return str(made / stage.FILES["opinion"]), teacher
+    return str(made / jobs.FILES["opinion"]), teacher
 
 
 def compress(recipe: Recipe, dataset: Dataset, curated: Curated, made: Made, folder: RunFolder, stages: Stages) -> None:

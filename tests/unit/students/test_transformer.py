@@ -164,14 +164,14 @@ def test_patches_suit_the_size(keras, shape, patch, grid):
 @pytest.mark.jax
 def test_patchout_trains_on_jax_and_the_file_loads_under_tensorflow(keras, small_npz, tmp_path):
     from edgekit import data, recipe
-    from edgekit.training import signals, stage
+    from edgekit.training import jobs, signals, stage
     from edgekit.types import Silent
 
     pytest.importorskip("jax")
     values = {"backend": "jax", "data.spec": str(small_npz), "student.name": "passt_tiny", "training.epochs": 1}
     loaded = recipe.load(values=values)
     dataset = data.load(str(small_npz))
-    stage.run("student", loaded, dataset, stage.Job(ids=dataset.train.ids, labels=dataset.train.y), tmp_path, Silent())
+    stage.run("student", loaded, dataset, jobs.Job(ids=dataset.train.ids, labels=dataset.train.y), tmp_path, Silent())
     facts = json.loads((tmp_path / "training.json").read_text())
     assert "on jax" in facts["framework"]
     model = keras.models.load_model(tmp_path / "student_float.keras", compile=False)

@@ -6,7 +6,7 @@ import pytest
 from edgekit import backend, recipe, students
 from edgekit.data.splits import take
 from edgekit.errors import DataError, IntegrityError, MissingExtra, TrainingError
-from edgekit.training import flops, process, signals, stage
+from edgekit.training import flops, jobs, process, signals, stage
 from edgekit.training.batches import batch_indices
 from edgekit.training.fit import fit, steps_per_epoch
 from edgekit.types import Silent
@@ -145,7 +145,7 @@ def test_jax_trains_in_its_own_process_and_the_model_loads_under_tensorflow(smal
     dataset = data.load(str(small_npz))
     folder = tmp_path / "stage"
     folder.mkdir()
-    job = stage.Job(ids=dataset.train.ids, labels=dataset.train.y)
+    job = jobs.Job(ids=dataset.train.ids, labels=dataset.train.y)
     stage.run("student", loaded, dataset, job, folder, Silent())
     facts = json.loads((folder / "training.json").read_text())
     assert "on jax" in facts["framework"]
@@ -164,7 +164,7 @@ def test_an_error_in_the_backends_process_reaches_the_user(small_npz, tmp_path):
     dataset = data.load(str(small_npz), seed=1)  # another split than the recipe's seed gives
     with pytest.raises(TrainingError, match="changed while the build ran"):
         stage.run(
-            "student", loaded, dataset, stage.Job(ids=dataset.train.ids, labels=dataset.train.y), tmp_path, Silent()
+            "student", loaded, dataset, jobs.Job(ids=dataset.train.ids, labels=dataset.train.y), tmp_path, Silent()
         )
 
 
@@ -178,7 +178,7 @@ def test_it_keeps_the_class_that_it_had_there(small_npz, tmp_path):
               "student.backbone": str(tmp_path / "c.npz")}  # fmt: skip
     loaded = recipe.load(values=values)
     dataset = data.load_section(loaded.data, loaded.seed)
-    job = stage.Job(ids=dataset.train.ids, labels=dataset.train.y)
+    job = jobs.Job(ids=dataset.train.ids, labels=dataset.train.y)
     with pytest.raises(IntegrityError, match=r"c\.npz cannot be read as \.npz"):
         stage.run("student", loaded, dataset, job, tmp_path, Silent())
 

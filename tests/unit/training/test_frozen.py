@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgekit import recipe
-from edgekit.training import frozen, stage
+from edgekit.training import frozen, jobs, stage
 from edgekit.types import Dataset, InputSpec, Split
 
 # Whitened to a mean squared norm of 16: -4 and 4, on which the rate of plain SGD is 4 / (16 + 1).
@@ -66,7 +66,7 @@ def test_embeddings_are_known_by_the_files_content(tmp_path):
     def key(file, **values):
         student = {"backbone": str(tmp_path / f"{file}.keras"), "frozen": True}
         asked = recipe.from_mapping({"student": student, **values})
-        return json.dumps(stage.embeddings_key(asked, dataset, stage.Job(ids=split.ids, labels=split.y)))
+        return json.dumps(stage.embeddings_key(asked, dataset, jobs.Job(ids=split.ids, labels=split.y)))
 
     plain = key("a")
     assert plain == key("b"), "not by its path"

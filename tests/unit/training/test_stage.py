@@ -13,7 +13,7 @@ from edgekit import backend, data, recipe, students
 from edgekit.data.splits import take
 from edgekit.errors import RecipeError
 from edgekit.peft.apply import train_only
-from edgekit.training import distill, stage, transfer
+from edgekit.training import distill, jobs, opinion, stage, transfer
 from edgekit.training.augment import Augmentation
 from edgekit.training.batches import draw
 from edgekit.training.checkpoint import Checkpoint
@@ -134,16 +134,16 @@ def test_class_weights_by_hand():
 def test_an_opinion_is_of_its_views(small_npz):
     def key(**values):
         asked = recipe.load(values={"data.spec": str(small_npz), "distillation.alpha": 0.5, **values})
-        return json.dumps(stage.opinion_key(asked, dataset, job))
+        return json.dumps(opinion.key(asked, dataset, job))
 
     dataset = data.load(str(small_npz))
-    job = stage.Job(ids=dataset.train.ids, labels=dataset.train.y, teacher="/cache/teacher/abc/teacher.keras")
+    job = jobs.Job(ids=dataset.train.ids, labels=dataset.train.y, teacher="/cache/teacher/abc/teacher.keras")
     plain = key()
     assert plain == key(**{"student.width": "xs", "training.learning_rate": 0.1})
     for values in ({"training.augment": "affine"}, {"training.cutout": 0.2}, {"distillation.views": 3}):
         assert key(**values) != plain
     none = recipe.load(values={"data.spec": str(small_npz), "distillation.alpha": 0.5, "training.augment": "none"})
-    assert stage.views_of(none, dataset) == 1, "all views are the same image"
+    assert opinion.views_of(none, dataset) == 1, "all views are the same image"
 
 
 def test_a_teacher_is_asked_about_the_views_that_a_student_sees(keras, shipped):
@@ -168,15 +168,15 @@ def test_a_student_learns_from_its_teacher_and_starts_from_weights(keras, small_
     folders = {name: tmp_path / name for name in ("teacher", "opinion", "student", "other")}
     for folder in folders.values():
         folder.mkdir()
-    stage.run("teacher", loaded, dataset, stage.Job(ids=ids, labels=labels), folders["teacher"], Silent())
-    asked = stage.Job(ids=ids, labels=labels, teacher=str(folders["teacher"] / "teacher.keras"))
+    stage.run("teacher", loaded, dataset, jobs.Job(ids=ids, labels=labels), folders["teacher"], Silent())
+    asked = jobs.Job(ids=ids, labels=labels, teacher=str(folders["teacher"] / "teacher.keras"))
     stage.run("opinion", loaded, dataset, asked, folders["opinion"], Silent())
     assert distill.load(folders["opinion"] / "opinion.npy").shape == (2, len(ids), len(dataset.classes))
-    job = stage.Job(ids=ids[::2], labels=labels[::2], opinion=str(folders["opinion"] / "opinion.npy"))
+    job = jobs.Job(ids=ids[::2], labels=labels[::2], opinion=str(folders["opinion"] / "opinion.npy"))
     stage.run("student", loaded, dataset, job, folders["student"], Silent())
     facts = json.loads((folders["student"] / "training.json").read_text())
     assert facts["history"]["loss"][1] < facts["history"]["loss"][0]
-    keys = {json.dumps(stage.key(loaded, dataset, j)) for j in (job, stage.Job(ids=ids[::2], labels=labels[::2]))}
+    keys = {json.dumps(jobs.key(loaded, dataset, j)) for j in (job, jobs.Job(ids=ids[::2], labels=labels[::2]))}
     assert len(keys) == 2, "with and without the opinion are two trainings"
 
     weights = folders["student"] / "student_float.keras"

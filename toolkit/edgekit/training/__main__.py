@@ -8,8 +8,9 @@ import numpy as np
 
 from edgekit import data, recipe
 from edgekit.errors import EdgekitError, TrainingError
+from edgekit.training.jobs import Job, Role
 from edgekit.training.process import Lines
-from edgekit.training.stage import Job, Role, train
+from edgekit.training.stage import train
 
 
 def main(role: Role, folder: Path, fingerprint: str) -> int:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edgekit.curation.head import softmax, train_head, whitened
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
-from edgekit.training import signals, stage
+from edgekit.training import jobs, signals, stage
 from edgekit.types import Dataset
 
 _MOST_ITERATIONS = 200
@@ -45,16 +45,14 @@ def embed(recipe: Recipe, dataset: Dataset, stages: Stages) -> Embedded:
     if recipe.peft.method != "none":
         tuned = tune(recipe, dataset, stages)
         cost = _flops(tuned)
-    job = stage.Job(
-        ids=train.ids, labels=train.y, teacher=None if tuned is None else str(tuned / stage.FILES["student"])
-    )
+    job = jobs.Job(ids=train.ids, labels=train.y, teacher=None if tuned is None else str(tuned / jobs.FILES["student"]))
     made = stages.cached(
         "embeddings",
-        f"Embeddings of the frozen {stage.named(recipe.student)}",
+        f"Embeddings of the frozen {jobs.named(recipe.student)}",
         stage.embeddings_key(recipe, dataset, job),
         lambda folder: stage.run("embeddings", recipe, dataset, job, folder, stages.reporter),
     )
-    found = signals.read(made / stage.FILES["embeddings"])
+    found = signals.read(made / jobs.FILES["embeddings"])
     return Embedded(
         embeddings=found["embeddings"], val_embeddings=found["val_embeddings"], train_flops=cost + _flops(made)
     )
@@ -62,12 +60,12 @@ def embed(recipe: Recipe, dataset: Dataset, stages: Stages) -> Embedded:
 
 def tune(recipe: Recipe, dataset: Dataset, stages: Stages) -> Path:
     """The cached folder of the student tuned on all samples: what a build without curation trains."""
-    job = stage.Job(ids=dataset.train.ids, labels=dataset.train.y, seed=recipe.seed)
-    key = stage.student_key(recipe, dataset, job)
+    job = jobs.Job(ids=dataset.train.ids, labels=dataset.train.y, seed=recipe.seed)
+    key = jobs.student_key(recipe, dataset, job)
     job = dataclasses.replace(job, checkpoint=str(stages.progress("training", key)))
     return stages.cached(
         "training",
-        f"Student {stage.named(recipe.student)} tuned by {recipe.peft.method}, {recipe.training.epochs} epochs",
+        f"Student {jobs.named(recipe.student)} tuned by {recipe.peft.method}, {recipe.training.epochs} epochs",
         key,
         lambda folder: stage.run("student", recipe, dataset, job, folder, stages.reporter),
     )

@@ -23,7 +23,7 @@ from edgekit.data.splits import clips_of
 from edgekit.errors import DataError
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
-from edgekit.training import frozen, signals, stage
+from edgekit.training import frozen, jobs, signals, stage
 from edgekit.training.fit import steps_per_epoch
 from edgekit.types import Dataset, Signals, Split
 
@@ -102,8 +102,8 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
 def plain_teacher(recipe: Recipe, dataset: Dataset, stages: Stages) -> Path:
     """The cached folder of the teacher on all samples, without signals: for distillation where the curation has none."""
     train = dataset.train
-    job = stage.Job(ids=train.ids, labels=train.y, seed=stage.teacher_seed(recipe))
-    key = stage.key(recipe, dataset, job, recipe.teacher)
+    job = jobs.Job(ids=train.ids, labels=train.y, seed=jobs.teacher_seed(recipe))
+    key = jobs.key(recipe, dataset, job, recipe.teacher)
     job = dataclasses.replace(job, checkpoint=str(stages.progress("teacher", key)))
     return stages.cached(
         "teacher",
@@ -114,7 +114,7 @@ def plain_teacher(recipe: Recipe, dataset: Dataset, stages: Stages) -> Path:
 
 
 def _title(recipe: Recipe, what: str) -> str:
-    return f"{what} {stage.named(recipe.teacher)}, {recipe.teacher.epochs} epochs"
+    return f"{what} {jobs.named(recipe.teacher)}, {recipe.teacher.epochs} epochs"
 
 
 def _warn_of_few_steps(recipe: Recipe, dataset: Dataset, stages: Stages) -> None:
@@ -130,16 +130,16 @@ def _warn_of_few_steps(recipe: Recipe, dataset: Dataset, stages: Stages) -> None
 
 def seed_of(recipe: Recipe, repeat: int) -> int:
     """The RNG seed of a repeat; far apart, since a fold's network adds its number."""
-    return (stage.teacher_seed(recipe) + 1000 * repeat) % 2**31
+    return (jobs.teacher_seed(recipe) + 1000 * repeat) % 2**31
 
 
 def _teacher(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, named: str, *, per_epoch: bool) -> Path:
     train = dataset.train
-    job = stage.Job(ids=train.ids, labels=train.y, watch=train.ids, per_epoch=per_epoch, seed=seed)
+    job = jobs.Job(ids=train.ids, labels=train.y, watch=train.ids, per_epoch=per_epoch, seed=seed)
     return stages.cached(
         f"{named}teacher",
         _title(recipe, "Teacher"),
-        stage.key(recipe, dataset, job, recipe.teacher),
+        jobs.key(recipe, dataset, job, recipe.teacher),
         lambda folder: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),
     )
 
@@ -152,11 +152,11 @@ def _folds(
     parts = []
     for number in range(count):
         inside = fold_of != number
-        job = stage.Job(ids=train.ids[inside], labels=train.y[inside], watch=train.ids[~inside], seed=seed + number)
+        job = jobs.Job(ids=train.ids[inside], labels=train.y[inside], watch=train.ids[~inside], seed=seed + number)
         made = stages.cached(
             f"{named}fold_{number + 1}",
             _title(recipe, f"Fold {number + 1} of {count}:"),
-            stage.key(recipe, dataset, job, recipe.teacher),
+            jobs.key(recipe, dataset, job, recipe.teacher),
             lambda folder, job=job: stage.run("fold", recipe, dataset, job, folder, stages.reporter),  # type: ignore[misc]
         )
         folders.append(made)
@@ -215,7 +215,7 @@ def _threshold(
     marked = _marked(len(train), classes, seed)
     areas = []
     for run in range(2):
-        job = stage.Job(
+        job = jobs.Job(
             ids=train.ids,
             labels=np.where(marked[run], classes, train.y),
             watch=train.ids,
@@ -226,7 +226,7 @@ def _threshold(
         made = stages.cached(
             f"{named}threshold_{run + 1}",
             _title(recipe, f"Threshold run {run + 1} of 2:"),
-            stage.key(recipe, dataset, job, recipe.teacher),
+            jobs.key(recipe, dataset, job, recipe.teacher),
             lambda folder, job=job: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),  # type: ignore[misc]
         )
         folders.append(made)

@@ -7,92 +7,23 @@ backend), which `python -m edgekit.training` is.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 from edgekit import backend, students
 from edgekit.data.splits import take
-from edgekit.environment import framework_versions
-from edgekit.recipe import PeftSection, Recipe, StudentSection, TeacherSection, TrainingSection
-from edgekit.store import code_digest, sha256_file
+from edgekit.recipe import PeftSection, Recipe, TeacherSection, TrainingSection
 from edgekit.students import transformer
-from edgekit.training import distill, flops, process, signals, tuning
-from edgekit.training.augment import Augmentation, resolve
-from edgekit.training.batches import Opinion
+from edgekit.training import flops, jobs, opinion, process, signals, tuning
+from edgekit.training.augment import resolve
 from edgekit.training.checkpoint import Checkpoint
 from edgekit.training.fit import fit, steps_per_epoch
+from edgekit.training.jobs import FILES, Job, Role
 from edgekit.types import Dataset, Reporter, TrainedModel
-
-Role = Literal["teacher", "fold", "student", "opinion", "embeddings"]
-FILES: Mapping[Role, str] = {
-    "teacher": "teacher.keras",
-    "fold": "fold.keras",
-    "student": tuning.STUDENT,
-    "opinion": "opinion.npy",
-    "embeddings": "signals.npz",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Job:
-    """What one network is trained on: ids of training samples, in data-set order, with labels, and weights (None = equal).
-
-    watch: ids of the training samples that the network then describes in signals.npz (None = no signals are wanted).
-    per_epoch: describe them after each epoch too. seed: of initial weights and batches. classes: outputs of the network, if
-    not the data set's. teacher: the network whose opinion is asked (role "opinion"). opinion: the file with it, to learn from.
-    checkpoint: a folder that outlives a kill, for checkpoints.
-    """
-
-    ids: NDArray[np.str_]
-    labels: NDArray[np.int64]
-    weights: NDArray[np.float32] | None = None
-    watch: NDArray[np.str_] | None = None
-    per_epoch: bool = False
-    seed: int = 42
-    classes: int | None = None
-    teacher: str | None = None
-    opinion: str | None = None
-    checkpoint: str | None = None
-
-
-def key(recipe: Recipe, dataset: Dataset, job: Job, *sections: BaseModel) -> dict[str, Any]:
-    """Everything that decides what a training stage comes to, for the stage cache."""
-    return {
-        "data": dataset.fingerprint,
-        "mirrored": dataset.input.mirrored,
-        "job": {
-            name: None if value is None else hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-            for name, value in (
-                ("ids", job.ids),
-                ("labels", job.labels),
-                ("weights", job.weights),
-                ("watch", job.watch),
-            )
-        }
-        | {"per_epoch": job.per_epoch, "seed": job.seed, "classes": job.classes}
-        # Files of the stage cache: their folders are named by the digest of what made them.
-        | {
-            name: path and Path(path).parent.name for name, path in (("teacher", job.teacher), ("opinion", job.opinion))
-        },
-        "weights": weights_digest(recipe) if recipe.student in sections else None,
-        "deterministic": recipe.deterministic,
-        "backend": framework_versions(recipe.backend),
-        "sections": [section.model_dump(mode="json") for section in sections],
-        "code": code_digest("training", "students", "peft", "backend.py", "layers.py", "data/pixels.py"),
-    }
-
-
-def student_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
-    """`key` of a student's training."""
-    return key(recipe, dataset, job, recipe.training, recipe.student, recipe.distillation, recipe.peft)
 
 
 def run(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
@@ -118,7 +49,7 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
     deterministic = _deterministic(role, recipe, job)
     backend.seed(keras, job.seed, deterministic=deterministic)
     if role == "opinion":
-        _ask(keras, recipe, dataset, job, folder, reporter)
+        opinion.ask(keras, recipe, dataset, job, folder, reporter)
         return
     if role == "embeddings":
         _embed(keras, recipe, dataset, job, folder, reporter)
@@ -148,7 +79,7 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
         tuned = tuned.in_float32(keras, built())
     shipped = tuned.plain if tuned.section.merges else tuned.model
     facts |= {
-        "architecture": named(named_in),
+        "architecture": jobs.named(named_in),
         "framework": f"keras {keras.__version__} on {keras.backend.backend()}",
         "device": backend.device(keras) + (f" x {devices}" if devices > 1 else "") + f", {precision}",
         "params": int(shipped.count_params()),
@@ -203,7 +134,7 @@ def _fitted(
         reporter=reporter,
         weights=weights_of(job.labels, job.weights, section),
         after_epoch=watched.after_epoch if watched and per_epoch else None,
-        opinion=_opinion(recipe, dataset, job) if role == "student" else None,
+        opinion=opinion.read(recipe, dataset, job) if role == "student" else None,
         checkpoint=Checkpoint(Path(job.checkpoint)) if job.checkpoint and not per_epoch else None,
     )
     steps = len(history["loss"]) * steps_per_epoch(section, len(job.ids), full)
@@ -223,58 +154,10 @@ def weights_of(
     return balanced
 
 
-def weights_digest(recipe: Recipe) -> str | None:
-    """SHA-256 of the file that the student starts from, if there is one."""
-    path = recipe.student.start
-    return sha256_file(Path(path)) if path and Path(path).is_file() else None
-
-
-def named(section: StudentSection | TeacherSection) -> str:
-    """A network's name with its width, as it is told: "microresnet-m"."""
-    return f"{section.name}-{section.width}" if section.width else section.name
-
-
-def views_of(recipe: Recipe, dataset: Dataset) -> int:
-    """How many views of each image the teacher is asked about; without augmentation all are the same."""
-    augmentation = _augmentation(recipe, dataset)
-    if augmentation.name == "none" and not augmentation.cutout:
-        return 1
-    return recipe.distillation.views or recipe.training.epochs
-
-
-def _augmentation(recipe: Recipe, dataset: Dataset) -> Augmentation:
-    name = resolve(recipe.training.augment, mirrored=dataset.input.mirrored, front_end=dataset.input.front_end)
-    return Augmentation(name=name, cutout=recipe.training.cutout, front_end=dataset.input.front_end)
-
-
-def opinion_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
-    """Everything that decides a teacher's opinion, for the stage cache."""
-    augmentation = _augmentation(recipe, dataset)
-    views = {"augment": augmentation.name, "cutout": augmentation.cutout, "views": views_of(recipe, dataset)}
-    return key(recipe, dataset, job) | {"views": views}
-
-
-def _ask(keras: Any, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
-    assert job.teacher is not None
-    teacher = keras.models.load_model(job.teacher, compile=False)
-    precision = backend.precision(keras, recipe.teacher.precision, flops.macs(teacher))
-    with backend.computing(keras, precision):
-        logits = distill.ask(
-            keras,
-            teacher,
-            dataset.train,
-            _augmentation(recipe, dataset),
-            views=views_of(recipe, dataset),
-            seed=job.seed,
-            reporter=reporter,
-        )
-    distill.save(logits, folder / FILES["opinion"])
-
-
 def embeddings_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
     """Everything that decides the embeddings of a frozen trunk, for the stage cache; how a head is trained does not."""
-    student = {"name": recipe.student.name, "width": recipe.student.width, "file": weights_digest(recipe)}
-    return key(recipe, dataset, job) | {"student": student, "peft": recipe.peft.model_dump(mode="json")}
+    student = {"name": recipe.student.name, "width": recipe.student.width, "file": jobs.weights_digest(recipe)}
+    return jobs.key(recipe, dataset, job) | {"student": student, "peft": recipe.peft.model_dump(mode="json")}
 
 
 def _embed(keras: Any, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
@@ -291,24 +174,6 @@ def _embed(keras: Any, recipe: Recipe, dataset: Dataset, job: Job, folder: Path,
     np.savez(folder / FILES["embeddings"], embeddings=train, val_embeddings=val)
     cost = 2 * flops.macs(model) * sum(len(split) for split in samples)
     (folder / "training.json").write_text(json.dumps({"train_flops": cost}))
-
-
-def _opinion(recipe: Recipe, dataset: Dataset, job: Job) -> Opinion | None:
-    if job.opinion is None:
-        return None
-    section = recipe.distillation
-    return Opinion(
-        logits=distill.load(Path(job.opinion)),
-        rows=np.flatnonzero(np.isin(dataset.train.ids, job.ids)),
-        view_seed=teacher_seed(recipe),
-        alpha=section.alpha,
-        temperature=section.temperature,
-    )
-
-
-def teacher_seed(recipe: Recipe) -> int:
-    """The RNG seed of the teacher: its own, or the recipe's."""
-    return recipe.seed if recipe.teacher.seed is None else recipe.teacher.seed
 
 
 def _labels_of(job: Job, ids: NDArray[np.str_]) -> NDArray[np.int64]:
