@@ -68,8 +68,9 @@ def arm_rows(study: Mapping[str, Any]) -> Iterable[str]:
         for metric, (_, factor) in _METRICS.items():
             value = arm["values"][_INT8][metric]
             cells.append(f"{factor * value['mean']:.2f} ± {factor * value['sd']:.2f}")
-        scaled = arm["with_temperature"]["nll"]
-        cells.append(f"{1000 * scaled['mean']:.2f} ± {1000 * scaled['sd']:.2f}")
+        scaled = arm["with_temperature"]
+        without = f" ({scaled['without_fit']} runs without fit)" if scaled.get("without_fit") else ""
+        cells.append(f"{1000 * scaled['nll']['mean']:.2f} ± {1000 * scaled['nll']['sd']:.2f}{without}")
         yield "| " + " | ".join(cells) + " |"
 
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,29 +57,41 @@ def made(file: Path, folder: Path, jobs: str) -> dict[str, Any]:
     return document
 
 
-def reports(document: Mapping[str, Any], folder: Path, arm: str) -> list[dict[str, Any]]:
-    """report.json of each complete run of `arm`."""
+def reports(document: Mapping[str, Any], folder: Path, arm: str) -> list[tuple[int, dict[str, Any]]]:
+    """(RNG seed, report.json) of each complete run of `arm`."""
     runs = [run for run in document["runs"] if run["arm"] == arm and run["status"] == "complete"]
-    return [json.loads((folder / run["path"] / "report.json").read_text()) for run in runs]
+    return [(run["seed"], json.loads((folder / run["path"] / "report.json").read_text())) for run in runs]
 
 
-def noise_found(rows: list[dict[str, Any]]) -> dict[str, float | None] | None:
-    """Recall and precision on labels made wrong on purpose, mean over RNG seeds; None without such labels or edits."""
-    known = [row["curation"].get("injected_noise") for row in rows]
+def noise_found(rows: list[tuple[int, dict[str, Any]]]) -> dict[str, float | None] | None:
+    """Recall and precision on labels made wrong on purpose, mean over runs; None without such labels or edits."""
+    known = [row["curation"].get("injected_noise") for _, row in rows]
     told = [row for row in known if row and row["precision"] is not None]
     return {key: float(np.mean([row[key] for row in told])) for key in ("recall", "precision")} if told else None
 
 
-def calibrated(rows_of_reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and SD over RNG seeds of the shipped file's NLL and ECE on test, with the temperature fitted on calibration."""
-    rows = [report["reliability"][report["run"]["shipped"]] for report in rows_of_reports]
-    found = {metric: [row["after"][metric] for row in rows] for metric in ("nll", "ece")}
-    found["temperature"] = [row["temperature"] for row in rows]
-    return {
+def calibrated(rows_of_reports: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
+    """The shipped file's NLL and ECE on test with the temperature fitted on calibration, and that temperature.
+
+    Mean and SD over RNG seeds of what a seed comes to, which is a mean over groups where they are left out in turn. without_fit:
+    how many runs have no temperature that fits; they count as they are.
+    """
+    found: dict[str, dict[int, list[float]]] = {name: defaultdict(list) for name in ("nll", "ece", "temperature")}
+    without_fit = 0
+    for seed, report in rows_of_reports:
+        row = report["reliability"][report["run"]["shipped"]]
+        without_fit += row["at_bound"]
+        values = row["before"] if row["at_bound"] else row["after"]
+        found["temperature"][seed].append(1.0 if row["at_bound"] else row["temperature"])
+        for metric in ("nll", "ece"):
+            found[metric][seed].append(values[metric])
+    means = {name: [float(np.mean(runs)) for runs in by_seed.values()] for name, by_seed in found.items()}
+    spread = {
         name: {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None}
-        for name, values in found.items()
+        for name, values in means.items()
         if values
     }
+    return spread | {"without_fit": without_fit}
 
 
 def told(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def test_temperature_and_threshold_come_from_the_calibration_split(run):
         assert accepted.mean() == pytest.approx(row["operating"]["coverage"])
         assert (row["drift"] is None) == ("float32" in name)
         assert meta[name]["operating"]["threshold"] == row["operating"]["threshold"]
-        assert meta[name]["calibration"]["temperature"] == (1 if row["at_bound"] else row["temperature"])
+        assert meta[name]["calibration"]["temperature"] == row["temperature"]
     assert set(meta) == set(run.document["reliability"])
 
 

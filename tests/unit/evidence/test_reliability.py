@@ -64,7 +64,7 @@ def test_what_is_no_number_is_none_and_the_document_is_json():
     wrong = np.stack([CONFIDENCE, 1 - CONFIDENCE], axis=1), np.ones(10, np.int64)
     found = rows({"f": (wrong, wrong), "q": (wrong, wrong)}, {"q": "f"}, risk=0.1)
     row = found["q"]
-    assert row["at_bound"]
+    assert row["at_bound"] and (row["temperature"], row["after"]) == (1.0, row["before"]), "nothing is scaled"
     assert row["operating"]["threshold"] is row["operating"]["risk"] is row["drift"]["shift"] is None
     assert row["operating"]["risk_interval"] == [0.0, 1.0]
     assert row["figures"]["auroc_f"] is None

@@ -81,11 +81,14 @@ def print_reliability(document: Mapping[str, Any]) -> None:
     if row is None:
         return
     name, operating = document["run"]["shipped"], row["operating"]
-    fit = "no temperature fits" if row["at_bound"] else f"temperature {row['temperature']:.3f}"
-    typer.echo(
-        f"{name}: {fit} ({row['n']:,} calibration samples), test ECE {row['before']['ece']:.4f} -> {row['after']['ece']:.4f}, "
-        f"NLL {row['before']['nll']:.4f} -> {row['after']['nll']:.4f}"
-    )
+    if row["at_bound"]:
+        typer.echo(f"{name}: no temperature fits the {row['n']:,} calibration samples; probabilities stay as they are")
+    else:
+        before, after = row["before"], row["after"]
+        typer.echo(
+            f"{name}: temperature {row['temperature']:.3f} ({row['n']:,} calibration samples), "
+            f"test ECE {before['ece']:.4f} -> {after['ece']:.4f}, NLL {before['nll']:.4f} -> {after['nll']:.4f}"
+        )
     (key, value), *_ = operating["wanted"].items()
     if operating["threshold"] is None:
         typer.echo(f"{name}: no confidence keeps a {key} of {value:g}")

@@ -43,8 +43,9 @@ def rows(
     """The `reliability` of report.json, as plain JSON values; what is not a finite number is None.
 
     Each row:
-        temperature, n, split, nll_calibration_before and _after, at_bound: the fit. floor: what a smaller probability counts as
-            (None for logits, which T divides as they are).
+        temperature, n, split, nll_calibration_before and _after, at_bound: the fit. Where it ends at the bound of what is
+            searched, no temperature fits: it is 1, which leaves everything as it is. floor: what a smaller probability counts
+            as (None for logits, which T divides as they are).
         before, after: the METRICS on test without and with the temperature.
         figures: `metrics.Reliability` of test, its `ties` among them, without temperature.
         operating: the threshold on the largest probability as the file gives it (None if none keeps the risk), what was
@@ -75,16 +76,17 @@ def rows(
             drift = dataclasses.asdict(
                 threshold.drift(*ranked[float_of[name]], *ranked[name], coverage=coverage, risk=risk)
             )
+        fit = scaled.temperature
         row = {
-            "temperature": scaled.temperature.value,
-            "n": scaled.temperature.n,
+            "temperature": 1.0 if fit.at_bound else fit.value,
+            "n": fit.n,
             "split": "cal",
             "floor": metrics.floor_of(metrics.checked(*calibration)) if raw is None else None,
-            "at_bound": scaled.temperature.at_bound,
-            "nll_calibration_before": scaled.temperature.nll_before,
-            "nll_calibration_after": scaled.temperature.nll_after,
+            "at_bound": fit.at_bound,
+            "nll_calibration_before": fit.nll_before,
+            "nll_calibration_after": fit.nll_before if fit.at_bound else fit.nll_after,
             "before": {metric: getattr(scaled.before, metric) for metric in METRICS},
-            "after": {metric: getattr(scaled.after, metric) for metric in METRICS},
+            "after": {metric: getattr(scaled.before if fit.at_bound else scaled.after, metric) for metric in METRICS},
             "figures": dataclasses.asdict(metrics.reliability(*test)) | {"ties": dataclasses.asdict(ties)},
             "operating": {
                 "wanted": {key: value for key, value in wish.items() if value is not None},

@@ -91,12 +91,12 @@ def _waveform(artifact: Artifact, reliability: Mapping[str, Mapping[str, Any]]) 
 
 
 def _reliability(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What an app needs of it. A temperature at the end of what was searched is no fit: 1 leaves the output as it is."""
+    """What an app needs of it."""
     operating = {key: row["operating"][key] for key in ("wanted", "threshold", "coverage", "coverage_interval", "risk",
                                                         "risk_interval", "n")}  # fmt: skip
     return {
         "calibration": {
-            "temperature": 1.0 if row["at_bound"] else row["temperature"],
+            "temperature": row["temperature"],
             "fitted": not row["at_bound"],
             "floor": row["floor"],
             "n": row["n"],
