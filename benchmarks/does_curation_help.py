@@ -81,10 +81,9 @@ def calibrated(rows_of_reports: list[tuple[int, dict[str, Any]]]) -> dict[str, A
     for seed, report in rows_of_reports:
         row = report["reliability"][report["run"]["shipped"]]
         without_fit += row["at_bound"]
-        values = row["before"] if row["at_bound"] else row["after"]
-        found["temperature"][seed].append(1.0 if row["at_bound"] else row["temperature"])
-        for metric in ("nll", "ece"):
-            found[metric][seed].append(values[metric])
+        for name, value in {**row["after"], "temperature": row["temperature"]}.items():
+            if name in found:
+                found[name][seed].append(value)
     means = {name: [float(np.mean(runs)) for runs in by_seed.values()] for name, by_seed in found.items()}
     spread = {
         name: {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None}
