@@ -25,7 +25,7 @@ def test_options_win_over_settings_and_settings_over_the_file(tmp_path):
     [
         ("trainig.epochs=3", "Did you mean 'training'"),
         ("training.epoch=3", "Did you mean 'training.epochs'"),
-        ("training.epochs=0", "greater than or equal to 1"),
+        ("training.epochs=0", "auto, or a whole number from 1"),
         ("training.epochs=many", "found 'many'"),
         ("training", "section.key=value"),
         ("curation.method=random", "needs budget"),

@@ -17,11 +17,12 @@ from edgekit.compression.opened import opened
 from edgekit.compression_steps import Compression
 from edgekit.environment import environment
 from edgekit.errors import ExportError, GateNotMet, UsageError
-from edgekit.evidence import gates
+from edgekit.evidence import chance, gates
 from edgekit.export import waveform
 from edgekit.recipe import Recipe, TrainingSection, differences
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
+from edgekit.training import budget
 from edgekit.types import Gate, Report, Reporter, Silent
 
 _NOT_READ = ("curation", "distillation", "student", "teacher", "training", "control", "backend")
@@ -80,6 +81,7 @@ def compress(
             from edgekit import ladder
 
             ladder.check(recipe, dataset, force=force)
+        recipe = budget.sized(recipe, dataset.class_counts, dataset.input, retries=False)
     with stages.timed("model", "Model"):
         keras = backend.load("tensorflow")
         backend.seed(keras, recipe.seed, deterministic=recipe.deterministic)
@@ -104,4 +106,7 @@ def compress(
     if missed := [Gate(**row) for row in report.document["gates"] if not row["met"]]:
         named = "; ".join(f"{gate.demand} ({gate.told})" for gate in missed)
         raise GateNotMet(f"Gate not met: {named}. The report is in {out}.", report)
+    if error := chance.error(report.document):
+        error.report = report
+        raise error
     return report

@@ -8,6 +8,7 @@ EdgekitError                    1   internal error
 ├── MissingExtra                3   a feature whose packages are not installed
 ├── DataError                   4   data that cannot be read or does not fit together
 ├── TrainingError               5   training that diverged or could not run
+│   └── NotLearned              5   a file that is no better than the largest class alone
 ├── ExportError                 6   a model that could not be converted
 ├── GateNotMet                  7   a file that misses a demanded accuracy, size, latency or parity
 ├── TargetError                 8   a target that could not be reached or measured
@@ -25,9 +26,13 @@ from collections.abc import Iterable
 
 
 class EdgekitError(Exception):
-    """Base of every error that is shown to a user in one line, without a traceback."""
+    """Base of every error that is shown to a user in one line, without a traceback; `report` is the run's, if it was written."""
 
     exit_code = 1
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class UsageError(EdgekitError):
@@ -75,6 +80,10 @@ class TrainingError(EdgekitError):
     exit_code = 5
 
 
+class NotLearned(TrainingError):
+    """A file that is no better than the largest class alone."""
+
+
 class ExportError(EdgekitError):
     """A model that could not be converted."""
 
@@ -82,23 +91,15 @@ class ExportError(EdgekitError):
 
 
 class GateNotMet(EdgekitError):
-    """A file that misses a demanded accuracy, size, latency or parity; `report` is the run's, if it was written."""
+    """A file that misses a demanded accuracy, size, latency or parity."""
 
     exit_code = 7
 
-    def __init__(self, message: str, report: object = None) -> None:
-        super().__init__(message)
-        self.report = report
-
 
 class TargetError(EdgekitError):
-    """A target that could not be reached or measured; `report` is the run's, if it was written."""
+    """A target that could not be reached or measured."""
 
     exit_code = 8
-
-    def __init__(self, message: str, report: object = None) -> None:
-        super().__init__(message)
-        self.report = report
 
 
 class IntegrityError(EdgekitError):

@@ -12,7 +12,7 @@ from edgekit.errors import DataError, OutputInUse, UsageError
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.store import canonical_json, write_atomic
-from edgekit.training import jobs, signals, stage
+from edgekit.training import budget, jobs, signals, stage
 from edgekit.types import Dataset, Pool, Reporter, Silent, Split
 
 
@@ -37,6 +37,7 @@ def label_next(
     stages = Stages(reporter or Silent())
     with stages.timed("data", "Data"):
         dataset = data.load_section(recipe.data, recipe.seed)
+        recipe = budget.sized(recipe, dataset.class_counts, dataset.input)
         unlabeled, skipped = data.load_pool(
             pool, shape=dataset.input.shape, skip_bad=recipe.data.skip_bad, front_end=dataset.input.front_end
         )
@@ -61,12 +62,11 @@ def as_pool(recipe: Recipe, dataset: Dataset, unlabeled: Split, stages: Stages) 
     """Train (or reuse) the teacher on the labeled samples and describe the pool with it; a clip is the mean of its segments."""
     train = dataset.train
     job = jobs.Job(ids=train.ids, labels=train.y, watch=train.ids, seed=recipe.seed)
-    made = stages.cached(
-        "teacher",
-        f"Teacher {recipe.teacher.name}, {recipe.teacher.epochs} epochs",
+    title, key = (
+        f"Teacher {recipe.teacher.name}, {recipe.teacher.epochs:,} epochs",
         jobs.key(recipe, dataset, job, recipe.teacher),
-        lambda folder: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),
     )
+    made = stage.network("teacher", title, "teacher", recipe, dataset, job, key, stages)
     seen = signals.read(made / "signals.npz")
     with stages.timed("pool", "Describing the pool"):
         keras = backend.load(recipe.backend)

@@ -51,16 +51,13 @@ def train(recipe: Recipe, dataset: Dataset, curated: Curated, folder: RunFolder,
     selection = curated.selection
     learned, teacher = _opinion(recipe, dataset, curated, folder, stages)
     job = jobs.Job(
-        ids=selection.kept, labels=selection.labels, weights=selection.weights, seed=recipe.seed, opinion=learned
-    )
+        ids=selection.kept, labels=selection.labels, weights=selection.weights, seed=recipe.seed, opinion=learned,
+        shown=None if teacher is None else teacher.learned["train_accuracy"],
+    )  # fmt: skip
     key = jobs.student_key(recipe, dataset, job)
     job = dataclasses.replace(job, checkpoint=str(stages.progress("training", key)))
-    made = stages.cached(
-        "training",
-        f"Student {jobs.named(recipe.student)}, {recipe.training.epochs} epochs",
-        key,
-        lambda into: stage.run("student", recipe, dataset, job, into, stages.reporter),
-    )
+    title = f"Student {jobs.named(recipe.student)}, {recipe.training.epochs:,} epochs"
+    made = stage.network("training", title, "student", recipe, dataset, job, key, stages)
     made, facts = _merged(recipe, dataset, made, stages)
     path = folder.adopt(made / jobs.FILES["student"], f"models/{jobs.FILES['student']}")
     student = stage.trained(made, path, selection.sha256)

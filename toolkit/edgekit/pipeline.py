@@ -18,8 +18,8 @@ from edgekit.bench.evaluate import load_predictions, predictions_of
 from edgekit.bench.measure import Benched
 from edgekit.curating import curate
 from edgekit.environment import environment
-from edgekit.errors import EdgekitError, GateNotMet, IntegrityError, RecipeError
-from edgekit.evidence import gates, verdict
+from edgekit.errors import EdgekitError, GateNotMet, IntegrityError, NotLearned, RecipeError
+from edgekit.evidence import chance, gates, verdict
 from edgekit.evidence.comparisons import METRICS, Predictions, compare
 from edgekit.export import stage as exporting
 from edgekit.export import waveform
@@ -28,6 +28,7 @@ from edgekit.recipe import LEFT_OUT, Recipe, from_yaml
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
 from edgekit.students.choose import choose
+from edgekit.training import budget
 from edgekit.types import (
     Artifact,
     Dataset,
@@ -89,6 +90,7 @@ def build(
             from edgekit import ladder
 
             ladder.check(recipe, dataset, force=lenient)
+        chosen = budget.sized(chosen, dataset.class_counts, dataset.input)
     facts = {"status": "running", "recipe": recipe.to_yaml(), **environment()}
     folder = RunFolder.open(out, resume=resume, force=force, **facts)
     try:
@@ -182,7 +184,7 @@ class _Build:
             reliability = benching.reliable(artifacts, folder.path, recipe.operating.wanted, self.reporter)
             folder.write_json("artifacts/metadata.json", metadata(dataset, artifacts, reliability, inside))
         benched = self._bench(dataset, artifacts)
-        control = self._control(selection) if recipe.control and selection.edits else None
+        control = self._control(selection, made.student.epochs) if recipe.control and selection.edits else None
         comparisons = self._compare(artifacts, control)
         demanded = gates.check(
             _demands(recipe),
@@ -216,7 +218,10 @@ class _Build:
                 parity=told["parity"],
                 timings=self.stages.timings,
                 reused=self.stages.reused,
+                untrained=self.stages.untrained,
             )
+            if guessing := chance.no_better(document):
+                document["untrained"]["shipped file"] = guessing
             report.keep_pictures(folder, dataset, document)
             written = report.write(folder, document)
         self._end("complete")
@@ -226,6 +231,9 @@ class _Build:
         if missed := [gate for gate in demanded if not gate.met]:
             named = "; ".join(f"{gate.demand} ({gate.told})" for gate in missed)
             raise GateNotMet(f"Gate not met: {named}. The report is in {folder.path}.", written)
+        if error := chance.error(written.document):
+            error.report = written
+            raise error
         return written
 
     def _stop(self, until: Until) -> None:
@@ -247,7 +255,7 @@ class _Build:
         with self.stages.timed("bench", f"Benchmark on {', '.join(plan.targets)}"):
             return benching.bench(artifacts, dataset, plan, self.folder, self.reporter, seed=self.recipe.seed)
 
-    def _control(self, selection: Selection) -> Path:
+    def _control(self, selection: Selection, epochs: int) -> Path:
         """Build the control arm: as many samples dropped at random (none, if the curation drops none), all else equal."""
         recipe = self.recipe
         path = self.folder.path / "control"
@@ -257,6 +265,7 @@ class _Build:
         )
         changed |= {"control": False, "gates": (), "bench": changed["bench"] | {"targets": ()}}
         changed["student"]["max_size"] = None
+        changed["training"] |= {"epochs": epochs, "retries": 0}
         changed["quantization"]["waveform"] = False
         if recipe.quantization.precision != "auto":  # whose ladder must climb for the same demand
             changed["max_drop"] = None
@@ -267,7 +276,7 @@ class _Build:
             try:
                 # The ladder was allowed what it may judge in this build.
                 build(arm, path, resume=same, force=begun and not same, lenient=self.lenient, reporter=self.reporter)
-            except GateNotMet as missed:
+            except (GateNotMet, NotLearned) as missed:
                 if missed.report is None:  # a file is wrong, rather than a demand not met by the control
                     raise
         return path

@@ -19,6 +19,7 @@ from edgekit.recipe import CurationSection, Recipe
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
 from edgekit.students.choose import choose
+from edgekit.training import budget
 from edgekit.types import Dataset, Silent
 
 State = Literal["cached", "to run", "follows"]
@@ -46,7 +47,7 @@ def plan(recipe: Recipe, dataset: Dataset, runs: Path = Path("runs")) -> list[St
         EdgekitError: what the build would be refused for before its first training.
     """
     curating.check(recipe, dataset)
-    recipe = _with_student(recipe, dataset)
+    recipe = resolved(recipe, dataset)
     states = _walk(recipe, dataset)
     past = Past(runs, dataset.fingerprint)
     steps = []
@@ -89,11 +90,13 @@ def _signals(recipe: Recipe, section: CurationSection) -> list[str]:
     return found + (["threshold_1", "threshold_2"] if "threshold" in needs else [])
 
 
-def _with_student(recipe: Recipe, dataset: Dataset) -> Recipe:
-    if recipe.student.name != "auto":
-        return recipe
-    name, width, _ = choose(dataset.input.shape, len(dataset.classes), recipe.student.max_size)
-    return recipe.model_copy(update={"student": recipe.student.model_copy(update={"name": name, "width": width})})
+def resolved(recipe: Recipe, dataset: Dataset) -> Recipe:
+    """The recipe that a build works with: every "auto" that the data decide before any training is decided."""
+    if recipe.student.name == "auto":
+        name, width, _ = choose(dataset.input.shape, len(dataset.classes), recipe.student.max_size)
+        student = recipe.student.model_copy(update={"name": name, "width": width})
+        recipe = recipe.model_copy(update={"student": student})
+    return budget.sized(recipe, dataset.class_counts, dataset.input)
 
 
 def _walk(recipe: Recipe, dataset: Dataset) -> Mapping[str, State]:

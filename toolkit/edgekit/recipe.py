@@ -43,7 +43,8 @@ class Recipe(Section):
 
     seed: the RNG seed of splits, training and draws. deterministic: the same weights every time, which is slower. backend: what
     trains. control: also train on as many samples dropped at random, and compare. gates: demands on the shipped file, such as
-    "accuracy>=0.92", judged on validation. max_drop: the most accuracy that quantization may cost, in percentage points.
+    "accuracy>=0.92", judged on validation. accept_chance: a file that is no better on validation than the largest class alone is
+    no error. max_drop: the most accuracy that quantization may cost, in percentage points.
     """
 
     seed: int = Field(42, ge=0, lt=2**31)
@@ -62,6 +63,7 @@ class Recipe(Section):
     bench: BenchSection = BenchSection()
     operating: OperatingSection = OperatingSection()
     gates: tuple[str, ...] = ()
+    accept_chance: bool = False
     max_drop: float | None = Field(None, ge=0)
 
     _check_backend = field_validator("backend")(lambda name: known("backends", name))

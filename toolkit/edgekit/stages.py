@@ -17,7 +17,8 @@ from edgekit.types import Reporter
 class Stages:
     """Seconds of each stage that ran (`timings`, the sum where one is asked for again), and those that were reused (`reused`).
 
-    peak_rss_bytes: the most memory that this process, or one of its children, had taken by the end of each stage.
+    untrained: why networks have not learned, by the stage that trained them. peak_rss_bytes: the most memory that this process,
+    or one of its children, had taken by the end of each stage.
     """
 
     def __init__(self, reporter: Reporter) -> None:
@@ -25,6 +26,7 @@ class Stages:
         self.cache = StageCache()
         self.timings: dict[str, float] = {}
         self.reused: list[str] = []
+        self.untrained: dict[str, str] = {}
         self.peak_rss_bytes: dict[str, int] = {}
 
     @contextmanager

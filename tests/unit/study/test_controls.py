@@ -35,7 +35,9 @@ def run(tmp_path):
 
 
 def asked(**values):
-    return recipe.from_mapping({"curation": {"method": "iqr"}, "training": {"epochs": 4}, "seed": 3, **values})
+    return recipe.from_mapping(
+        {"curation": {"method": "iqr"}, "training": {"epochs": 4, "batch_size": 128}, "seed": 3, **values}
+    )
 
 
 def test_random_drops_as_many_with_all_else_equal(run):
@@ -68,7 +70,7 @@ def test_the_same_total_flops_are_epochs_on_all_data(run):
     made = controls.same_total_flops(asked(), run)
     assert (made.curation.method, made.training.epochs) == ("none", 18)  # 4 x (100 + 350) / 100
     assert controls.expected_seconds(asked(), run, made) == pytest.approx(9.0)
-    shorter = controls.same_total_flops(asked(training={"epochs": 4, "match": "epochs"}), run)
+    shorter = controls.same_total_flops(asked(training={"epochs": 4, "match": "epochs", "batch_size": 128}), run)
     assert shorter.training.epochs == 16  # each of the arm's epochs was 35/40 of one on all data
 
 
@@ -110,12 +112,12 @@ def test_a_finished_control_is_known_in_a_study_that_was_moved(run, tmp_path):
     "change",
     [
         {"peft": {"method": "ssf"}, "student": {"name": "conv8", "backbone": "trunk.keras"}},
-        {"training": {"epochs": 3, "patchout": "structured"}},
+        {"training": {"epochs": 3, "batch_size": 128, "patchout": "structured"}},
     ],
 )
 def test_equal_flops_count_what_is_left_frozen_and_left_out(change):
     """Half of the FLOPs of a sample, whatever changes them: twice the epochs."""
-    base = asked(student={"name": "conv8"}, training={"epochs": 3})
-    other = asked(**{"student": {"name": "conv8"}, "training": {"epochs": 3}, **change})
+    base = asked(student={"name": "conv8"}, training={"epochs": 3, "batch_size": 128})
+    other = asked(**{"student": {"name": "conv8"}, "training": {"epochs": 3, "batch_size": 128}, **change})
     cost = {id(base): 200, id(other): 100}
     assert matching.matched(other, base, lambda of: 1000, lambda of: cost[id(of)]).training.epochs == 6

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from edgekit.errors import UsageError
@@ -10,7 +11,7 @@ from edgekit.study.definition import Study
 from edgekit.study.plan import plan
 from edgekit.study.prepare import Prepared
 from edgekit.study.work import Work
-from edgekit.types import Silent
+from edgekit.types import InputSpec, Silent
 
 BASE = {"student": {"name": "conv8"}, "training": {"epochs": 8, "batch_size": 50}}
 
@@ -21,9 +22,9 @@ def work(tmp_path, arms, samples=400, counted=None, **values):
 
     class Fixed(dict):
         def __missing__(self, section):
-            return json.loads(section)["limit"] or samples
+            return np.array([json.loads(section)["limit"] or samples]), InputSpec(shape=(28, 28, 1))
 
-    return Work(Prepared(plan=planned, samples=Fixed()), tmp_path, Silent(), counted), planned
+    return Work(Prepared(plan=planned, data=Fixed()), tmp_path, Silent(), counted), planned
 
 
 def test_equal_flops_fit_the_epochs_of_each_arm_and_count_each_network_once(tmp_path):

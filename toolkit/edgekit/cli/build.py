@@ -13,7 +13,7 @@ from edgekit.cli import completion
 from edgekit.cli import options as o
 from edgekit.cli.console import Console
 from edgekit.cli.outlets import GateOption, Junit, Summary, Told, outlets
-from edgekit.errors import GateNotMet, RecipeError, TargetError, UsageError
+from edgekit.errors import EdgekitError, RecipeError, UsageError
 from edgekit.types import Report
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def run(
     try:
         with Console() as reporter:
             report = pipeline.build(asked, out, resume=resume, force=force, until=until, reporter=reporter)
-    except (GateNotMet, TargetError) as missed:
+    except EdgekitError as missed:
         if isinstance(missed.report, Report):
             summary.print_report(missed.report.document, missed.report.path, as_json)
         raise
@@ -276,6 +276,7 @@ def _show_plan(recipe: Recipe, as_json: bool) -> None:
     dataset = data.load_section(recipe.data, recipe.seed)
     sizes = {part: len(getattr(dataset, part)) for part in ("train", "val", "cal", "test")}
     steps = planning.plan(recipe, dataset)
+    recipe = planning.resolved(recipe, dataset)
     if as_json:
         document = {"recipe": recipe.model_dump(mode="json"), "source": dataset.source, "sizes": sizes}
         typer.echo(json.dumps(document | {"plan": [asdict(step) for step in steps]}, indent=2))

@@ -14,7 +14,7 @@ from edgekit.cli import summary
 from edgekit.cli.build import Io, LogitsOutput, Prune, PruneChannels, Quantize, Waveform, reading, resolved
 from edgekit.cli.console import Console
 from edgekit.cli.outlets import GateOption, Junit, Summary, outlets
-from edgekit.errors import GateNotMet, TargetError, UsageError
+from edgekit.errors import EdgekitError, UsageError
 from edgekit.types import Report
 
 _RANGES = ("0-1", "0-255")
@@ -92,7 +92,7 @@ def compress(
         try:
             with Console() as reporter:
                 report = compressing.compress(asked, model, folder, input_range=ranged, force=force, reporter=reporter)
-        except (GateNotMet, TargetError) as missed:
+        except EdgekitError as missed:
             if isinstance(missed.report, Report):
                 _print(missed.report.document, folder, as_json)
             raise

@@ -54,6 +54,8 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
     print_devices(document)
     for row in document["comparisons"]:
         typer.echo(f"{row['kind'].replace('_', ' ')} on {row['split']}: {row['files']}")
+    for stage, reasons in document.get("untrained", {}).items():
+        typer.echo(f"warning: not learned ({stage}): {reasons}")
     print_gates(document)
     verdict = document["verdict"]
     typer.echo(f"verdict on curation {document['curation']['method']!r}: {verdict['verdict']}")

@@ -47,7 +47,7 @@ def key(recipe: Recipe, model_key: str, spec: InputSpec) -> dict[str, Any]:
 def section(recipe: Recipe) -> TrainingSection:
     """How the smaller network is fine-tuned: as the student was trained, for `pruning.epochs` at `pruning.learning_rate`."""
     changed = recipe.training.model_dump() | {
-        "epochs": recipe.pruning.epochs,
+        "epochs": recipe.pruning.epochs or "auto",
         "learning_rate": recipe.pruning.learning_rate,
         "warmup": _WARMUP,
         "schedule": "cosine",
@@ -55,6 +55,7 @@ def section(recipe: Recipe) -> TrainingSection:
         "swa_learning_rate": None,
         "mixup": 0.0,
         "checkpoint": 0,
+        "retries": 0,
         "match": "epochs",
     }
     return TrainingSection.model_validate(changed)

@@ -36,6 +36,7 @@ def assemble(
     parity: Mapping[str, Any],
     timings: Mapping[str, float],
     reused: Sequence[str],
+    untrained: Mapping[str, str],
 ) -> dict[str, Any]:
     """Put the values of one run together. Paths are relative to the run folder; numbers come from the final files."""
     document = {
@@ -65,6 +66,7 @@ def assemble(
         "reliability": dict(reliability),
         "timings": dict(timings),
         "reused_stages": list(reused),
+        "untrained": dict(untrained),
     }
     # As it will be read back: a document is the same whether it was just made or comes from disk.
     plain: dict[str, Any] = json.loads(json.dumps(document, allow_nan=False))

@@ -78,14 +78,14 @@ def _cell(value: Any, kind: Kind, names: dict[str, int]) -> Any:
 
 
 def epochs(training: Mapping[str, Mapping[str, Any]]) -> Listed:
-    """Loss and accuracy of each epoch of each network of report.json's `training`."""
+    """Loss and accuracy of each network of report.json's `training`, after each epoch that its training looked up at."""
     keys = ("loss", "val_loss", "accuracy", "val_accuracy")
     names = ("training loss", "validation loss", "training accuracy", "validation accuracy")
-    rows = [
-        (role, epoch, *values)
-        for role, model in training.items()
-        for epoch, values in enumerate(zip(*(model["history"][key] for key in keys), strict=True), start=1)
-    ]
+    rows = []
+    for role, model in training.items():
+        history = model["history"]
+        numbers = map(int, history.get("epoch") or range(1, len(history["loss"]) + 1))
+        rows += [(role, *row) for row in zip(numbers, *(history[key] for key in keys), strict=True)]
     columns = [Column(name="network", kind="name", choices=len(training) > 1), Column(name="epoch", kind=0)]
     return listed([*columns, *(Column(name=name, kind=4) for name in names)], rows)
 

@@ -95,7 +95,7 @@ def learning_curves(training: Mapping[str, Mapping[str, Any]]) -> dict[str, str]
     figures = {}
     for role, model in training.items():
         history = model["history"]
-        epochs = np.arange(1, len(history["loss"]) + 1)
+        epochs = history.get("epoch") or np.arange(1, len(history["loss"]) + 1)
         for key, label in (("loss", "cross-entropy"), ("accuracy", "accuracy")):
             figure, subplots = _figure(_PANEL, 2.7)
             axes = subplots()

@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from edgekit import registry
+
+# A whole number that the data decide; "auto" in a recipe, also where it is the default.
+AUTO = 0
+BY_DATA: Any = "auto"
+
+
+def _given(value: Any) -> Any:
+    if value == "auto":
+        return AUTO
+    if isinstance(value, str) or value == AUTO:
+        raise ValueError(f"expected auto, or a whole number from 1; found {value!r}")
+    return value
+
+
+# `AUTO` until `training.budget.sized` has seen the data, then a number from 1.
+Sized = Annotated[
+    int,
+    Field(ge=0),
+    BeforeValidator(_given),
+    PlainSerializer(lambda value: value or "auto", return_type=int | str),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]}),
+]
 
 
 class Section(BaseModel):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from edgekit import registry
-from edgekit.sections.base import Section, known
+from edgekit.sections.base import AUTO, BY_DATA, Section, Sized, known
 
 Bytes = Annotated[int, Field(ge=1024)]
 _UNITS = {"kb": 1024, "mb": 1024**2, "b": 1}
@@ -82,15 +82,15 @@ class PruningSection(Section):
     """Magnitude pruning and the physical removal of channels; with 0 of both, neither.
 
     sparsity: share of zero weights. channels: share of the channels to remove. epochs, learning_rate: of the fine-tuning after
-    both. schedule: polynomial (Zhu & Gupta) or constant. pattern: "" for single
-    weights, "RxC" for whole blocks such as 1x4, or 2:4 for two zeros in each group of four. layers: another sparsity for single
-    layers, by name, 0 = leave alone. residual: `channels` also counts those of residual streams, which all blocks share.
+    both; auto: as many epochs as it takes. schedule: polynomial (Zhu & Gupta) or constant. pattern: "" for single weights, "RxC"
+    for whole blocks such as 1x4, or 2:4 for two zeros in each group of four. layers: another sparsity for single layers, by
+    name, 0 = leave alone. residual: `channels` also counts those of residual streams, which all blocks share.
     """
 
     sparsity: float = Field(0.0, ge=0, lt=1)
     channels: float = Field(0.0, ge=0, lt=1)
     residual: bool = False
-    epochs: int = Field(4, ge=1)
+    epochs: Sized = Field(BY_DATA)
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["polynomial", "constant"] = "polynomial"
     pattern: str = Field("", pattern=r"^(|2:4|[1-9]\d?x[1-9]\d?)$")
@@ -134,7 +134,7 @@ class QuantizationSection(Section):
     calibration: str = ""
     ranges: Literal["minmax", "percentile"] = "minmax"
     per_channel: bool = True
-    qat_epochs: int = Field(4, ge=1)
+    qat_epochs: Sized = Field(BY_DATA)
     qat_learning_rate: float = Field(2e-4, gt=0)
     onnx: bool = True
     shrink: bool = True
@@ -150,9 +150,16 @@ class QuantizationSection(Section):
             raise ValueError(f"ranges percentile is for int8 and int8-qat files; the precision is {self.precision}")
         if self.calibration and self.precision not in ("int8", "int16x8", "auto"):
             raise ValueError(f"calibration (--calibration) is not read for {self.precision} files; leave it out")
-        plain = QuantizationSection.model_fields
-        trained = self.precision in ("int8-qat", "auto")
-        for name in ("qat_epochs", "qat_learning_rate"):
-            if getattr(self, name) != plain[name].default and not trained:
+        plain = {
+            "qat_epochs": AUTO,
+            "qat_learning_rate": QuantizationSection.model_fields["qat_learning_rate"].default,
+        }
+        for name, default in plain.items():
+            if getattr(self, name) != default and not self.trained:
                 raise ValueError(f"{name} is read only by int8-qat and auto; leave it out")
         return self
+
+    @property
+    def trained(self) -> bool:
+        """Whether a quantization-aware training may be needed."""
+        return self.precision in ("int8-qat", "auto")

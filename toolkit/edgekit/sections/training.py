@@ -7,18 +7,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from edgekit.sections.base import Section, known
+from edgekit.sections.base import BY_DATA, Section, Sized, known
 
-Augmentation = Literal["auto", "none", "shift", "shift-flip", "affine", "photo", "audio"]
+Augmentation = Literal["auto", "none", "shift", "shift-flip", "color", "color-flip", "affine", "photo", "audio"]
 
 
 class TrainingSection(Section):
     """One training run.
 
-    match: what equals the uncurated run's, optimizer steps or epochs. epochs: passes over the samples. batch_size: samples of a
-    step. learning_rate: the highest of the run. momentum: of sgd. weight_decay: of adamw and sgd. clip_norm: the largest norm
-    of a gradient; None = any. label_smoothing: share of the target that all classes get alike. augment: how samples are varied;
-    auto chooses by the data. xla: compile the training; auto does, but on the CPU of TensorFlow.
+    match: what equals the uncurated run's, optimizer steps or epochs. epochs: passes over the samples; auto: as many as it takes.
+    batch_size: samples of a step; auto: fewer where samples are few. learning_rate: the highest of the run. momentum: of sgd.
+    weight_decay: of adamw and sgd. clip_norm: the largest norm of a gradient; None = any. label_smoothing: share of the target
+    that all classes get alike. augment: how samples are varied; auto chooses by the data. xla: compile the training; auto does,
+    but on the CPU of TensorFlow.
+
+    retries: how often a training that has not learned is done again, each time with twice the epochs; auto epochs of a small set
+    bring two. batch_norm: its statistics in the end, moving averages of the last steps or renewed on samples without
+    augmentation; auto renews them on small sets.
 
     optimizer: sgd is Nesterov's, with `momentum`; adam has no weight_decay. schedule: step multiplies the rate by `gamma` at
     each of `milestones`. milestones: shares of the run. gamma: what a step multiplies the rate by. swa_learning_rate: the
@@ -26,13 +31,14 @@ class TrainingSection(Section):
     weights, which is then the result. swa: share of the epochs, at the end, whose weights are averaged at a constant rate of
     `swa_learning_rate`. Both renew the statistics of batch normalization. cutout: share of a side; mixup: alpha of its beta
     distribution. patchout: what of a transformer's patches a training step leaves out: whole times and frequencies, or patches
-    at random; auto is the network's own. class_weights: balanced weighs each class by the inverse of its count. precision: auto
-    takes bfloat16 where the machine computes it faster. checkpoint: epochs between checkpoints that a killed training resumes
-    from, 0 = none.
+    at random; auto is the network's own. class_weights: balanced weighs each class by the inverse of its count; auto does where
+    the largest has three times the samples of the smallest, or more. precision: auto takes bfloat16
+    where the machine computes it faster. checkpoint: epochs between checkpoints that a killed training resumes from, 0 = none.
     """
 
-    epochs: int = Field(24, ge=1)
-    batch_size: int = Field(128, ge=1)
+    epochs: Sized = Field(BY_DATA)
+    batch_size: Sized = Field(BY_DATA)
+    retries: int = Field(0, ge=0, le=4)
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = Field(8e-3, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
@@ -50,7 +56,8 @@ class TrainingSection(Section):
     cutout: float = Field(0.0, ge=0, le=0.5)
     mixup: float = Field(0.0, ge=0)
     patchout: Literal["auto", "none", "structured", "unstructured"] = "auto"
-    class_weights: Literal["none", "balanced"] = "none"
+    batch_norm: Literal["auto", "moving", "renewed"] = "auto"
+    class_weights: Literal["auto", "none", "balanced"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     xla: Literal["auto", "on", "off"] = "auto"
     checkpoint: int = Field(5, ge=0)
@@ -100,8 +107,7 @@ class DistillationSection(Section):
 _TEACHER_TRAINING: Mapping[str, Mapping[str, Any]] = {
     "cnn32-64": {},
     "microresnet": {
-        "epochs": 8,
-        "batch_size": 128,
+        "batch_size": "auto",
         "optimizer": "adamw",
         "learning_rate": 8e-3,
         "schedule": "cosine",
@@ -124,8 +130,7 @@ class TeacherSection(TrainingSection):
     name: str = "cnn32-64"
     width: str = ""
     seed: int | None = Field(None, ge=0, lt=2**31)
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(32, ge=1)
+    batch_size: Sized = Field(32)
     optimizer: Literal["adamw", "adam", "sgd"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["cosine", "constant", "step"] = "constant"

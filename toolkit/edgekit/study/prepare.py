@@ -16,19 +16,24 @@ from edgekit.recipe import Recipe
 from edgekit.study.definition import Study
 from edgekit.study.plan import Plan, plan, recipe_of
 from edgekit.study.results import SHIPPED
-from edgekit.types import Dataset
+from edgekit.training import budget
+from edgekit.types import Dataset, InputSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """samples: of the training set before curation, by data section (as JSON)."""
+    """data: (K,) samples of each class of the training set before curation and what they are, by data section (as JSON)."""
 
     plan: Plan
-    samples: Mapping[str, int]
+    data: Mapping[str, tuple[NDArray[np.int64], InputSpec]]
 
     def samples_of(self, recipe: Recipe) -> int:
         """Training samples of a recipe of the study, before curation."""
-        return self.samples[recipe.data.model_dump_json()]
+        return int(self.data[recipe.data.model_dump_json()][0].sum())
+
+    def sized(self, recipe: Recipe) -> Recipe:
+        """A recipe of the study with numbers for its "auto", which hold: no arm is trained longer for not having learned."""
+        return budget.sized(recipe, *self.data[recipe.data.model_dump_json()], retries=False)
 
 
 def prepared(study: Study) -> Prepared:
@@ -44,7 +49,7 @@ def prepared(study: Study) -> Prepared:
     asked = [(run, recipe_of(study, run)) for run in runs]
     for run, recipe in asked:
         _check_files(study, run.arm.name, recipe)
-    samples: dict[str, int] = {}
+    known: dict[str, tuple[NDArray[np.int64], InputSpec]] = {}
     tested: dict[str | None, tuple[str, _Tested]] = {}
     dataset: Dataset | None = None
     loaded = ""
@@ -52,7 +57,7 @@ def prepared(study: Study) -> Prepared:
         section = recipe.data.model_dump_json()
         if dataset is None or section != loaded:
             dataset, loaded = data.load_section(recipe.data, recipe.seed), section
-            samples[section] = len(dataset.train)
+            known[section] = dataset.class_counts, dataset.input
             own = _Tested(classes=dataset.classes, ids=dataset.test.ids, labels=dataset.test.y)
             first, reference = tested.setdefault(run.group, (run.arm.name, own))
             if differ := _differ(reference, own):
@@ -64,7 +69,7 @@ def prepared(study: Study) -> Prepared:
             curating.check(recipe, dataset)
         except EdgekitError as error:
             raise type(error)(f"Study arm {run.arm.name!r}: {error}") from None
-    return Prepared(plan=planned, samples=samples)
+    return Prepared(plan=planned, data=known)
 
 
 def files_of(recipe: Recipe) -> tuple[str, ...]:

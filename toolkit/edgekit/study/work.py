@@ -27,7 +27,7 @@ class Work:
         self, made: Prepared, out: Path, reporter: Reporter, count: Callable[[Recipe], int] = matching.count
     ) -> None:
         self._study, self._runs = made.plan.study, {run.name: run for run in made.plan.runs}
-        self._samples_of, self._out, self._reporter, self._count_flops = made.samples_of, out, reporter, count
+        self._made, self._out, self._reporter, self._count_flops = made, out, reporter, count
         self._counted: dict[str, int] = {}
         hours = self._study.max_hours
         self.deadline = None if hours is None else time.monotonic() + 3600 * hours
@@ -73,11 +73,12 @@ class Work:
             held.close()
 
     def _own(self, run: Run) -> Recipe:
-        own = recipe_of(self._study, run)
+        own = self._made.sized(recipe_of(self._study, run))
         if self._study.match != "flops":
             return own
-        base = recipe_of(self._study, next(r for r in self._base_runs() if r.seed == run.seed and r.group == run.group))
-        return matching.matched(own, base, self._samples_of, self._count)
+        first = next(r for r in self._base_runs() if r.seed == run.seed and r.group == run.group)
+        base = self._made.sized(recipe_of(self._study, first))
+        return matching.matched(own, base, self._made.samples_of, self._count)
 
     def _base_runs(self) -> list[Run]:
         full = [run for run in self._runs.values() if run.arm.kind == "full"]

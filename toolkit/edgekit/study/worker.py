@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import EdgekitError, GateNotMet, OutputInUse
+from edgekit.errors import EdgekitError, GateNotMet, NotLearned, OutputInUse
 from edgekit.store import write_atomic
 
 _TELL_EVERY_S = 0.5
@@ -84,7 +84,7 @@ def _build(recipe_file: Path, run: Path, progress: Progress) -> None:
             if time.monotonic() > give_up:
                 raise
             time.sleep(0.2)
-        except GateNotMet as missed:
+        except (GateNotMet, NotLearned) as missed:
             if missed.report is None:
                 raise
             return  # the run is whole; a study judges it as it is

@@ -3,8 +3,9 @@
 A view is one random variation of every image: `draw` decides it for all samples at once, `apply` makes it for a batch. So a
 view can be made twice, which lets a teacher be asked about it once (training.distill).
 "shift" moves an image by up to one 28th of its side (1 pixel at 28), "shift-flip" also mirrors half of them, "affine" rotates,
-scales, shears and moves, for digits and other drawings, "photo" mirrors and moves by up to an eighth. "audio" is for the features
-of sound, (T, F, 1) (training.sound).
+scales, shears and moves, for digits and other drawings, "photo" mirrors and moves by up to an eighth. "color" is "shift" with
+another contrast, brightness and balance of the channels, which helps small sets most; "color-flip" also mirrors. "audio" is for
+the features of sound, (T, F, 1) (training.sound).
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from edgekit.types import FrontEnd
 
 # Rotation in radians, logarithm of the scale, shear, translation as a share of the side.
 _ROTATION, _SCALE, _SHEAR, _MOVE = 0.21, 0.14, 0.14, 2.5 / 28
+# Largest changes of contrast, brightness and single channels, as shares.
+_CONTRAST, _BRIGHTNESS, _CHANNEL = 0.3, 0.2, 0.1
 _PARTS = {
     "none": (),
     "shift": ("move",),
     "shift-flip": ("move", "flip"),
+    "color": ("move", "color"),
+    "color-flip": ("move", "flip", "color"),
     "photo": ("move", "flip"),
     "affine": ("affine",),
     "audio": ("sound",),
@@ -70,6 +75,8 @@ class Augmentation:
             drawn["flip"] = rng.random(samples) < 0.5
         if "affine" in parts:
             drawn["affine"] = rng.uniform(-1, 1, (samples, 6)).astype(np.float32)
+        if "color" in parts:
+            drawn["color"] = rng.uniform(-1, 1, (samples, 2 + shape[2])).astype(np.float32)
         if "sound" in parts:
             drawn |= sound.draw(samples, shape, rng)
         if self.cutout:
@@ -86,6 +93,8 @@ class Augmentation:
             x = sound.vary(x, view, self.front_end)
         if "down" in view:
             x = _move(x, view["down"], view["right"], view.get("flip"), 8 if self.name == "photo" else 28)
+        if "color" in view:
+            x = _colored(x, view["color"])
         if "top" in view:
             x = _cut(x, view["top"], view["left"], self.cutout)
         return x
@@ -131,6 +140,20 @@ def _transformed(pixels: NDArray[Any], factors: list[float]) -> Any:
     height, width = pixels.shape[:2]
     image = Image.fromarray(pixels)
     return image.transform((width, height), Image.Transform.AFFINE, factors, Image.Resampling.BILINEAR)
+
+
+def _colored(x: NDArray[Any], draws: NDArray[np.float32]) -> NDArray[Any]:
+    """Contrast about the image's mean, brightness, and the channels against each other. draws: (B, 2 + C) in [-1, 1]."""
+    changed = x.astype(np.float32)
+    mean = changed.mean(axis=(1, 2, 3), keepdims=True)
+    contrast, brightness = (
+        1 + share * draws[:, i, None, None, None] for i, share in enumerate((_CONTRAST, _BRIGHTNESS))
+    )
+    changed = (changed - mean) * contrast + mean * brightness
+    if x.shape[-1] > 1:
+        changed *= 1 + _CHANNEL * draws[:, None, None, 2:]
+    made: NDArray[Any] = np.clip(changed, 0, 255 if x.dtype == np.uint8 else 1).astype(x.dtype)
+    return made
 
 
 def _cut(x: NDArray[Any], top: NDArray[Any], left: NDArray[Any], share: float) -> NDArray[Any]:

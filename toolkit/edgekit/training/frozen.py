@@ -63,12 +63,8 @@ def tune(recipe: Recipe, dataset: Dataset, stages: Stages) -> Path:
     job = jobs.Job(ids=dataset.train.ids, labels=dataset.train.y, seed=recipe.seed)
     key = jobs.student_key(recipe, dataset, job)
     job = dataclasses.replace(job, checkpoint=str(stages.progress("training", key)))
-    return stages.cached(
-        "training",
-        f"Student {jobs.named(recipe.student)} tuned by {recipe.peft.method}, {recipe.training.epochs} epochs",
-        key,
-        lambda folder: stage.run("student", recipe, dataset, job, folder, stages.reporter),
-    )
+    title = f"Student {jobs.named(recipe.student)} tuned by {recipe.peft.method}, {recipe.training.epochs:,} epochs"
+    return stage.network("training", title, "student", recipe, dataset, job, key, stages)
 
 
 def _flops(folder: Path) -> int:

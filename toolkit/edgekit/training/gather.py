@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +23,7 @@ from edgekit.errors import DataError
 from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.training import frozen, jobs, signals, stage
-from edgekit.training.fit import steps_per_epoch
 from edgekit.types import Dataset, Signals, Split
-
-_FEW_STEPS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,8 +74,6 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
         if not repeat:  # which reads the same embeddings again
             flops += embedded.train_flops
         needs = [need for need in needs if need == "digests"]
-    if set(needs) - {"digests"} and not repeat:
-        _warn_of_few_steps(recipe, dataset, stages)
     if "teacher" in needs or "dynamics" in needs:
         teacher = _teacher(recipe, dataset, stages, seed, named, per_epoch="dynamics" in needs)
         made.append(teacher)
@@ -105,27 +99,11 @@ def plain_teacher(recipe: Recipe, dataset: Dataset, stages: Stages) -> Path:
     job = jobs.Job(ids=train.ids, labels=train.y, seed=jobs.teacher_seed(recipe))
     key = jobs.key(recipe, dataset, job, recipe.teacher)
     job = dataclasses.replace(job, checkpoint=str(stages.progress("teacher", key)))
-    return stages.cached(
-        "teacher",
-        _title(recipe, "Teacher"),
-        key,
-        lambda folder: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),
-    )
+    return stage.network("teacher", _title(recipe, "Teacher"), "teacher", recipe, dataset, job, key, stages)
 
 
 def _title(recipe: Recipe, what: str) -> str:
     return f"{what} {jobs.named(recipe.teacher)}, {recipe.teacher.epochs} epochs"
-
-
-def _warn_of_few_steps(recipe: Recipe, dataset: Dataset, stages: Stages) -> None:
-    """On a small set the default epochs are a handful of steps, and what such networks say means nothing."""
-    per_epoch = steps_per_epoch(recipe.teacher, len(dataset.train), len(dataset.train))
-    steps = per_epoch * recipe.teacher.epochs
-    if steps < _FEW_STEPS:
-        stages.reporter.warn(
-            f"{recipe.teacher.epochs} epochs on {len(dataset.train):,} samples are only {steps} training steps; for scores that "
-            f"mean something, --set teacher.epochs={math.ceil(_FEW_STEPS / per_epoch)} or more"
-        )
 
 
 def seed_of(recipe: Recipe, repeat: int) -> int:
@@ -136,12 +114,8 @@ def seed_of(recipe: Recipe, repeat: int) -> int:
 def _teacher(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, named: str, *, per_epoch: bool) -> Path:
     train = dataset.train
     job = jobs.Job(ids=train.ids, labels=train.y, watch=train.ids, per_epoch=per_epoch, seed=seed)
-    return stages.cached(
-        f"{named}teacher",
-        _title(recipe, "Teacher"),
-        jobs.key(recipe, dataset, job, recipe.teacher),
-        lambda folder: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),
-    )
+    key = jobs.key(recipe, dataset, job, recipe.teacher)
+    return stage.network(f"{named}teacher", _title(recipe, "Teacher"), "teacher", recipe, dataset, job, key, stages)
 
 
 def _folds(
@@ -153,12 +127,8 @@ def _folds(
     for number in range(count):
         inside = fold_of != number
         job = jobs.Job(ids=train.ids[inside], labels=train.y[inside], watch=train.ids[~inside], seed=seed + number)
-        made = stages.cached(
-            f"{named}fold_{number + 1}",
-            _title(recipe, f"Fold {number + 1} of {count}:"),
-            jobs.key(recipe, dataset, job, recipe.teacher),
-            lambda folder, job=job: stage.run("fold", recipe, dataset, job, folder, stages.reporter),  # type: ignore[misc]
-        )
+        title, key = _title(recipe, f"Fold {number + 1} of {count}:"), jobs.key(recipe, dataset, job, recipe.teacher)
+        made = stage.network(f"{named}fold_{number + 1}", title, "fold", recipe, dataset, job, key, stages)
         folders.append(made)
         parts.append(signals.read(made / "signals.npz"))
     found = {name: np.empty((len(train), parts[0][name].shape[1]), np.float32) for name in ("pred_probs", "embeddings")}
@@ -223,12 +193,8 @@ def _threshold(
             seed=seed + run,
             classes=classes + 1,
         )
-        made = stages.cached(
-            f"{named}threshold_{run + 1}",
-            _title(recipe, f"Threshold run {run + 1} of 2:"),
-            jobs.key(recipe, dataset, job, recipe.teacher),
-            lambda folder, job=job: stage.run("teacher", recipe, dataset, job, folder, stages.reporter),  # type: ignore[misc]
-        )
+        title, key = _title(recipe, f"Threshold run {run + 1} of 2:"), jobs.key(recipe, dataset, job, recipe.teacher)
+        made = stage.network(f"{named}threshold_{run + 1}", title, "teacher", recipe, dataset, job, key, stages)
         folders.append(made)
         areas.append(signals.read(made / "signals.npz")["margins"].mean(axis=0, dtype=np.float32))
     return {"threshold_areas": np.stack(areas), "threshold_samples": marked}

@@ -35,7 +35,7 @@ class Job:
     watch: ids of the training samples that the network then describes in signals.npz (None = no signals are wanted).
     per_epoch: describe them after each epoch too. seed: of initial weights and batches. classes: outputs of the network, if
     not the data set's. teacher: the network whose opinion is asked (role "opinion"). opinion: the file with it, to learn from.
-    checkpoint: a folder that outlives a kill, for checkpoints.
+    shown: the share of these samples that a teacher has learned. checkpoint: a folder that outlives a kill, for checkpoints.
     """
 
     ids: NDArray[np.str_]
@@ -47,6 +47,7 @@ class Job:
     classes: int | None = None
     teacher: str | None = None
     opinion: str | None = None
+    shown: float | None = None
     checkpoint: str | None = None
 
 
@@ -64,7 +65,7 @@ def key(recipe: Recipe, dataset: Dataset, job: Job, *sections: BaseModel) -> dic
                 ("watch", job.watch),
             )
         }
-        | {"per_epoch": job.per_epoch, "seed": job.seed, "classes": job.classes}
+        | {"per_epoch": job.per_epoch, "seed": job.seed, "classes": job.classes, "shown": job.shown}
         # Files of the stage cache: their folders are named by the digest of what made them.
         | {
             name: path and Path(path).parent.name for name, path in (("teacher", job.teacher), ("opinion", job.opinion))

@@ -12,8 +12,10 @@ from edgekit.recipe import TrainingSection
 _NOT_DECAYED = ["bias", "gamma", "beta", "table", "times", "frequencies", "tokens"]
 
 
-def schedule(keras: Any, section: TrainingSection, total: int) -> Any:
+def schedule(keras: Any, section: TrainingSection, total: int, averaged: int) -> Any:
     """The learning rate over `total` steps: a number when it is constant, else a Keras schedule.
+
+    averaged: the last steps, whose weights `swa` averages.
 
     Linear warm-up from a twentieth; then cosine, or steps. With `swa` the cosine ends where averaging begins, at the rate that
     then stays (Izmailov et al. 2018, arXiv 1803.05407).
@@ -23,7 +25,7 @@ def schedule(keras: Any, section: TrainingSection, total: int) -> Any:
     steady = total
     last = 0.0
     if section.swa:
-        steady = total - math.ceil(section.swa * section.epochs) * (total // section.epochs)
+        steady = total - averaged
         last = (section.swa_learning_rate or peak / 10) / peak
     if section.schedule == "constant" and not warmup and not section.swa:
         return peak

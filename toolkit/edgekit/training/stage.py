@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,16 @@ from numpy.typing import NDArray
 from edgekit import backend, students
 from edgekit.data.splits import take
 from edgekit.recipe import PeftSection, Recipe, TeacherSection, TrainingSection
+from edgekit.stages import Stages
 from edgekit.students import transformer
-from edgekit.training import flops, jobs, opinion, process, signals, tuning
+from edgekit.training import flops, jobs, learned, opinion, process, signals, tuning
 from edgekit.training.augment import resolve
 from edgekit.training.checkpoint import Checkpoint
 from edgekit.training.fit import fit, steps_per_epoch
 from edgekit.training.jobs import FILES, Job, Role
 from edgekit.types import Dataset, Reporter, TrainedModel
+
+_LOOKED_AT = 1000  # training samples at the end, for the accuracy on them
 
 
 def run(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
@@ -41,6 +45,24 @@ def run(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, re
         process.run(
             role, recipe, dataset, fields, folder, reporter, deterministic=_deterministic(role, recipe, job)
         )  # fmt: skip
+
+
+def network(
+    name: str,
+    title: str,
+    role: Role,
+    recipe: Recipe,
+    dataset: Dataset,
+    job: Job,
+    key: Mapping[str, Any],
+    stages: Stages,
+) -> Path:
+    """`run` as the cached stage `name`; a network that has not learned is said so, now and in `stages.untrained`."""
+    made = stages.cached(name, title, key, lambda folder: run(role, recipe, dataset, job, folder, stages.reporter))
+    if reasons := json.loads((made / "training.json").read_text())["learned"]["reasons"]:
+        stages.untrained[name] = "; ".join(reasons)
+        stages.reporter.warn(f"the network of this stage has not learned: {stages.untrained[name]}")
+    return made
 
 
 def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
@@ -66,15 +88,23 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
         return model
 
     macs = flops.macs(built())
-    backend.seed(keras, job.seed, deterministic=deterministic)
     precision = backend.precision(keras, section.precision, macs)
-    with backend.distributed(keras) as devices, backend.computing(keras, precision):
-        plain = built()
-        if role == "student":
-            tuned = tuning.prepare(keras, plain, recipe, dataset, reporter)
-        else:
-            tuned = tuning.Tuned(section=PeftSection(), plain=plain, model=plain)
-        facts, watched = _fitted(keras, tuned.model, role, recipe, dataset, job, section, reporter)
+    flops_before, seconds_before = 0, 0.0
+    for attempt in range(section.retries + 1):
+        backend.seed(keras, job.seed, deterministic=deterministic)
+        with backend.distributed(keras) as devices, backend.computing(keras, precision):
+            plain = built()
+            if role == "student":
+                tuned = tuning.prepare(keras, plain, recipe, dataset, reporter)
+            else:
+                tuned = tuning.Tuned(section=PeftSection(), plain=plain, model=plain)
+            facts, watched = _fitted(keras, tuned.model, role, recipe, dataset, job, section, attempt, reporter)
+        cost = flops.train_flops(tuned.model, facts["steps"] * section.batch_size)
+        if not facts["learned"]["reasons"] or attempt == section.retries:
+            break
+        flops_before, seconds_before = flops_before + cost, seconds_before + facts["seconds"]
+        section = section.model_copy(update={"epochs": 2 * section.epochs})
+        reporter.note(f"{'; '.join(facts['learned']['reasons'])}: trained anew with {section.epochs:,} epochs")
     if plain.dtype_policy.compute_dtype != "float32":
         tuned = tuned.in_float32(keras, built())
     shipped = tuned.plain if tuned.section.merges else tuned.model
@@ -84,7 +114,9 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
         "device": backend.device(keras) + (f" x {devices}" if devices > 1 else "") + f", {precision}",
         "params": int(shipped.count_params()),
         "macs": flops.macs(shipped),
-        "train_flops": flops.train_flops(tuned.model, facts["steps"] * section.batch_size),
+        "train_flops": cost,
+        "epochs": section.epochs,
+        "retried": {"count": attempt, "train_flops": flops_before, "seconds": seconds_before},
     }
     tuned.save(keras, folder / FILES[role], dataset)
     (folder / "training.json").write_text(json.dumps(facts))
@@ -110,9 +142,10 @@ def _fitted(
     dataset: Dataset,
     job: Job,
     section: TrainingSection,
+    attempt: int,
     reporter: Reporter,
 ) -> tuple[dict[str, Any], signals.Watcher | None]:
-    """Train `model`; steps, seconds and history, and who watched."""
+    """Train `model`; steps, seconds, history and whether it has learned, and who watched."""
     chosen = take(dataset.train, np.flatnonzero(np.isin(dataset.train.ids, job.ids)))
     watched = None
     if job.watch is not None:
@@ -135,11 +168,24 @@ def _fitted(
         weights=weights_of(job.labels, job.weights, section),
         after_epoch=watched.after_epoch if watched and per_epoch else None,
         opinion=opinion.read(recipe, dataset, job) if role == "student" else None,
-        checkpoint=Checkpoint(Path(job.checkpoint)) if job.checkpoint and not per_epoch else None,
+        checkpoint=Checkpoint(Path(job.checkpoint) / str(attempt)) if job.checkpoint and not per_epoch else None,
     )
-    steps = len(history["loss"]) * steps_per_epoch(section, len(job.ids), full)
-    # Summed over the epochs, since those before a kill count as well.
-    return {"steps": steps, "seconds": sum(history["seconds"]), "history": dict(history)}, watched
+    seen = np.linspace(0, len(chosen) - 1, min(_LOOKED_AT, len(chosen))).astype(np.int64)
+    facts = {
+        "steps": section.epochs * steps_per_epoch(section, len(job.ids), full),
+        # Summed over the rounds, since those before a kill count as well.
+        "seconds": sum(history["seconds"]),
+        "history": dict(history),
+        "learned": learned.judged(
+            history["loss"],
+            signals.probabilities(model, chosen.x[seen]).argmax(axis=1) == job.labels[seen],
+            job.labels[seen],
+            val_accuracy=history["val_accuracy"][-1],
+            val_labels=dataset.val.y,
+            teacher=job.shown,
+        ),
+    }
+    return facts, watched
 
 
 def weights_of(

@@ -136,6 +136,13 @@ class Dataset:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """(K,) training samples of each class."""
+        import numpy as np
+
+        return np.bincount(self.train.y, minlength=len(self.classes))
+
     def __repr__(self) -> str:
         return reprs.dataset(self)
 

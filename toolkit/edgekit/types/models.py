@@ -15,9 +15,11 @@ _SPLITS = ("train", "val", "cal", "test")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
-    """A .keras file and how it came to be. history: per-epoch lists (loss, val_loss, val_accuracy, learning_rate).
+    """A .keras file and how it came to be. history: lists (epoch, loss, val_loss, val_accuracy, ...), a value a round.
 
-    sparsity: share of zero weights in kernels. train_flops: 2 * MAC, forward and backward.
+    epochs, steps: of the training that made it. learned: see training.learned. retried: trainings before it that had not
+    learned, their count, train_flops and seconds. sparsity: share of zero weights in kernels. train_flops: 2 * MAC, forward and
+    backward.
     """
 
     path: Path
@@ -32,6 +34,9 @@ class TrainedModel:
     seconds: float
     steps: int
     history: Mapping[str, Sequence[float]]
+    epochs: int = 0
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    retried: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,98 @@
+"""What the choices for small sets are worth: augmentation, renewed batch normalization, class weights; each changed alone.
+
+Float accuracy of the default student on even test samples, 900 steps of 32, three draws of each set. `--resume` keeps rows.
+
+    EDGEKIT_DATA=DATA python benchmarks/small_choices.py --resume
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from record import RESULTS, record, say
+from small_sets import Asked, make
+
+from edgekit import backend, data, pipeline, recipe
+from edgekit.data.pixels import to_float
+from edgekit.types import Silent
+
+EVEN = (
+    Asked("fashion-mnist", 10, 200),
+    Asked("mnist", 10, 200),
+    Asked("cifar10-jpeg", 10, 400),
+    Asked("drawings", 6, 120),
+)
+UNEVEN = (
+    Asked("fashion-mnist", 10, 300, 10),
+    Asked("mnist", 10, 300, 10),
+    Asked("drawings", 2, 200, 10),
+    Asked("fashion-mnist", 10, 5000, 10),
+)
+DEFAULT = "default"
+CHANGES = {
+    "augment shift": "training.augment=shift", "augment affine": "training.augment=affine",
+    "no augmentation": "training.augment=none",
+    "cutout 0.3": "training.cutout=0.3", "mixup 0.2": "training.mixup=0.2", "moving statistics": "training.batch_norm=moving",
+}  # fmt: skip
+WEIGHTS = {"no class weights": "training.class_weights=none"}
+STEPS, DRAWS = 900, 3
+
+
+def accuracy(spec: Path, out: Path, *settings: str) -> float:
+    dataset = data.load(str(spec))
+    epochs = max(1, round(STEPS / math.ceil(len(dataset.train) / 32)))
+    given = (f"data.spec={spec}", f"training.epochs={epochs}", *settings)
+    pipeline.build(recipe.load(settings=given), out, until="train", reporter=Silent())
+    model = backend.load("tensorflow").models.load_model(out / "models/student_float.keras", compile=False)
+    found = model.predict(to_float(dataset.test.x[:]), batch_size=500, verbose=0)
+    return float((found.argmax(axis=1) == dataset.test.y).mean())
+
+
+def save(rows: list[dict[str, Any]], quick: bool) -> None:
+    def of(name: str, draw: int, arm: str) -> float | None:
+        return next((r["accuracy"] for r in rows if (r["set"], r["draw"], r["arm"]) == (name, draw, arm)), None)
+
+    gains: dict[str, dict[str, float]] = {}
+    for arm in (*CHANGES, *WEIGHTS):
+        for name in dict.fromkeys(row["set"] for row in rows):
+            pairs = [(of(name, d, DEFAULT), of(name, d, arm)) for d in range(DRAWS)]
+            known = [100 * (one - other) for one, other in pairs if one is not None and other is not None]
+            if known:
+                gains.setdefault(arm, {})[name] = round(float(np.mean(known)), 2)
+    means = {arm: round(float(np.mean(list(each.values()))), 2) for arm, each in gains.items()}
+    record("small_choices", min(means.values(), default=0.0), "points that the default gains, least of the changes", "not negative",
+           None if quick or not means else min(means.values()) >= 0, {"mean": means, "by_set": gains}, rows, quick)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one set, one draw, one change")
+    parser.add_argument("--resume", action="store_true", help="keep the rows of the result file")
+    asked = parser.parse_args()
+    path = RESULTS / "small_choices.json"
+    rows: list[dict[str, Any]] = json.loads(path.read_text())["raw"] if asked.resume and path.exists() else []
+    plan = [(each, arms) for group, arms in ((EVEN, CHANGES), (UNEVEN, WEIGHTS)) for each in group]
+    for draw in range(1 if asked.quick else DRAWS):
+        for each, arms in plan[3:4] if asked.quick else plan:
+            missing = [(arm, setting) for arm, setting in {DEFAULT: "", **arms}.items()
+                       if not any((r["set"], r["draw"], r["arm"]) == (each.name, draw, arm) for r in rows)]  # fmt: skip
+            with tempfile.TemporaryDirectory() as made:
+                os.environ["XDG_CACHE_HOME"] = made
+                spec = make(each, draw, Path(made)) if missing else None
+                for arm, setting in missing[: 2 if asked.quick else None]:
+                    assert spec is not None
+                    found = accuracy(spec, Path(made) / arm, *([setting] if setting else []))
+                    rows.append({"set": each.name, "draw": draw, "arm": arm, "accuracy": found})
+                    say(f"{each.name}, draw {draw}, {arm}: {found:.4f}")
+                    save(rows, asked.quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Whether a network that was trained has learned: what its losses and its answers say of the training itself.
+
+Not whether it is good: a network that knows its training samples and fails on others has learned, from too few of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A network that knows this share of its training samples has nothing left to learn from more steps.
+_KNOWN = 0.9
+# Loss of the last quarter of the rounds, as a share of that of the quarter before. Any schedule that ends at a rate of 0 lowers
+# the loss at the end; only a network that was far from done lowers it as much. Measured: docs/small-data.md.
+_STILL_FALLING = 0.9
+# A large teacher learns wrong labels by heart, which a small student cannot and should not.
+_FAR_BELOW = 0.25
+
+
+def judged(
+    losses: Sequence[float],
+    right: NDArray[np.bool_],
+    labels: NDArray[np.int64],
+    *,
+    val_accuracy: float,
+    val_labels: NDArray[np.int64],
+    teacher: float | None = None,
+) -> dict[str, Any]:
+    """What a training came to.
+
+    Args:
+        losses: mean training loss of each round, in order.
+        right: (n,) whether the trained network gives training samples, as they are, their label. labels: (n,) these labels.
+        val_accuracy: of the trained network; val_labels: (M,) of the samples it is of.
+        teacher: the train_accuracy of a network that learned the same samples before.
+
+    Returns:
+        train_accuracy (the mean of the classes' shares, so that a large class alone is not enough), val_accuracy, majority (the
+        share of the largest class of val), and reasons: why it has not learned, in words that can stand before "."; empty = it
+        has.
+    """
+    majority = float(np.bincount(val_labels).max() / len(val_labels))
+    present = np.unique(labels)
+    known, chance = float(np.mean([right[labels == k].mean() for k in present])), 1 / len(present)
+    reasons = []
+    if known <= chance + 2 * np.sqrt(chance * (1 - chance) / len(right)) and known < _KNOWN:
+        reasons.append(
+            f"it gives {known:.1%} of its training samples their label, a class a mean, and guessing {chance:.1%}"
+        )
+    elif known < _KNOWN and (fell := _fell(losses)) is not None and fell < _STILL_FALLING:
+        reasons.append(
+            f"the loss was still falling fast at the end (by {1 - fell:.0%} over the last quarter), with {known:.1%} of the "
+            "training samples right"
+        )
+    elif val_accuracy <= majority and known < _KNOWN:
+        reasons.append(f"validation accuracy {val_accuracy:.1%} does not beat the largest class, {majority:.1%}")
+    elif teacher is not None and teacher - known >= _FAR_BELOW:
+        reasons.append(f"it gives {known:.1%} of its training samples their label, its teacher {teacher:.1%}")
+    return {"train_accuracy": known, "val_accuracy": float(val_accuracy), "majority": majority, "reasons": reasons}
+
+
+def _fell(losses: Sequence[float]) -> float | None:
+    quarter = len(losses) // 4
+    if not quarter:
+        return None
+    before, last = np.mean(losses[-2 * quarter : -quarter]), np.mean(losses[-quarter:])
+    return float(last / before) if before > 0 else None
