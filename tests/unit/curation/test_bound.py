@@ -48,7 +48,9 @@ def test_nothing_of_clean_classes_may_go():
 def test_a_tenth_of_wrong_labels_may_go_where_they_are():
     assert limits(signals_of([200, 200, 200], wrong=[20, 20, 20])) == pytest.approx([20, 20, 20], abs=1)
     uneven = limits(signals_of([400, 400, 400], wrong=[60, 60, 0]))
-    assert 30 <= min(uneven[:2]) <= max(uneven[:2]) <= 40, "at most a tenth of a class unless all of the set is that noisy"
+    assert 30 <= min(uneven[:2]) <= max(uneven[:2]) <= 40, (
+        "at most a tenth of a class unless all of the set is that noisy"
+    )
     assert uneven[2] == 0, "the networks agree with all of it"
 
 

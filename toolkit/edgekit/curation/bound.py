@@ -64,7 +64,7 @@ def _supported(signals: Signals, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     low, high = _interval(wrong, seen, _MORE_LEVEL, _LESS_LEVEL)
     agreed = gate.class_agreement(p, labels, len(sizes))
     share = np.minimum(np.clip(common, low, high), 1 - agreed)
-    share[agreed < gate.WEAK] = 0
+    share[agreed < gate.WEAK * (1 - certain)] = 0  # half of the labels that the set's noise leaves right
     return np.minimum(np.round(share * sizes).astype(np.int64), _whole(max(MOST, certain) * sizes))
 
 
