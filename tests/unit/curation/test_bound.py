@@ -141,3 +141,14 @@ def test_networks_that_always_say_the_largest_class_are_weak():
     two = signals_of([100, 100], errors=[35, 35])
     assert "chance is 50%" in gate.weakness(two)
     assert gate.weakness(signals_of([100, 100], wrong=[10, 10])) is None
+
+
+def test_what_iqr_says_it_removed_is_what_went():
+    labels = np.repeat([0, 1], [200, 200])
+    p = np.where(np.arange(400) % 5 == 0, 0.3, 0.99)
+    both = np.stack([np.where(labels == 0, p, 1 - p), np.where(labels == 0, 1 - p, p)], axis=1).astype(np.float32)
+    hard = Signals(ids=np.arange(400).astype(str), labels=labels, classes=2, pred_probs=both)
+    selection, decision = select(hard, section_of({"method": "iqr"}), seed=0)
+    assert decision.facts["removed_high"] == 80
+    assert selection.facts["removed_high"] == len(selection.dropped) <= 40
+    assert selection.held_back[0][0] == 40

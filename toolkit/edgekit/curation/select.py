@@ -60,6 +60,9 @@ def select(
     edits = override(edits, by_hand, signals, decision.scores.values)
     selection = _selection(signals, section, seed, decision, edits, digest)
     facts = {**decision.facts, "estimated_noise": noise, "noise_basis": basis, "cut": cut}
+    if "removed_high" in facts:  # of the method's own cut, before what holds edits back
+        for side in ("low", "high"):
+            facts[f"removed_{side}"] = sum(edit.reason.startswith(f"{side}_loss") for edit in edits.values())
     dropped = len(selection.dropped) / len(signals.ids)
     told = (
         *decision.warnings,
