@@ -75,3 +75,17 @@ def test_networks_that_learned_nothing_choose_nothing():
     assert "too weak" in facts["why"]
     selection, _ = select(weak, section_of({"method": "confident-learning"}), seed=0)
     assert any("too weak" in warning for warning in selection.warnings)
+
+
+def test_auto_abstains_where_the_networks_always_say_the_largest_class():
+    labels = np.repeat([0, 1], [359, 22])
+    rng = np.random.default_rng(0)
+    p = np.tile(np.array([0.94, 0.06]), (381, 1)) + rng.normal(0, 0.01, (381, 1)) * [1, -1]
+    embeddings = rng.normal(size=(381, 4)).astype(np.float32)
+    signals = Signals(
+        ids=np.arange(381).astype(str), labels=labels, classes=2, oof_probs=p.astype(np.float32), embeddings=embeddings,
+        val_embeddings=embeddings[None, ::10], val_labels=labels[::10],
+    )  # fmt: skip
+    section, facts = chooser.choose(signals, section_of({"method": "auto"}), seed=0)
+    assert section.method == facts["chosen"] == "none"
+    assert "not clearly more than the largest class has (94%)" in facts["why"]

@@ -7,7 +7,7 @@ likelihood: validation labels are as noisy as the rest, and symmetric noise shif
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,13 +48,12 @@ def choose(signals: Signals, section: CurationSection, *, seed: int) -> tuple[Cu
         raise RecipeError("'auto' needs out-of-fold probabilities and embeddings of the validation samples.")
     noise, _ = gate.noise(signals)
     assert noise is not None
-    none = section.model_copy(update={"method": "none", "budget": None, "upweight": 0.0})
-    if (agreed := gate.agreement(signals)) is not None and agreed < gate.WEAK:
-        why = f"the networks agree with only {agreed:.0%} of the labels: too weak to judge them (raise teacher.epochs)"
-        return none, {"chosen": "none", "why": why, "evidence": []}
+    if (weak := gate.weakness(signals)) is not None:
+        why = f"{weak}: too weak to judge them (raise teacher.epochs)"
+        return nothing(section, why)
     if noise < gate.CLEAN:
         why = f"about {noise:.1%} of the labels look wrong, under {gate.CLEAN:.0%}: too few to tell from none"
-        return none, {"chosen": "none", "why": why, "evidence": []}
+        return nothing(section, why)
     base = _wrong(signals, None, seed)
     rows, best = (
         [{"candidate": "none", "validation_error": float(base.mean()), "difference": 0.0, "interval": [0.0, 0.0]}],
@@ -66,6 +65,9 @@ def choose(signals: Signals, section: CurationSection, *, seed: int) -> tuple[Cu
             selection, _ = select(signals, asked, seed=seed)
         except (DataError, RecipeError) as error:
             rows.append({"candidate": _name(asked), "left_out": str(error)})
+            continue
+        if not selection.edits:
+            rows.append({"candidate": _name(asked), "left_out": "what the networks say of each class supports no edit"})
             continue
         difference = (_wrong(signals, selection, seed) - base).astype(np.float64)
         mean, low, high = _interval(difference, seed)
@@ -80,8 +82,12 @@ def choose(signals: Signals, section: CurationSection, *, seed: int) -> tuple[Cu
         if low <= 0 and (best is None or mean < best[0]):
             best = (mean, number, low, high)
     if best is None:
-        why = f"about {noise:.1%} of the labels look wrong, but every candidate made more validation errors than no curation"
-        return none, {"chosen": "none", "why": why, "evidence": rows}
+        why = f"about {noise:.1%} of the labels look wrong, but " + (
+            "no class's own labels support an edit"
+            if len(rows) == 1 + sum("left_out" in row for row in rows)
+            else "every candidate made more validation errors than no curation"
+        )
+        return nothing(section, why, rows)
     mean, number, low, high = best
     chosen = section.model_copy(update=dict(_CANDIDATES[number]))
     why = (
@@ -90,6 +96,14 @@ def choose(signals: Signals, section: CurationSection, *, seed: int) -> tuple[Cu
         + (")" if high < 0 else "; no significant gain: the noise estimate decided)")
     )
     return chosen, {"chosen": _name(chosen), "why": why, "evidence": rows}
+
+
+def nothing(
+    section: CurationSection, why: str, evidence: Sequence[Mapping[str, Any]] = ()
+) -> tuple[CurationSection, dict[str, Any]]:
+    """What `choose` returns where it abstains."""
+    none = section.model_copy(update={"method": "none", "budget": None, "upweight": 0.0, "edit": "drop"})
+    return none, {"chosen": "none", "why": why, "evidence": list(evidence)}
 
 
 def _name(section: CurationSection) -> str:

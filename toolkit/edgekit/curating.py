@@ -19,7 +19,7 @@ from edgekit.curation.edits import suggested
 from edgekit.curation.stability import stability, variations
 from edgekit.data.fingerprint import sample_digest
 from edgekit.data.splits import take
-from edgekit.errors import IntegrityError, RecipeError
+from edgekit.errors import DataError, IntegrityError, RecipeError
 from edgekit.recipe import CurationSection, Recipe
 from edgekit.report import curation_page
 from edgekit.report.gallery import collect
@@ -55,7 +55,7 @@ def check(recipe: Recipe, dataset: Dataset) -> Sequence[by_hand.Instruction]:
     train, section = dataset.train, recipe.curation
     count_of(section.budget, len(train))
     if "folds" in section.needs:
-        fold_numbers(train, section.folds, seed_of(recipe, 0))
+        folds_of(recipe, dataset)
     if section.max_edit is not None:
         most_edits(section.max_edit, len(train))
     trusted = section.trusted_val or dataset.own_val
@@ -80,6 +80,11 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
     section = recipe.curation
     if section.apply:
         _keep_edits(folder, Path(section.apply).read_bytes())
+    chosen: dict[str, Any] = {}
+    if section.method == "auto" and not folds_of(recipe, dataset):
+        section, chosen = chooser.nothing(
+            section, "no folds can judge these labels: a class has a single sample or group"
+        )
     gathered = gather(section.needs, recipe, dataset, stages)
     teacher = None
     if gathered.teacher:
@@ -87,13 +92,19 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
         teacher = stage.trained(gathered.teacher, path, selection_sha256="")
     known, train = gathered.signals, dataset.train
     with stages.timed("curation", f"Curation {section.method}"):
-        chosen: dict[str, Any] = {}
-        if section.method == "auto":
+        if section.method == "auto" and any(name.startswith("fold") for name in stages.untrained):
+            section, chosen = chooser.nothing(
+                section, "networks of folds have not learned, so they cannot judge labels"
+            )
+        elif section.method == "auto":
             section, chosen = chooser.choose(known, section, seed=recipe.seed)
+        if chosen:
             stages.reporter.note(f"auto chose {chosen['chosen']!r}: {chosen['why']}")
         # Kept: a sample may have to be decoded for its digest, which names the selection and goes to its file.
         digest = functools.cache(lambda i: sample_digest(train.x[i]))
-        selection, decision = select(known, section, seed=recipe.seed, digest=digest, by_hand=instructions)
+        selection, decision = select(
+            known, section, seed=recipe.seed, digest=digest, by_hand=instructions, names=dataset.classes
+        )
         rows = np.flatnonzero(np.isin(train.ids, selection.kept))
         curated = dataclasses.replace(take(train, rows), y=selection.labels)
         summary = dict(manifest.summary(selection, dataset.classes, dataset.fingerprint))
@@ -115,6 +126,21 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
     return Curated(
         train=curated, selection=selection, summary=summary, teacher=teacher, teacher_folder=gathered.teacher
     )
+
+
+def folds_of(recipe: Recipe, dataset: Dataset) -> int:
+    """How many folds the training samples are put into; 0 where `auto` does without, since they cannot be.
+
+    Raises:
+        DataError: they cannot be, and the method needs them or the number was asked for.
+    """
+    section = recipe.curation
+    try:
+        return int(fold_numbers(dataset.train, section.folds, seed_of(recipe, 0)).max()) + 1
+    except DataError:
+        if section.method != "auto" or section.folds is not None:
+            raise
+        return 0
 
 
 def _keep_edits(folder: RunFolder, content: bytes) -> None:

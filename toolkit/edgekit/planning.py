@@ -60,7 +60,7 @@ def plan(recipe: Recipe, dataset: Dataset, runs: Path = Path("runs")) -> list[St
 def stages_of(recipe: Recipe, dataset: Dataset) -> list[tuple[str, bool]]:
     """The names of the stages of a build, in order, each with whether the stage cache keeps its result."""
     section, front_end = recipe.curation, dataset.input.front_end
-    trained, pruning, quantization = _signals(recipe, section), recipe.pruning, recipe.quantization
+    trained, pruning, quantization = _signals(recipe, section, dataset), recipe.pruning, recipe.quantization
     names = [("data", False), *((name, True) for name in trained), ("curation", False)]
     for repeat in range(1, section.repeats + 1):
         names += [(f"repeat_{repeat}_{name}", True) for name in trained if name not in ("training", "embeddings")]
@@ -80,13 +80,14 @@ def stages_of(recipe: Recipe, dataset: Dataset) -> list[tuple[str, bool]]:
     return list(dict.fromkeys([*names, ("report", False)]))
 
 
-def _signals(recipe: Recipe, section: CurationSection) -> list[str]:
+def _signals(recipe: Recipe, section: CurationSection, dataset: Dataset) -> list[str]:
     """The trainings whose networks tell the curation about the samples."""
     needs = section.needs if section.method != "none" else ()
+    folds = curating.folds_of(recipe, dataset) if "folds" in needs else 0
     if recipe.student.frozen and set(needs) - {"digests"}:
         return [*(["training"] if recipe.peft.method != "none" else []), "embeddings"]
     found = ["teacher"] if {"teacher", "dynamics"} & set(needs) else []
-    found += [f"fold_{number + 1}" for number in range(section.folds)] if "folds" in needs else []
+    found += [f"fold_{number + 1}" for number in range(folds)]
     return found + (["threshold_1", "threshold_2"] if "threshold" in needs else [])
 
 

@@ -63,13 +63,13 @@ def test_a_budget_of_none_or_all_is_refused(signals, budget):
 
 
 def test_without_a_budget_the_noise_estimate_cuts(signals):
-    selection, _ = chosen(signals)
+    selection, _ = chosen(signals, max_class_edit=1)
     assert selection.facts["cut"] == "noise estimate"
     assert len(selection.dropped) == round(selection.facts["estimated_noise"] * N)
 
 
 def test_a_budget_overrides_a_methods_own_cut(signals):
-    own, _ = chosen(signals, "confident-learning")
+    own, _ = chosen(signals, "confident-learning", max_class_edit=1)
     assert own.facts["cut"] == "the method's own"
     fewer, _ = chosen(signals, "confident-learning", budget=3)
     assert len(fewer.dropped) == 3
@@ -318,7 +318,7 @@ def test_clean_data_and_a_hardness_cut_is_a_warning():
     p[::5] = 0.6  # 20 % hard, yet right
     both = np.stack([np.where(labels == 0, p, 1 - p), np.where(labels == 0, 1 - p, p)], axis=1).astype(np.float32)
     clean = Signals(ids=np.arange(200).astype(str), labels=labels, classes=2, pred_probs=both)
-    selection, _ = chosen(clean, "iqr")
+    selection, _ = chosen(clean, "iqr", max_class_edit=1)
     assert selection.facts["estimated_noise"] == 0
     assert len(selection.dropped) == 40
     assert any("likely hurts" in warning for warning in selection.warnings)

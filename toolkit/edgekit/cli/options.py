@@ -39,7 +39,9 @@ Budget = Annotated[
         help="Samples to edit: a count (1 or more), or a share below 1; default: the method's own cut or the noise estimate."
     ),
 ]
-Folds = Annotated[int | None, typer.Option(help="Networks for out-of-fold probabilities; default 5.")]
+Folds = Annotated[
+    int | None, typer.Option(help="Networks for out-of-fold probabilities; default 5, fewer where a class is rarer.")
+]
 Balance = Annotated[bool, typer.Option("--balance", help="Edit the same share of each class: keeps the class prior.")]
 MaxEdit = Annotated[
     str | None,

@@ -25,7 +25,8 @@ def curate(signals: Signals, method: str = "consensus", *, seed: int = 42, **opt
     Args:
         signals: of the training samples; `edgekit list curations` says which a method reads.
         method: a name of `edgekit list curations`, except "auto", which needs no arrays but trainings.
-        options: values of the recipe's curation section: budget, balance, max_edit, edit, variant, members, trusted_val, ...
+        options: values of the recipe's curation section: budget, balance, max_edit, max_class_edit, edit, variant, members,
+            trusted_val, ... Without a budget, each class gives at most what the probabilities support (curation/bound.py).
 
     Returns:
         The Selection: kept ids with labels and weights to train on, and every edit with its reason and score.

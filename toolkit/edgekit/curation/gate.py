@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgekit import registry
 from edgekit.curation.noise import estimated_noise
 from edgekit.types import Decision, Signals
@@ -9,6 +12,8 @@ from edgekit.types import Decision, Signals
 BREAKDOWN = 0.25  # with more noise, Q3 itself lies among the noisy samples and the fence is out of reach
 CLEAN = 0.03  # the estimate is within 3 points on the sets of benchmarks/noise_detection.py
 WEAK = 0.5  # networks that agree with fewer of the labels cannot tell wrong labels from what they have not learned
+LEARNED = 0.4  # of the way from chance to all labels, in the mean over classes: 0.7 of two classes, 0.46 of ten
+_SURE = 1.645  # standard deviations: one-sided 95 %
 _HARDNESS_CUTS = ("iqr", "quantile", "el2n", "forgetting")
 
 
@@ -23,8 +28,43 @@ def noise(signals: Signals) -> tuple[float | None, str | None]:
 
 def agreement(signals: Signals) -> float | None:
     """The share of labels that the networks' most probable class equals, out-of-fold if possible; None without probabilities."""
-    p = signals.oof_probs if signals.oof_probs is not None else signals.pred_probs
+    p = judging(signals)
     return None if p is None else float((p.argmax(axis=1) == signals.labels).mean())
+
+
+def judging(signals: Signals) -> NDArray[np.float32] | None:
+    """(N, K) the probabilities that labels are judged by: out-of-fold if possible, else in-sample; None without any."""
+    return signals.oof_probs if signals.oof_probs is not None else signals.pred_probs
+
+
+def class_agreement(p: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """(K,) the share of each class's labels that the most probable class equals; 1 for a class without samples."""
+    sizes = np.bincount(labels, minlength=classes)
+    same = np.bincount(labels[p.argmax(axis=1) == labels], minlength=classes)
+    shares: NDArray[np.float64] = np.where(sizes > 0, same / np.maximum(sizes, 1), 1.0)
+    return shares
+
+
+def weakness(signals: Signals) -> str | None:
+    """Why the networks have not learned enough to judge these labels; None if they have, or there are no probabilities.
+
+    They must agree with half of the labels, with clearly more of them than the largest class has (Wilson's lower bound), and in
+    the mean over classes be well above chance: a network that always says the largest class meets only the first.
+    """
+    p, labels = judging(signals), signals.labels
+    if p is None:
+        return None
+    agreed, sizes = float((p.argmax(axis=1) == labels).mean()), np.bincount(labels)
+    if agreed < WEAK:
+        return f"the networks agree with only {agreed:.0%} of the labels"
+    square = _SURE**2 / len(labels)
+    clearly = (agreed + square / 2 - np.sqrt(square * (agreed * (1 - agreed) + square / 4))) / (1 + square)
+    if clearly <= (largest := sizes.max() / len(labels)):
+        return f"the networks agree with {agreed:.0%} of the labels, not clearly more than the largest class has ({largest:.0%})"
+    mean, chance = class_agreement(p, labels, len(sizes))[sizes > 0].mean(), 1 / (sizes > 0).sum()
+    if mean < chance + LEARNED * (1 - chance):
+        return f"the networks agree with {mean:.0%} of a class's labels in the mean, where chance is {chance:.0%}"
+    return None
 
 
 def warnings(
@@ -32,11 +72,10 @@ def warnings(
 ) -> list[str]:
     """What to know before trusting this selection. noise: estimate in [0, 1]; dropped: share of samples dropped."""
     told = []
-    agreed = agreement(signals)
-    if method != "none" and agreed is not None and agreed < WEAK:
+    if method != "none" and (weak := weakness(signals)) is not None:
         told.append(
-            f"the networks agree with only {agreed:.0%} of the labels, so they are too weak to judge them, or most labels are "
-            "wrong: train them longer (--set teacher.epochs=...) before trusting this selection"
+            f"{weak}, so they are too weak to judge them, or most labels are wrong: train them longer "
+            "(--set teacher.epochs=...) before trusting this selection"
         )
     if noise is not None and method in _HARDNESS_CUTS:
         if noise >= BREAKDOWN and method == "iqr":

@@ -90,6 +90,7 @@ def summary(selection: Selection, classes: Sequence[str], fingerprint: str) -> M
             name: {"before": count, "kept": kept, "dropped": count - kept}
             for name, (count, kept) in zip(classes, selection.per_class, strict=True)
         },
+        "held_back": {classes[k]: {"wanted": w, "taken": t} for k, (w, t) in selection.held_back.items()},
         "estimated_noise": facts.pop("estimated_noise", None),
         **facts,
         "selection_sha256": selection.sha256,

@@ -53,6 +53,16 @@ def _whole(row: NDArray[np.float64]) -> NDArray[np.int64]:
     return rounded.astype(np.int64)
 
 
+def surest(pred_probs: NDArray[Any], share: float) -> NDArray[np.int64]:
+    """Indices of the `share` of samples of each predicted class that the network is surest of; at least one of each."""
+    votes, confidence = pred_probs.argmax(axis=1), pred_probs.max(axis=1)
+    found = []
+    for k in np.unique(votes):
+        rows = np.flatnonzero(votes == k)
+        found.append(rows[np.argsort(-confidence[rows], kind="stable")][: max(1, round(share * len(rows)))])
+    return np.concatenate(found)
+
+
 _SHARES = (0.2, 0.3, 0.4, 0.5, 0.6)
 
 

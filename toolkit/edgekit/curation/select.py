@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit import registry
-from edgekit.curation import gate
+from edgekit.curation import bound, gate
 from edgekit.curation.budget import count_of, lowest, lowest_balanced, most_edits
 from edgekit.curation.by_hand import Instruction, override
 from edgekit.curation.edits import drops, relabels, soft_weights, upweighted
@@ -27,6 +27,7 @@ def select(
     seed: int,
     digest: Callable[[int], str] | None = None,
     by_hand: Sequence[Instruction] = (),
+    names: Sequence[str] = (),
 ) -> tuple[Selection, Decision]:
     """Run a curation method and edit the training set as the section says.
 
@@ -34,7 +35,8 @@ def select(
         signals: of the training samples, in data-set order.
         section: method, budget, kind of edit, ...; see recipe.CurationSection.
         digest: sample index -> SHA-256 of its bytes, for selection.jsonl; None = null there.
-        by_hand: a person's edits, which override the method's.
+        by_hand: a person's edits, which override the method's and are not bounded.
+        names: of the classes, for warnings; () = their numbers.
 
     Returns:
         The Selection, and the Decision with the scores behind it.
@@ -53,13 +55,36 @@ def select(
         raise DataError(f"{section.method!r} gave scores that are not finite; are the signals on a sensible scale?")
     noise, basis = gate.noise(signals)
     chosen, reasons, cut = _choose(signals, section, decision, count, noise)
+    chosen, held = bound.bounded(chosen, signals.labels, bound.limits(signals, section))
     edits = _edit(signals, section, decision, chosen, reasons)
     edits = override(edits, by_hand, signals, decision.scores.values)
     selection = _selection(signals, section, seed, decision, edits, digest)
     facts = {**decision.facts, "estimated_noise": noise, "noise_basis": basis, "cut": cut}
+    if "removed_high" in facts:  # of the method's own cut, before what holds edits back
+        for side in ("low", "high"):
+            facts[f"removed_{side}"] = sum(edit.reason.startswith(f"{side}_loss") for edit in edits.values())
     dropped = len(selection.dropped) / len(signals.ids)
-    told = (*decision.warnings, *gate.warnings(section.method, noise, basis, dropped, signals, decision))
-    return dataclasses.replace(selection, facts=facts, warnings=told), decision
+    told = (
+        *decision.warnings,
+        *gate.warnings(section.method, noise, basis, dropped, signals, decision),
+        *_class_warnings(signals, section, selection, held, names),
+    )
+    return dataclasses.replace(selection, facts=facts, warnings=told, held_back=held), decision
+
+
+def _class_warnings(
+    signals: Signals,
+    section: CurationSection,
+    selection: Selection,
+    held: Mapping[int, tuple[int, int]],
+    names: Sequence[str],
+) -> list[str]:
+    sizes, left = np.array(selection.per_class).T
+    names = names or [str(k) for k in range(signals.classes)]
+    found = bound.told(held, names, sizes, section.method)
+    if registry.CURATIONS[section.method].subset and section.budget is None:
+        found += bound.losses(sizes - left, names, sizes, section.method)
+    return found
 
 
 def _choose(

@@ -13,16 +13,18 @@ from edgekit.sections.base import Section, known
 class CurationSection(Section):
     """Which training samples to edit, and how.
 
-    method: a name of registry.CURATIONS. variant: of the method, "" = its first. budget: how many samples to edit, a count (>=
-    1) or a share (< 1); without one the method's own cut, or as many as the noise estimate says. balance: keep the class prior.
-    max_edit: the most edits, as a share. edit: what happens to a chosen sample. relabel_confidence: "relabel" drops where the
-    networks' probability of the new label is under it. upweight: share in [-0.5, 0.25] of each weight that grows with the
-    sample's difficulty (negative: with its ease). folds: networks for out-of-fold probabilities. factor: of iqr's fences, in
-    interquartile ranges. per_class: iqr's fences are those of each class. log_loss: iqr takes the logarithm of the loss. basis:
-    of iqr's loss, the teacher's own samples or those that a network has not seen. beta: of ccs, the share of hardest samples to
-    leave out. epsilon: of duplicates, how far below 1 the cosine of near ones may be; 0 = exact only. members: of a consensus.
-    trusted_val: the validation labels are cleaner than the training labels. apply: a file of edits by hand that override the
-    method's. repeats: trainings for the stability report (0 = none).
+    method: a name of registry.CURATIONS. variant: of the method, "" = its first. budget: how many samples to edit, a count
+    (>= 1) or a share (< 1); without one the method's own cut, or as many as the noise estimate says. balance: keep the
+    class prior. max_edit: the most edits, as a share. max_class_edit: the most edits of each class, as a share of it; None
+    = where no number was asked for, what the networks' view of the class supports (curation/bound.py). edit: what happens
+    to a chosen sample. relabel_confidence: "relabel" drops where the networks' probability of the new label is under it.
+    upweight: share in [-0.5, 0.25] of each weight that grows with the sample's difficulty (negative: with its ease). folds:
+    networks for out-of-fold probabilities; None = 5, or as many as the rarest class has samples. factor: of iqr's fences,
+    in interquartile ranges. per_class: iqr's fences are those of each class. log_loss: iqr takes the logarithm of the loss.
+    basis: of iqr's loss, the teacher's own samples or those that a network has not seen. beta: of ccs, the share of hardest
+    samples to leave out. epsilon: of duplicates, how far below 1 the cosine of near ones may be; 0 = exact only. members:
+    of a consensus. trusted_val: the validation labels are cleaner than the training labels. apply: a file of edits by hand
+    that override the method's. repeats: trainings for the stability report (0 = none).
     """
 
     method: str = "none"
@@ -30,10 +32,11 @@ class CurationSection(Section):
     budget: float | None = None
     balance: bool = False
     max_edit: float | None = Field(None, gt=0, lt=1)
+    max_class_edit: float | None = Field(None, gt=0, le=1)
     edit: Literal["drop", "relabel", "weight"] = "drop"
     relabel_confidence: float = Field(0.8, gt=0, le=1)
     upweight: float = Field(0.0, ge=-0.5, le=0.25)
-    folds: int = Field(5, ge=2, le=50)
+    folds: int | None = Field(None, ge=2, le=50)
     factor: float = Field(1.5, gt=0)
     basis: Literal["in-sample", "out-of-fold"] = "in-sample"
     per_class: bool = False
@@ -69,8 +72,10 @@ class CurationSection(Section):
             raise ValueError("'none' keeps every sample and takes no budget")
         if self.budget is not None and entry.budget == "none":
             raise ValueError(f"{self.method!r} finds its own samples and takes no budget")
-        if entry.subset and (self.balance or self.max_edit is not None):
-            raise ValueError(f"{self.method!r} chooses a whole subset; balance and max_edit would undo its choice")
+        if entry.subset and (self.balance or self.max_edit is not None or self.max_class_edit is not None):
+            raise ValueError(
+                f"{self.method!r} chooses a whole subset; balance, max_edit and max_class_edit would undo its choice"
+            )
         if self.upweight and self.max_edit is not None:
             raise ValueError("upweight changes the weight of every sample; it does not go with max_edit")
         if self.repeats and self.method in ("none", "random"):
@@ -122,6 +127,8 @@ def unread(section: CurationSection) -> list[str]:
     reads_validation = section.method in ("consensus", "auto") or registry.CURATIONS[section.method].on_validation
     if section.trusted_val and not reads_validation:
         found.append("trusted_val")
+    if section.max_class_edit is not None and section.method == "none":
+        found.append("max_class_edit")
     if section.folds != plain["folds"] and "folds" not in section.needs:
         found.append("folds")
     return found

@@ -7,6 +7,7 @@ With student.frozen, the networks are heads on the embeddings of the student's o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from edgekit.recipe import Recipe
 from edgekit.stages import Stages
 from edgekit.training import frozen, jobs, signals, stage
 from edgekit.types import Dataset, Signals, Split
+
+_FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,8 +124,13 @@ def _teacher(recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, named:
 def _folds(
     recipe: Recipe, dataset: Dataset, stages: Stages, seed: int, named: str, folders: list[Path]
 ) -> dict[str, Any]:
-    train, count = dataset.train, recipe.curation.folds
-    fold_of = fold_numbers(train, count, seed)
+    train = dataset.train
+    fold_of = fold_numbers(train, recipe.curation.folds, seed)
+    count = int(fold_of.max()) + 1
+    if recipe.curation.folds is None and count < _FOLDS:
+        stages.reporter.note(
+            f"{count} folds instead of {_FOLDS}: the rarest class, or the number of groups, allows no more"
+        )
     parts = []
     for number in range(count):
         inside = fold_of != number
@@ -143,12 +151,24 @@ def _folds(
     }
 
 
-def fold_numbers(train: Split, count: int, seed: int) -> NDArray[np.int64]:
+def fold_numbers(train: Split, count: int | None, seed: int) -> NDArray[np.int64]:
     """(N,) the fold of each sample: stratified by label; the samples of a group, and of a clip, are all in one fold.
+
+    Args:
+        count: of folds; None = 5, or the most below that for which each class and each group suffices, at least 2.
 
     Raises:
         DataError: there are fewer groups than folds, or without one fold a class would have no sample left.
     """
+    if count is not None:
+        return _folds_of(train, count, seed)
+    for fewer in range(_FOLDS, 2, -1):
+        with contextlib.suppress(DataError):
+            return _folds_of(train, fewer, seed)
+    return _folds_of(train, 2, seed)
+
+
+def _folds_of(train: Split, count: int, seed: int) -> NDArray[np.int64]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     sizes = np.bincount(train.y[clips_of(train)[0]])
@@ -157,7 +177,11 @@ def fold_numbers(train: Split, count: int, seed: int) -> NDArray[np.int64]:
     if sizes[rarest] < count:
         raise DataError(
             f"{count} folds need {count} samples of each class; label {rarest} has {sizes[rarest]}. "
-            "Add samples or use fewer folds (--folds)."
+            + (
+                "Add samples or use fewer folds (--folds)."
+                if count > 2
+                else "Add samples, or a method without folds (iqr)."
+            )
         )
     together = train.clip if train.group is None else train.group
     if together is None:

@@ -110,6 +110,7 @@ class Selection:
     kept: (n,) ids. labels: (n,) int64 after relabeling. weights: (n,) float32 with mean 1, or None = all equal.
     edits: id -> Edit, in data-set order. sha256 is the digest of selection.jsonl's bytes.
     per_class: class (by given label) -> (before, kept).
+    held_back: class -> (edits wanted, edits taken), where the class's bound took fewer.
     """
 
     method: str
@@ -123,6 +124,7 @@ class Selection:
     facts: Mapping[str, Fact]
     warnings: tuple[str, ...]
     sha256: str
+    held_back: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def dropped(self) -> Mapping[str, Edit]:

@@ -1,0 +1,122 @@
+"""The most edits of each class that nobody asked for: what the networks' view of that class supports.
+
+On few samples a network's errors look like wrong labels, those of a rare class above all: 14 of 22 drawings went, and none of
+359. So a class gets the set's estimated share of wrong labels, unless its own binomial interval excludes it, and never more than
+10 % unless the whole set's noise is surely above that; a class that the networks have not learned gets nothing. How this was
+chosen and what it costs: docs/decisions/0011-class-bounds.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit import registry
+from edgekit.curation import gate
+from edgekit.curation.noise import estimated_noise, surest
+from edgekit.recipe import CurationSection
+from edgekit.types import Signals
+
+MOST = 0.1  # of a class, unless the noise of the whole set is surely above that
+LARGE_SET, LARGE_CLASS = (
+    9_000,
+    500,
+)  # of both, and a method's own count stands: 10,000 samples, a tenth of them held out
+_SUREST = 0.2  # of each predicted class: those whose disagreement is the label's fault
+# One-sided levels. The class's own evidence for more must be strong, since the hardest of many classes is looked at.
+_SET_LEVEL, _MORE_LEVEL, _LESS_LEVEL = 0.05, 0.001, 0.05
+_TOLD = 5
+
+
+def limits(signals: Signals, section: CurationSection) -> NDArray[np.int64]:
+    """(K,) the most edits of each class; the class's size where there is no bound.
+
+    A number that was asked for (budget, max_edit, balance) is not bounded, nor are subset methods: the copy that
+    `duplicates` keeps holds all that the others say. `max_class_edit` is a bound whatever else was asked for.
+    """
+    sizes = np.bincount(signals.labels, minlength=signals.classes)
+    if section.max_class_edit is not None:
+        return _whole(section.max_class_edit * sizes)
+    asked = section.budget is not None or section.max_edit is not None or section.balance
+    if asked or section.method == "none" or registry.CURATIONS[section.method].subset:
+        return sizes
+    large = (len(signals.labels) >= LARGE_SET) & (sizes >= LARGE_CLASS)
+    return sizes if large[sizes > 0].all() else np.where(large, sizes, _supported(signals, sizes))
+
+
+def _supported(signals: Signals, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(K,) edits of each class that the probabilities support, out-of-fold ones if there are any; 10 % without any."""
+    p, labels = gate.judging(signals), signals.labels
+    if p is None:
+        return _whole(MOST * sizes)
+    if gate.weakness(signals):
+        return np.zeros_like(sizes)
+    estimate, sure = estimated_noise(p, labels), surest(p, _SUREST)
+    certain = _interval(estimate * len(sure), len(sure), _SET_LEVEL, _SET_LEVEL)[0]
+    # Where the set's noise is not clearly above what clean sets show, only its lower bound counts.
+    common = estimate if certain > gate.CLEAN else min(estimate, certain)
+    contradicted = sure[p[sure].argmax(axis=1) != labels[sure]]
+    wrong = np.bincount(labels[contradicted], minlength=len(sizes))
+    # A class of which few samples are sure counts as if its fair share was: three of four is no share of 75 %.
+    seen = np.maximum(np.bincount(labels[sure], minlength=len(sizes)), np.ceil(_SUREST * sizes))
+    low, high = _interval(wrong, seen, _MORE_LEVEL, _LESS_LEVEL)
+    agreed = gate.class_agreement(p, labels, len(sizes))
+    share = np.minimum(np.clip(common, low, high), 1 - agreed)
+    share[agreed < gate.WEAK * (1 - certain)] = 0  # half of the labels that the set's noise leaves right
+    return np.minimum(np.round(share * sizes).astype(np.int64), _whole(max(MOST, certain) * sizes))
+
+
+def _interval(
+    count: NDArray[np.int64] | float, of: NDArray[np.float64] | int, below: float, above: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Clopper and Pearson's bounds of a share, `count` of `of`, at one-sided levels; 0 and 1 where nothing was seen."""
+    from scipy.special import betaincinv
+
+    count, of = np.asarray(count, np.float64), np.asarray(of, np.float64)
+    rest = np.maximum(of - count, 0)
+    low = np.where(count > 0, betaincinv(np.maximum(count, 1e-9), rest + 1, below), 0.0)
+    high = np.where(rest > 0, betaincinv(count + 1, np.maximum(rest, 1e-9), 1 - above), 1.0)
+    return low, high
+
+
+def _whole(counts: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.floor(counts + 1e-9).astype(np.int64)
+
+
+def bounded(
+    chosen: NDArray[np.int64], labels: NDArray[np.int64], most: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], Mapping[int, tuple[int, int]]]:
+    """Of `chosen` samples, lowest score first, the first `most[k]` of each class k; and class -> (wanted, taken) where fewer."""
+    given = labels[chosen]
+    order = np.argsort(given, kind="stable")
+    rank = np.empty(len(chosen), np.int64)
+    rank[order] = np.arange(len(chosen)) - np.searchsorted(given[order], given[order])
+    wanted = np.bincount(given, minlength=len(most))
+    held = {int(k): (int(wanted[k]), int(most[k])) for k in np.flatnonzero(wanted > most)}
+    return chosen[rank < most[given]], held
+
+
+def told(held: Mapping[int, tuple[int, int]], names: Sequence[str], sizes: NDArray[np.int64], method: str) -> list[str]:
+    """One warning that names the classes whose edits were held back, the largest share first."""
+    if not held:
+        return []
+    ordered = sorted(held, key=lambda k: (held[k][1] - held[k][0]) / sizes[k])
+    each = [
+        f"of class {names[k]} ({sizes[k]} samples) {held[k][0]} and {held[k][1]} were taken" for k in ordered[:_TOLD]
+    ]
+    more = f", and so for {len(ordered) - _TOLD} more classes" if len(ordered) > _TOLD else ""
+    return [
+        f"{method!r} wanted to edit {'; '.join(each)}{more}: the networks' view of these classes supports no more; a --budget, "
+        "or --set curation.max_class_edit=SHARE, takes more"
+    ]
+
+
+def losses(dropped: NDArray[np.int64], names: Sequence[str], sizes: NDArray[np.int64], method: str) -> list[str]:
+    """One warning that names the class that loses the largest share, where that is more than 10 %; (K,) dropped of each."""
+    share = dropped / np.maximum(sizes, 1)
+    worst = int(share.argmax())
+    return [f"{method!r} drops {dropped[worst]} of the {sizes[worst]} samples of class {names[worst]}"] * bool(
+        share[worst] > MOST
+    )
