@@ -14,6 +14,7 @@ from edgekit.export import stage as exporting
 from edgekit.export.metadata import labels_txt
 from edgekit.modeling import Made, loss_weights
 from edgekit.recipe import Recipe
+from edgekit.recorded import inside
 from edgekit.stages import Stages
 from edgekit.store import RunFolder
 from edgekit.types import Artifact, Dataset
@@ -43,7 +44,7 @@ def export(
         if precision == "auto":
             told["ladder"] = json.loads((found / "ladder.json").read_text())
         for name in facts["files"]:
-            path = folder.adopt(found / name, f"artifacts/{name}")
+            path = folder.adopt(inside(found, name, found / "export.json"), f"artifacts/{name}")
             artifacts.append(exporting.artifact(path, facts, params=made.student.params, macs=made.student.macs))
         told["files"][facts["files"][0]] = exporting.told(facts)
     folder.write("artifacts/labels.txt", labels_txt(dataset))

@@ -6,15 +6,14 @@ is cached under everything that it depends on, so a change elsewhere, or a kill,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekit import curating, data, latest, modeling, packaging, report
+from edgekit import curating, data, latest, modeling, packaging, recorded, report
 from edgekit.bench import measure as measuring
 from edgekit.bench import stage as benching
-from edgekit.bench.evaluate import load_predictions, predictions_of
+from edgekit.bench.evaluate import load_predictions, stored_predictions
 from edgekit.bench.measure import Benched
 from edgekit.curating import curate
 from edgekit.environment import environment
@@ -26,7 +25,7 @@ from edgekit.export import waveform
 from edgekit.export.metadata import metadata
 from edgekit.recipe import LEFT_OUT, Recipe, from_yaml
 from edgekit.stages import Stages
-from edgekit.store import RunFolder
+from edgekit.store import MANIFEST, RunFolder
 from edgekit.students.choose import choose
 from edgekit.training import budget
 from edgekit.types import (
@@ -271,8 +270,8 @@ class _Build:
             changed["max_drop"] = None
         with self.stages.timed("control", f"Control: {len(selection.dropped):,} samples dropped at random"):
             arm = Recipe.model_validate(changed)
-            begun = (path / "manifest.json").exists()
-            same = begun and json.loads((path / "manifest.json").read_text()).get("recipe") == arm.to_yaml()
+            held = recorded.manifest(path / MANIFEST)
+            begun, same = held is not None, isinstance(held, dict) and held.get("recipe") == arm.to_yaml()
             try:
                 # The ladder was allowed what it may judge in this build.
                 build(arm, path, resume=same, force=begun and not same, lenient=self.lenient, reporter=self.reporter)
@@ -313,4 +312,4 @@ class _Build:
 
 
 def _load(root: Path, name: str, split: str = "test") -> Predictions:
-    return load_predictions(root / predictions_of(name, split))
+    return load_predictions(stored_predictions(root, name, split))

@@ -16,12 +16,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from edgekit import recorded
 from edgekit.errors import DiskFull, IntegrityError, OutputInUse, UsageError
 
 MANIFEST = "manifest.json"
 _LOCK = ".lock"
 _PARTIAL = ".edgekit-partial-"
 _STALE_S = 2 * 24 * 3600
+# What a build or a study writes into. A link out of it in such a place is found before hours of work, not after them.
+_FOLDERS = ("artifacts", "bench", "control", "controls", "curation", "evaluation", "jobs", "models", "runs")
 
 
 def sha256_file(path: Path) -> str:
@@ -90,10 +93,11 @@ class RunFolder:
         Raises:
             OutputInUse: another process writes to it, or it holds files and neither `resume` nor `force` is given, or
                 `force` is given for a folder that is not a run of edgekit (whose files must not be touched).
+            IntegrityError: a manifest there is damaged, or it or a link leads out of the folder; then nothing is removed.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            lock = os.open(recorded.inside(path, _LOCK, path), os.O_RDWR | os.O_CREAT, 0o644)
         except (FileExistsError, NotADirectoryError):
             raise UsageError(f"--out {path} is not a folder, nor can one be made there.") from None
         except PermissionError:
@@ -118,32 +122,27 @@ class RunFolder:
 
     @staticmethod
     def _prepare(path: Path, *, resume: bool, force: bool) -> dict[str, Any]:
-        for left in path.rglob(f"{_PARTIAL}*"):  # of a write that was killed
-            left.unlink()
-        present = [entry for entry in path.iterdir() if entry.name != _LOCK]
-        if not present:
-            return {"files": {}}
-        manifest: dict[str, Any] | None = None
-        if (path / MANIFEST).exists():
-            try:
-                manifest = json.loads((path / MANIFEST).read_text())
-            except ValueError:
-                raise IntegrityError(
-                    f"{path / MANIFEST} is not valid JSON; restore it or choose another --out."
-                ) from None
-        if manifest is None or "files" not in manifest:
+        present = [entry for entry in path.iterdir() if entry.name != _LOCK and not entry.name.startswith(_PARTIAL)]
+        manifest = recorded.manifest(recorded.inside(path, MANIFEST, path))
+        if present and (not isinstance(manifest, dict) or "files" not in manifest):
             raise OutputInUse(f"{path} holds files that are not a run of edgekit; choose another --out.")
-        if resume:
-            return manifest
-        if not force:
+        if present and not (resume or force):
             raise OutputInUse(
                 f"{path} holds a run already: continue it with --resume, replace it with --force, or choose another --out."
             )
-        _remove_recorded(path, manifest)
-        control = path / "control" / MANIFEST
-        if control.exists():
-            _remove_recorded(control.parent, json.loads(control.read_text()))
-            control.unlink()
+        # All names of all manifests first: where one is bad, nothing at all is removed.
+        for name in _FOLDERS:
+            recorded.inside(path, f"{name}/{MANIFEST}", path)
+        found = {path / MANIFEST: manifest, (control := path / "control" / MANIFEST): recorded.manifest(control)}
+        files = {where: recorded.digests(made, where) for where, made in found.items() if made is not None}
+        for left in path.rglob(f"{_PARTIAL}*"):  # of a write that was killed; rglob follows no link to a folder
+            if left.is_file():
+                left.unlink()
+        if resume and isinstance(manifest, dict):
+            return manifest
+        for where, digests in files.items():
+            _remove_recorded(where.parent, digests)
+        control.unlink(missing_ok=True)
         return {"files": {}}
 
     @staticmethod
@@ -158,7 +157,7 @@ class RunFolder:
 
     def write(self, name: str, content: bytes | str) -> Path:
         """Write a file of the run and record its digest."""
-        path = self.path / name
+        path = self._path(name)
         write_atomic(path, content)
         self.record(name)
         return path
@@ -169,22 +168,26 @@ class RunFolder:
 
     def adopt(self, source: Path, name: str) -> Path:
         """Copy a file (of the stage cache) into the run."""
-        copy_atomic(source, self.path / name)
+        path = self._path(name)
+        copy_atomic(source, path)
         self.record(name)
-        return self.path / name
+        return path
 
     def record(self, name: str) -> None:
         """Put the digest of an existing file of the run into the manifest."""
-        self.manifest["files"][name] = sha256_file(self.path / name)
+        self.manifest["files"][name] = sha256_file(self._path(name))
         self.save_manifest()
 
     def verify(self, ignoring: tuple[str, ...] = ()) -> None:
         """Check every recorded file but those in `ignoring`. Raises IntegrityError naming the first that differs."""
         for name, digest in self.manifest["files"].items():
-            path = self.path / name
+            path = self._path(name)
             if name not in ignoring and (not path.exists() or sha256_file(path) != digest):
                 what = "was changed" if path.exists() else "is missing"
                 raise IntegrityError(f"{path} {what} since the run wrote it; restore it, or build again with --force.")
+
+    def _path(self, name: str) -> Path:
+        return recorded.inside(self.path, name, self.path / MANIFEST)
 
     def save_manifest(self, **facts: Any) -> None:
         """Write manifest.json with `facts` added."""
@@ -192,9 +195,9 @@ class RunFolder:
         write_atomic(self.path / MANIFEST, json.dumps(self.manifest, indent=2, allow_nan=False, default=str) + "\n")
 
 
-def _remove_recorded(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Remove the files that a run wrote to `path`; one that was changed since is the user's and steps aside."""
-    for name, digest in manifest["files"].items():
+def _remove_recorded(path: Path, files: Mapping[str, str]) -> None:
+    """Remove the files of `recorded.digests` that a run wrote to `path`; one changed since is the user's and steps aside."""
+    for name, digest in files.items():
         file = path / name
         if not file.exists():
             continue
@@ -218,9 +221,9 @@ class StageCache:
         """Whether a complete, undamaged result is there."""
         folder = self.folder(stage, key)
         try:
-            files = json.loads((folder / "stage.json").read_text())["files"]
+            files = recorded.digests(json.loads((folder / "stage.json").read_text()), folder / "stage.json")
             return all(sha256_file(folder / name) == digest for name, digest in files.items())
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, RecursionError, IntegrityError):
             return False
 
     def run(self, stage: str, key: Mapping[str, Any], work: Callable[[Path], None]) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit import recorded
 from edgekit.bench import litert, onnxrt
 from edgekit.data.splits import clips_of
 from edgekit.evidence import metrics, temperature
@@ -101,6 +102,11 @@ def _means(rows: NDArray[np.floating[Any]], clip: NDArray[np.int64]) -> NDArray[
 def predictions_of(artifact: str, split: str) -> str:
     """Where a run folder holds the predictions of a file on a split."""
     return f"evaluation/{artifact}{'' if split == 'test' else f'.{split}'}.predictions.npz"
+
+
+def stored_predictions(run: Path, artifact: str, split: str = "test") -> Path:
+    """That file in the folder `run`. Raises IntegrityError: the artifact's name leads out of the run."""
+    return recorded.inside(run, predictions_of(artifact, split), run / "report.json")
 
 
 def load_predictions(path: Path) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float32]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit import recorded
 from edgekit.bench.litert import cores
 from edgekit.data.pixels import to_float
-from edgekit.errors import DataError
+from edgekit.errors import DataError, IntegrityError
 from edgekit.evidence import temperature
 from edgekit.types import Images, Output, TensorSpec
 
@@ -24,12 +26,42 @@ def _session(path: Path) -> Any:
     options.intra_op_num_threads = cores()
     options.log_severity_level = 4
     try:
+        _check_external(path)
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own types have no common base
+    except IntegrityError:
+        raise
+    except Exception as error:  # the types of ONNX Runtime and protobuf have no common base
         raise DataError(f"{path} is not an .onnx that ONNX Runtime can run: {str(error).splitlines()[0]}") from None
     if any(value.type != "tensor(float)" for value in (*session.get_inputs(), *session.get_outputs())):
         raise DataError(f"{path} has inputs or outputs that are not float32, which edgekit does not feed.")
     return session
+
+
+def _check_external(path: Path) -> None:
+    """Weights in other files must lie below the folder of the .onnx: ONNX Runtime 1.23 reads any file that one names."""
+    # The key of such a name. To parse every file would cost more than to run it.
+    if not path.is_file() or b"location" not in path.read_bytes():
+        return
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    for tensor in _tensors((model.graph, *model.functions)):
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                recorded.inside(path.parent, entry.value, path)
+
+
+def _tensors(graphs: Iterable[Any]) -> Iterator[Any]:
+    """The tensors of graphs or functions, those in attributes of their nodes and in the graphs inside them too."""
+    for graph in graphs:
+        yield from getattr(graph, "initializer", ())
+        for sparse in getattr(graph, "sparse_initializer", ()):
+            yield from (sparse.values, sparse.indices)
+        for attribute in (each for node in graph.node for each in node.attribute):
+            yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+            yield from _tensors((attribute.g, *attribute.graphs))
 
 
 def describe(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

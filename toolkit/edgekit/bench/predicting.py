@@ -19,6 +19,7 @@ from edgekit.bench.standalone import artifact_of
 from edgekit.data.images import skipped_told
 from edgekit.errors import DataError, IntegrityError
 from edgekit.evidence import temperature as scaling
+from edgekit.recorded import inside
 from edgekit.store import MANIFEST
 from edgekit.types import Artifact, FrontEnd, Output, Reporter
 
@@ -59,16 +60,16 @@ def find(path: Path) -> Path:
     if not path.is_dir():
         return path
     try:
-        if (path / "report.json").is_file():
-            return path / "artifacts" / str(json.loads((path / "report.json").read_text())["run"]["shipped"])
+        if (report := path / "report.json").is_file():
+            return inside(path, f"artifacts/{json.loads(report.read_text())['run']['shipped']}", report)
         if (path / MANIFEST).is_file():
             manifest = json.loads((path / MANIFEST).read_text())
             if "artifact" in manifest:
-                return path / str(manifest["artifact"])
+                return inside(path, manifest["artifact"], path / MANIFEST)
             if "bundle" in manifest:  # it lies where its kind of app wants it
                 (held,) = (str(name) for name in manifest["files"] if Path(name).name == manifest["model"])
-                return path / held
-    except (OSError, ValueError, KeyError, TypeError) as error:
+                return inside(path, held, path / MANIFEST)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{path} is a damaged run, product or bundle ({type(error).__name__}: {error}).") from None
     raise DataError(
         f"{path} is neither a finished run nor a product or bundle; expected a .tflite or .onnx file, or such a folder."

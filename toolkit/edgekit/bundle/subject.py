@@ -14,6 +14,7 @@ from edgekit.bench import predicting, standalone
 from edgekit.bench.predicting import Classifier
 from edgekit.data.pixels import RANGES, InputRange
 from edgekit.errors import DataError, UnknownName, UsageError
+from edgekit.recorded import inside
 from edgekit.store import MANIFEST
 from edgekit.types import Artifact, Dataset, Reporter
 
@@ -137,9 +138,10 @@ def _file(path: Path, kind: str) -> Path:
 def _waveform_of(file: Path) -> Path:
     artifacts = _metadata(file).get("artifacts", {})
     for name, entry in artifacts.items():
-        found = file.parent / str(name)
-        if entry.get("waveform", {}).get("of") == file.name and found.is_file():
-            return found
+        if entry.get("waveform", {}).get("of") == file.name:
+            found = inside(file.parent, name, file.parent / "metadata.json")
+            if found.is_file():
+                return found
     raise UsageError(
         f"{file} takes features of clips, and there is no file beside it that takes the clips themselves; build with --waveform."
     )

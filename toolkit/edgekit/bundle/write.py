@@ -78,8 +78,8 @@ def _check_free(target: Path, force: bool) -> None:
     if not any(target.iterdir()):
         return
     try:
-        ours = "bundle" in json.loads((target / MANIFEST).read_text())
-    except (OSError, ValueError):
+        ours = "bundle" in dict(json.loads((target / MANIFEST).read_text()))
+    except (OSError, ValueError, TypeError, RecursionError):
         ours = False
     if not ours:
         raise OutputInUse(f"{target} holds files that are no bundle of edgekit; choose another --out.")

@@ -308,7 +308,7 @@ def _newest_unfinished() -> Path:
                 continue
             if json.loads((folder / "manifest.json").read_text())["status"] != "complete":
                 return folder
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             continue
     raise UsageError("No unfinished run under runs/; name one with --out.")
 
@@ -319,7 +319,7 @@ def _ofrun(folder: Path, asked: Recipe | None) -> Recipe:
 
     try:
         text = json.loads((folder / "manifest.json").read_text())["recipe"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder} holds no run of edgekit to continue; start one without --resume.") from None
     stored = recipes.from_yaml(text)
     if asked and (changed := recipes.differences(stored, asked)):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench.evaluate import load_predictions, predictions_of
+from edgekit.bench.evaluate import load_predictions, predictions_of, stored_predictions
 from edgekit.data.splits import clips_of
 from edgekit.report import thumbnails
 from edgekit.report.numbers import Column, Listed, listed
@@ -57,8 +57,8 @@ class Changes:
 
 def load(root: Path, shipped: str) -> Changes:
     """The test answers in the run folder `root`."""
-    ids, labels, p = load_predictions(root / predictions_of(shipped, "test"))
-    _, _, q = load_predictions(root / predictions_of(FLOAT, "test")) if shipped != FLOAT else (ids, labels, p)
+    ids, labels, p = load_predictions(stored_predictions(root, shipped))
+    _, _, q = load_predictions(stored_predictions(root, FLOAT)) if shipped != FLOAT else (ids, labels, p)
     answer, before = p.argmax(axis=1), q.argmax(axis=1)
     right, was = answer == labels, before == labels
     outcome = np.select([was & ~right, ~right & ~was & (answer != before), ~right, right & ~was], [0, 1, 2, 3], 4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgekit import recipe as recipes
+from edgekit import recorded
 from edgekit.bench.evaluate import load_predictions, predictions_of
 from edgekit.errors import DataError, IntegrityError, UnknownName, UsageError
 from edgekit.evidence import verdict
@@ -137,13 +137,10 @@ def _open(path: Path) -> Run:
 
 def _intact(root: Path, name: str) -> Path:
     """The file `name` of a run, if it is what the run wrote. Raises IntegrityError."""
-    path = root / name
-    try:
-        digest = json.loads((root / MANIFEST).read_text())["files"][name]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise IntegrityError(
-            f"{root / MANIFEST} does not tell of {name}: {root} is no finished run of edgekit."
-        ) from None
+    path = recorded.inside(root, name, root / "report.json")
+    digest = recorded.digests(recorded.manifest(root / MANIFEST) or {"files": {}}, root / MANIFEST).get(name)
+    if digest is None:
+        raise IntegrityError(f"{root / MANIFEST} does not tell of {name}: {root} is no finished run of edgekit.")
     if not path.is_file():
         raise IntegrityError(f"{path} is missing; restore it, or build the run again.")
     if sha256_file(path) != digest:

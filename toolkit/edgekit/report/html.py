@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.bench.evaluate import load_logits, load_predictions, predictions_of
+from edgekit.bench.evaluate import load_logits, load_predictions, stored_predictions
 from edgekit.evidence import metrics, temperature
 from edgekit.evidence.risk_coverage import RiskCoverage
 from edgekit.evidence.weighted import METRICS
@@ -72,7 +72,7 @@ def _figures(document: Mapping[str, Any], root: Path) -> tuple[dict[str, Any], d
     shipped, told = document["run"]["shipped"], document.get("reliability", {})
     before, after, curves, points, matrix = {}, {}, {}, {}, None
     for name in dict.fromkeys(("model_float32.tflite", shipped)):
-        stored = root / predictions_of(name, "test")
+        stored = stored_predictions(root, name)
         _, labels, probabilities = load_predictions(stored)
         p = probabilities.astype(np.float64)
         confidence, error = p.max(axis=1), p.argmax(axis=1) != labels

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit import recorded
+from edgekit.errors import IntegrityError
 from edgekit.store import MANIFEST, sha256_file
 
 _MADE_AGAIN = ("report.html", "card.md")  # by `edgekit report`, from the others
@@ -27,10 +28,13 @@ def checks(path: Path, document: Mapping[str, Any]) -> list[Check]:
 
     The digests are those of manifest.json and of report.json; what the files computed on the targets, and whether these could
     be measured, is as the report says.
+
+    Raises:
+        IntegrityError: report.json names a file outside of the run.
     """
     found = [_recorded(path)]
     for row in document["artifacts"]:
-        file = path / row["path"]
+        file = recorded.inside(path, row["path"], path / "report.json")
         same = file.is_file() and sha256_file(file) == row["sha256"]
         problem = None if same else f"{row['path']} is not the file that the report tells of"
         found.append(Check(name=f"{row['name']} is the file that was judged", problem=problem, damage=not same))
@@ -58,9 +62,9 @@ def on_targets(rows: Iterable[Mapping[str, Any]], failures: Mapping[str, object]
 def _recorded(path: Path) -> Check:
     name = f"the files of the run are as {MANIFEST} recorded them"
     try:
-        files = json.loads((path / MANIFEST).read_text())["files"]
-    except (OSError, ValueError, KeyError):
-        return Check(name=name, problem=f"{path / MANIFEST} cannot be read", damage=True)
+        files = recorded.digests(recorded.manifest(path / MANIFEST), path / MANIFEST)
+    except IntegrityError as error:
+        return Check(name=name, problem=str(error).rstrip("."), damage=True)
     for each, digest in files.items():
         file = path / each
         if each in _MADE_AGAIN and not file.exists():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
+from edgekit import recorded
 from edgekit.errors import IntegrityError, UsageError
 from edgekit.evidence import gates
 from edgekit.types import Artifact, Evaluation, Gate, Measurement, Report, TensorSpec
@@ -22,14 +24,14 @@ def artifacts(report: Report) -> list[Artifact]:
             name: tuple(_of(TensorSpec, each | {"shape": tuple(each["shape"])}) for each in row[name])
             for name in ("inputs", "outputs")
         }
-        rows.append(_of(Artifact, row | {"path": report.path / row["path"]} | tensors))
+        rows.append(_of(Artifact, row | {"path": _file(report, row["path"])} | tensors))
     return rows
 
 
 def evaluations(report: Report) -> list[Evaluation]:
     """The quality of every file on val, cal and test."""
     return [
-        _of(Evaluation, row | {"predictions": report.path / row["predictions"] if row["predictions"] else None})
+        _of(Evaluation, row | {"predictions": _file(report, row["predictions"]) if row["predictions"] else None})
         for row in report.document["evaluations"]
     ]
 
@@ -70,6 +72,10 @@ def judge(report: Report, demands: Sequence[str] = (), max_drop: float | None = 
         raise IntegrityError(f"{report.path / 'report.json'} does not list the file that it says is shipped.")
     comparisons = report.document["comparisons"]
     return gates.check(demands, max_drop, shipped, evaluations(report), rows, comparisons, failures)
+
+
+def _file(report: Report, name: object) -> Path:
+    return recorded.inside(report.path, name, report.path / "report.json")
 
 
 def _of(kind: type[T], row: Mapping[str, Any]) -> T:

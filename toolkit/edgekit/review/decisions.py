@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from edgekit import recorded
 from edgekit.curation import by_hand
 from edgekit.curation.by_hand import Instruction
 from edgekit.errors import OutputInUse, UsageError
@@ -74,7 +75,7 @@ def opened(run: Path) -> Iterator[Decisions]:
 
     Raises:
         OutputInUse: another review of the run is open. UsageError: the folder cannot be written to.
-        DataError: the file of an earlier sitting is damaged.
+        DataError: the file of an earlier sitting is damaged. IntegrityError: a link leads out of the run.
     """
     folder = run / "curation"
     if not os.access(folder, os.W_OK):
@@ -87,8 +88,9 @@ def opened(run: Path) -> Iterator[Decisions]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OutputInUse(f"Another review of {run} is open; end it first.") from None
-        path = folder / (_FURTHER if f"curation/{_EDITS}" in _recorded(run) else _EDITS)
-        earlier = next((each for each in (path, folder / _EDITS) if each.exists()), None)
+        own, further = (recorded.inside(run, f"curation/{name}", run) for name in (_EDITS, _FURTHER))
+        path = further if f"curation/{_EDITS}" in _recorded(run) else own
+        earlier = next((each for each in (path, own) if each.exists()), None)
         yield Decisions(path, {wish.id: wish for wish in by_hand.read(earlier)} if earlier else {})
     finally:
         os.close(lock)

@@ -160,8 +160,8 @@ def _operators(finished: Sequence[Finished], labels: Sequence[str]) -> dict[str,
     found: dict[str, dict[str, dict[str, int]]] = {}
     for done in finished:
         if done.run.arm.name not in found:
-            paths = {label: done.folder / "artifacts" / done.files[label] for label in labels if label in done.files}
-            found[done.run.arm.name] = {label: graph.operators(path) for label, path in paths.items()}
+            own = [label for label in labels if label in done.files]
+            found[done.run.arm.name] = {label: graph.operators(done.path(label)) for label in own}
     return found
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench.evaluate import load_predictions
+from edgekit import recorded
+from edgekit.bench.evaluate import load_predictions, stored_predictions
 from edgekit.evidence.runs import Run as Predictions
 from edgekit.study import graph
 from edgekit.study.plan import Plan, Run
@@ -33,6 +34,10 @@ class Finished:
         """The row of `artifacts` in report.json."""
         row: Mapping[str, Any] = next(a for a in self.document["artifacts"] if a["name"] == self.files[label])
         return row
+
+    def path(self, label: str) -> Path:
+        """The file. Raises IntegrityError: its name leads out of the run."""
+        return recorded.inside(self.folder, f"artifacts/{self.files[label]}", self.folder / "report.json")
 
     def reliability(self, label: str) -> Mapping[str, Any] | None:
         """The row of `reliability` in report.json; None where the run fitted no temperature for the file."""
@@ -94,7 +99,7 @@ def tested(
 
 
 def _joined(parts: Sequence[Finished], label: str) -> Tested:
-    read = [load_predictions(done.folder / f"evaluation/{done.files[label]}.predictions.npz") for done in parts]
+    read = [load_predictions(stored_predictions(done.folder, done.files[label])) for done in parts]
     ids, labels, probabilities = (np.concatenate(columns) for columns in zip(*read, strict=True))
     sizes = [len(columns[0]) for columns in read]
     groups = None
@@ -110,8 +115,7 @@ def graphs(finished: Sequence[Finished], labels: Sequence[str]) -> dict[str, dic
     found: dict[str, dict[str, set[str]]] = {}
     for done in finished:
         for label in (label for label in labels if label in done.files):
-            path = done.folder / "artifacts" / done.files[label]
-            found.setdefault(done.run.arm.name, {}).setdefault(label, set()).add(graph.digest(path))
+            found.setdefault(done.run.arm.name, {}).setdefault(label, set()).add(graph.digest(done.path(label)))
     return {arm: {label: sorted(own) for label, own in by.items()} for arm, by in found.items()}
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.errors import IntegrityError
+from edgekit.recorded import inside
 from edgekit.training.averaging import Mean
 
 
@@ -44,13 +46,15 @@ class Checkpoint:
         """Restore `model` (compiled, its optimizer built) and return epochs done, history and mean; zero when there is none."""
         try:
             state = json.loads((self.folder / "state.json").read_text())
-            with np.load(self.folder / f"{state['epoch']}.arrays.npz", allow_pickle=False) as file:
+            names = f"{state['epoch']}.arrays.npz", state["weights"]
+            arrays, weights = (inside(self.folder, name, self.folder / "state.json") for name in names)
+            with np.load(arrays, allow_pickle=False) as file:
                 sums = [file[f"mean_{i}"] for i in range(sum(name.startswith("mean_") for name in file.files))]
                 seeds = [file[f"seed_{i}"] for i in range(len(_dropout_states(model)))]
             # Last, so that a damaged checkpoint leaves the network as it was.
-            model.load_weights(self.folder / state["weights"])
+            model.load_weights(weights)
             for variable, value in zip(_dropout_states(model), seeds, strict=True):
                 variable.assign(value)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, IntegrityError):
             return 0, {}, Mean()
         return int(state["epoch"]), state["history"], Mean(sums, int(state["averaged"]))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit import recorded
 from edgekit.errors import IntegrityError, UsageError
 from edgekit.store import MANIFEST
 
@@ -94,11 +95,11 @@ def _read(path: Path) -> Product:
     try:
         manifest = json.loads(path.read_text())
         missing = [key for key in KEYS if key not in manifest]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{path} cannot be read as JSON: {error}. Restore the file.") from None
     if missing:
         raise IntegrityError(f"{path} has no {', '.join(missing)}: it is no manifest of a product. Publish it again.")
-    for name in (manifest["artifact"], *manifest["files"]):
-        if Path(name).name != name:
+    for name in (manifest["artifact"], *recorded.digests(manifest, path)):
+        if recorded.inside(path.parent, name, path).parent != path.parent:
             raise IntegrityError(f"{path} names {name!r}, which is not a file of its own folder.")
     return Product(name=path.parent.name, path=path.parent, manifest=manifest)

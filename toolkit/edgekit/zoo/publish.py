@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import recipe as recipes
+from edgekit import recorded
 from edgekit.errors import GateNotMet, IntegrityError, OutputInUse, UsageError
 from edgekit.store import MANIFEST, disk_errors, sha256_file, swap, write_atomic
 from edgekit.zoo.products import Product, products
@@ -90,7 +91,7 @@ def _read(path: Path) -> _Run:
         manifest = json.loads((path / MANIFEST).read_text())
         report = json.loads((path / "report.json").read_text())
         finished = manifest["status"] == "complete"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         finished = False
     if not finished:
         raise IntegrityError(f"{path} is no finished run; finish it with `edgekit build --resume --out {path}`.")
@@ -103,8 +104,10 @@ def _read(path: Path) -> _Run:
         "artifacts/labels.txt",
         "artifacts/metadata.json",
     )
+    files = recorded.digests(manifest, path / MANIFEST)
     for name in needed:
-        if not (path / name).is_file() or sha256_file(path / name) != manifest["files"].get(name):
+        file = recorded.inside(path, name, path / "report.json")
+        if not file.is_file() or sha256_file(file) != files.get(name):
             raise IntegrityError(f"{path / name} is missing or was changed since the run wrote it; build it again.")
     if missed := [gate["demand"] for gate in report["gates"] if not gate["met"]]:
         raise GateNotMet(f"{path} misses its gate {missed[0]}; what misses its own gates is not published.")
@@ -144,7 +147,8 @@ def _fill(folder: Path, chosen: _Run, runs: Sequence[_Run], name: str, title: st
     shipped = str(chosen.artifact["name"])
     shutil.copyfile(artifacts / shipped, folder / shipped)
     shutil.copyfile(artifacts / "labels.txt", folder / "labels.txt")
-    student = chosen.path / str(chosen.report["training"]["student"]["path"])
+    report = chosen.path / "report.json"
+    student = recorded.inside(chosen.path, chosen.report["training"]["student"]["path"], report)
     if student.stat().st_size <= _MOST_WEIGHTS:
         shutil.copyfile(student, folder / WEIGHTS)
     metadata = json.loads((artifacts / "metadata.json").read_text())

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import images, runtime, sounds
 from .errors import Refused
+from .files import below
 
 FOLDER = Path(__file__).resolve().parent.parent
 
@@ -33,7 +34,7 @@ class Classifier:
         self.folder = folder
         self.metadata: dict[str, Any] = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
         name = self.metadata["bundle"]["model"]
-        self.path, self.entry = folder / name, self.metadata["artifacts"][name]
+        self.path, self.entry = below(folder, name), self.metadata["artifacts"][name]
         if hashlib.sha256(self.path.read_bytes()).hexdigest() != self.entry["sha256"]:
             raise Refused(f"{self.path} is not the file that metadata.json describes; copy the bundle again.")
         self.classes: list[str] = self.metadata["classes"]

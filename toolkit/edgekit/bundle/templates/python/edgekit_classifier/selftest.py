@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import Refused
+from .files import below
 from .model import Classifier
 
 
@@ -32,7 +33,8 @@ def _digests(folder: Path) -> Iterator[tuple[bool, str]]:
     wrong = [
         name
         for name, entry in files.items()
-        if not (folder / name).is_file() or hashlib.sha256((folder / name).read_bytes()).hexdigest() != entry["sha256"]
+        if not (path := below(folder, name)).is_file()
+        or hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]
     ]
     yield not wrong, f"{len(files)} files" + (f"; not as written: {', '.join(wrong)}" if wrong else "")
 
@@ -42,7 +44,7 @@ def _vectors(classifier: Classifier, strict: bool) -> Iterator[tuple[bool, str]]
     golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
     inputs, expected = (_array(folder, golden[side]) for side in ("inputs", "outputs"))
     vectors, compared = golden["vectors"], golden["comparison"]
-    sources = [(i, folder / each["source"]) for i, each in enumerate(vectors) if each["source"]]
+    sources = [(i, below(folder, each["source"])) for i, each in enumerate(vectors) if each["source"]]
     if sources and (classifier.metadata["preprocessing"]["kind"] == "image" or "waveform" in classifier.entry):
         same = sum(_same(classifier, path, inputs[i]) for i, path in sources)
         yield same == len(sources), f"{same} of {len(sources)} files become the recorded input, bit for bit"
@@ -64,7 +66,7 @@ def _vectors(classifier: Classifier, strict: bool) -> Iterator[tuple[bool, str]]
 
 
 def _array(folder: Path, told: dict[str, Any]) -> Any:
-    return np.fromfile(folder / told["file"], np.dtype(told["dtype"]).newbyteorder("<")).reshape(told["shape"])
+    return np.fromfile(below(folder, told["file"]), np.dtype(told["dtype"]).newbyteorder("<")).reshape(told["shape"])
 
 
 def _same(classifier: Classifier, path: Path, expected: Any) -> bool:

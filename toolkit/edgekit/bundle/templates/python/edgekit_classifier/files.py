@@ -1,0 +1,19 @@
+"""Files that the JSON files of a bundle name: they lie in the bundle, wherever a name tries to lead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .errors import Refused
+
+
+def below(folder: Path, name: Any) -> Path:
+    """folder / name; raises Refused if that is no file below the folder, or not even a name."""
+    try:
+        path: Path = folder / name
+        if "\\" not in name and ".." not in path.parts and folder.resolve() in path.resolve().parents:
+            return path
+    except (TypeError, ValueError, OSError, RuntimeError):
+        pass
+    raise Refused(f"the bundle names {name!r}, which is no file below {folder}; copy the bundle again.")
