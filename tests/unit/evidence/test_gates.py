@@ -118,9 +118,9 @@ def test_a_malformed_recall_is_refused(text, error, told):
 def test_a_class_that_is_not_there_is_refused_before_any_work():
     labels = np.array([0, 0, 1])
     gates.check_classes(["recall:cat>=0.8", "recall:dog>=0.8", "accuracy>=0.9"], ("cat", "dog", "owl"), labels)
-    with pytest.raises(UnknownName, match="Unknown class in a gate, 'catt'. Did you mean 'cat'"):
+    with pytest.raises(UnknownName, match=r"Unknown class in a gate, 'catt'. Did you mean 'cat'"):
         gates.check_classes(["recall:catt>=0.8"], ("cat", "dog"))
-    with pytest.raises(RecipeError, match="'recall:owl>=0.8' cannot be judged: none of the 3 samples"):
+    with pytest.raises(RecipeError, match=r"'recall:owl>=0.8' cannot be judged: none of the 3 samples"):
         gates.check_classes(["recall:owl>=0.8"], ("cat", "dog", "owl"), labels)
     gates.check_classes(["recall:owl>=0.8"], ("cat", "dog", "owl"))
 

@@ -12,6 +12,14 @@ def test_the_interval_is_wilsons():
     assert wilson(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=5e-4)
 
 
+@pytest.mark.parametrize(("right", "n"), [(0, 1), (1, 1), (3, 4), (997, 1000), (1000, 1000)])
+def test_the_same_as_scipy(right, n):
+    from scipy.stats import binomtest
+
+    expected = binomtest(right, n).proportion_ci(method="wilson")
+    assert wilson(right / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
 def test_of_one_share_it_is_that_of_the_share():
     assert mean_interval([(0.9, 20)]) == pytest.approx(wilson(0.9, 20))
 
@@ -27,5 +35,8 @@ def test_it_holds_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(0)
     truth, sizes = [0.95, 0.8, 0.6], [200, 20, 8]
     drawn = rng.binomial(sizes, truth, (400, 3)) / sizes
-    held = [low <= np.mean(truth) <= high for low, high in (mean_interval(list(zip(row, sizes))) for row in drawn)]
+    held = [
+        low <= np.mean(truth) <= high
+        for low, high in (mean_interval(list(zip(row, sizes, strict=True))) for row in drawn)
+    ]
     assert 0.92 <= np.mean(held) <= 0.99
