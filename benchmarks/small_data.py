@@ -120,7 +120,7 @@ def judged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if DEFAULT not in own or PLAIN not in own or len(grid) < len(BUDGETS):
             continue
         default, best = own[DEFAULT], max(grid, key=lambda name: grid[name])
-        high = wilson(round(default["accuracy"] * default["n_test"]), default["n_test"])[1]
+        high = wilson(default["accuracy"], default["n_test"])[1]
         found.append({"set": key[0], "draw": key[1], "default": default["accuracy"], "steps": default["steps"],
                       "train_s": default["train_s"],
                       "best": best, "best_accuracy": grid[best], "plain": own[PLAIN]["accuracy"],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgekit import recipe
-from edgekit.training.budget import LARGE, STUDENT, epochs_of_round, imbalance, sized
+from edgekit.training.budget import LARGE, STUDENT, epochs_of_round, sized
 from edgekit.types import FrontEnd, InputSpec
 
 GRAY = InputSpec(shape=(28, 28, 1))
@@ -57,7 +57,6 @@ def test_classes_are_weighed_from_three_to_one_on():
     assert of(200, 2, ratio=2).training.class_weights == "none"
     assert of(200, 2, ratio=3).training.class_weights == "balanced"
     assert of(40_000, 2, ratio=3).training.class_weights == "balanced"
-    assert imbalance(np.array([30, 0, 10])) == 3.0
 
 
 def test_a_decided_recipe_is_written_and_read_as_it_is_and_stays():

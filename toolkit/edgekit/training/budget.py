@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.evidence.by_class import UNEVEN, imbalance
 from edgekit.recipe import Recipe, TrainingSection
 from edgekit.types import InputSpec
 
 # Training samples that are left of 10,000 when test (20 %), validation and calibration (10 %) are cut off.
 LARGE = 7_200
-_UNEVEN = 3.0
 _LARGE_BATCH, _SMALL_BATCH = 128, 32
 _RETRIES = 2
 # Rounds that a training of a small set is told in: its epochs are a multiple of them.
@@ -63,7 +63,7 @@ def sized(recipe: Recipe, counts: NDArray[np.int64], spec: InputSpec, *, retries
     varied = few and spec.front_end is None
     auto: dict[str, str] = {
         "batch_norm": "renewed" if few else "moving",
-        "class_weights": "balanced" if imbalance(counts) >= _UNEVEN else "none",
+        "class_weights": "balanced" if imbalance(counts) >= UNEVEN else "none",
     } | ({"augment": "color-flip" if spec.mirrored else "color"} if varied else {})
 
     def decided(section: TrainingSection, length: Length, again: int) -> TrainingSection:
@@ -87,12 +87,6 @@ def sized(recipe: Recipe, counts: NDArray[np.int64], spec: InputSpec, *, retries
     return recipe.model_copy(
         update={"training": training, "teacher": teacher, "pruning": pruning, "quantization": quantization}
     )
-
-
-def imbalance(counts: NDArray[np.int64]) -> float:
-    """How many times the samples of the smallest class the largest has; classes without samples do not count."""
-    present = counts[counts > 0]
-    return float(present.max() / present.min()) if len(present) else 1.0
 
 
 def epochs_of_round(per_epoch: int, epochs: int) -> int:
