@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.unit.bad_names import DIGEST, SECRET, untouched, victims, written
 
 from edgekit import store
 from edgekit.errors import DiskFull, IntegrityError, OutputInUse, UsageError
@@ -113,6 +114,67 @@ def test_a_damaged_manifest_is_an_integrity_error(tmp_path):
     (tmp_path / "run" / "manifest.json").write_text("{")
     with pytest.raises(IntegrityError):
         store.RunFolder.open(tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("files", [[], ["a"], "a", 3, None, {"a": 1}, {"a": None}, {"a": {"sha256": DIGEST}}])
+@pytest.mark.parametrize("place", [".", "control"])
+def test_files_that_are_no_names_with_digests_are_one_clear_error(tmp_path, files, place):
+    run = tmp_path / "run"
+    store.RunFolder.open(run).close()
+    written(run / place / "manifest.json", {"files": files})
+    (run / "a").write_text("kept")
+    for options in ({"force": True}, {"resume": True}):
+        with pytest.raises(IntegrityError, match="to map names to digests"):
+            store.RunFolder.open(run, **options)
+    assert (run / "a").read_text() == "kept"
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '"files"', "null", "[" * 100_000, "{"])
+def test_a_manifest_of_another_kind_is_no_run(tmp_path, text):
+    written(tmp_path / "manifest.json", text)
+    with pytest.raises((OutputInUse, IntegrityError)):
+        store.RunFolder.open(tmp_path, force=True)
+
+
+@pytest.mark.parametrize("name", ["artifacts", "control", "models", "manifest.json", ".lock"])
+def test_a_link_in_the_place_of_what_a_build_writes_is_refused_before_it(tmp_path, name):
+    victim = tmp_path / "victim"
+    victims(tmp_path, tmp_path / "elsewhere")
+    written(tmp_path / "run" / "manifest.json", {"files": {}})
+    if name == "control":  # a whole run of someone else's
+        written(tmp_path / "other" / "manifest.json", {"files": {"mine": DIGEST}})
+        (tmp_path / "other" / "mine").write_bytes(SECRET)
+        victim = tmp_path / "other"
+    (tmp_path / "run" / name).unlink(missing_ok=True)
+    (tmp_path / "run" / name).symlink_to(victim if "." not in name else victim / "new")
+    with pytest.raises(IntegrityError, match="by a link"):
+        store.RunFolder.open(tmp_path / "run", force=True)
+    untouched(tmp_path)
+    assert (victim / "mine").read_bytes() == SECRET
+
+
+def test_only_half_written_files_of_a_run_are_cleared_away(tmp_path):
+    run = tmp_path / "run"
+    victims(tmp_path, tmp_path / "elsewhere")
+    part = ".edgekit-partial-"
+    for folder in (run, run / "models", tmp_path / "mine"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{part}1").write_text("half")
+    (run / f"{part}folder").mkdir()
+    (run / f"{part}link").symlink_to(tmp_path / "victim" / "mine")
+    (run / "notes").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputInUse):
+        store.RunFolder.open(tmp_path / "mine", force=True)
+    written(run / "manifest.json", {"files": {"../victim/mine": DIGEST}})
+    with pytest.raises(IntegrityError):
+        store.RunFolder.open(run, force=True)
+    assert (run / f"{part}1").exists()
+    written(run / "manifest.json", {"files": {}})
+    store.RunFolder.open(run, force=True).close()
+    assert sorted(path.name for path in run.rglob("*")) == [f"{part}folder", "manifest.json", "models", "notes"]
+    assert (tmp_path / "mine" / f"{part}1").read_text() == "half"
+    untouched(tmp_path)
 
 
 def test_a_stage_runs_once_and_again_when_its_result_is_damaged(tmp_path):

@@ -72,7 +72,12 @@ def test_accuracy_is_measured_on_the_data_and_held_against_the_manifest(zoo, shi
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"artifact": "../model.tflite"}, "not a file of its own folder"), ({"files": {"/etc/passwd": ""}}, "own folder")],
+    [
+        ({"artifact": "../model.tflite"}, "leads out of the folder"),
+        ({"files": {"/etc/passwd": ""}}, "leads out of the folder"),
+        ({"artifact": "sub/model.tflite"}, "not a file of its own folder"),
+        ({"files": ["model.tflite"]}, "to map names to digests"),
+    ],
 )
 def test_a_manifest_may_name_only_files_beside_it(zoo, values, message):
     change(zoo / NAME / "manifest.json", **values)

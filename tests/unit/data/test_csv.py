@@ -157,6 +157,7 @@ def test_a_split_column_decides_the_parts(listed):
         ("cat/003.png", "cat/gone.png", r"1 of 40 images cannot be read: cat/gone\.png \(No such file"),
         ("path,label,group", "path,class,group", "no column 'label'; its columns are path, class, group"),
         ("cat/003.png,cat", '"cat/003.png,cat', "not readable as CSV"),
+        ("cat/003.png,cat", "cat/\0.png,cat", "line 5: not readable as CSV in UTF-8 .line contains NUL"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused_with_the_line(listed, old, new, message):

@@ -149,6 +149,8 @@ def _lines(path: Path, *, strip: bool = True) -> Iterator[tuple[int, list[str]]]
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
             for row in reader:
+                if any("\0" in field for field in row):  # as csv itself says up to Python 3.10
+                    raise csv.Error("line contains NUL")
                 line = reader.line_num
                 if row and any(row):
                     yield line, [field.strip() if strip else field for field in row]

@@ -31,7 +31,10 @@ def artifacts(report: Report) -> list[Artifact]:
 def evaluations(report: Report) -> list[Evaluation]:
     """The quality of every file on val, cal and test."""
     return [
-        _of(Evaluation, row | {"predictions": _file(report, row["predictions"]) if row["predictions"] else None})
+        _of(
+            Evaluation,
+            row | {"predictions": _file(report, row["predictions"]) if row["predictions"] is not None else None},
+        )
         for row in report.document["evaluations"]
     ]
 

@@ -1,5 +1,6 @@
 """A CSV file, or a folder with `train.csv`: pixels (`label,pixel0,pixel1,...`, the Kaggle Digit Recognizer form) or a list of
-files, images or clips (`path,label` and optionally `group` and `split`, paths relative to the CSV).
+files, images or clips (`path,label` and optionally `group` and `split`, paths relative to the CSV). They may lead anywhere: the
+list is the user's own, and nothing is done with a file but to decode it as an image or clip.
 
 `test.csv` beside `train.csv` is the test part if it has labels. Without one, test is cut from train (data.test_fraction).
 Ids are `train/0`, `train/1`, ... for pixels, in file order, and the paths for files.
