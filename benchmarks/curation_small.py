@@ -64,16 +64,14 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def signals_of(asked: Asked, dataset: Dataset) -> tuple[Signals, Signals, int]:
+def signals_of(dataset: Dataset) -> tuple[Signals, Signals, int]:
     """What the folds tell, what the IQR study's network tells, and the number of folds."""
     n = len(dataset.train)
     folds = min(FOLDS, int(np.bincount(dataset.train.y).min()))
     batch = 16 if n <= 1000 else 32 if n <= 2000 else 64
     teacher = {"name": "microresnet", "batch_size": batch, "epochs": _epochs(n - n // folds, batch)}
-    out = recipe.from_mapping({"curation": {"method": "auto", "folds": folds}, "teacher": teacher, "seed": asked.seed})
-    own = recipe.from_mapping(
-        {"curation": {"method": "iqr"}, "teacher": {"epochs": max(10, _epochs(n, 32))}, "seed": asked.seed}
-    )
+    out = recipe.from_mapping({"curation": {"method": "auto", "folds": folds}, "teacher": teacher})
+    own = recipe.from_mapping({"curation": {"method": "iqr"}, "teacher": {"epochs": max(10, _epochs(n, 32))}})
     found = gather(("folds",), out, dataset, Stages(Silent())).signals
     return found, gather(("teacher",), own, dataset, Stages(Silent())).signals, folds
 
@@ -85,7 +83,7 @@ def _epochs(samples: int, batch: int) -> int:
 def case(asked: Asked) -> dict[str, Any]:
     """One set: its networks, and what each method does with and without the bound."""
     start, dataset = time.perf_counter(), make(asked)
-    out, own, folds = signals_of(asked, dataset)
+    out, own, folds = signals_of(dataset)
     seconds = time.perf_counter() - start
     assert out.oof_probs is not None
     methods = {name: {"method": name} for name in METHODS} | BESIDE
