@@ -10,6 +10,8 @@ from record import ROOT
 PAGE = ROOT / "docs" / "curation.md"
 BEGIN, END = "<!-- tables: written by benchmarks/curation_small.py -->", "<!-- end of tables -->"
 
+_TITLES = {"linear": "Judged by logistic regressions", "network": "Judged by networks"}
+
 
 def write_tables(rows: Sequence[Mapping[str, Any]]) -> None:
     """Put the tables between the page's marks."""
@@ -18,9 +20,13 @@ def write_tables(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def tables(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: the clean sets, then the noisy ones."""
-    clean, noisy = ([row for row in rows if bool(row["noise"]) is wrong] for wrong in (False, True))
-    return "\n".join([*_table(clean, _share), "", *_table(noisy, _found), ""]) + "\n"
+    """Markdown: of each judge the clean sets, then the noisy ones."""
+    lines = []
+    for judge in dict.fromkeys(row["judge"] for row in rows):
+        own = [row for row in rows if row["judge"] == judge]
+        clean, noisy = ([row for row in own if bool(row["noise"]) is wrong] for wrong in (False, True))
+        lines += [f"### {_TITLES[judge]}", "", *_table(clean, _share), "", *_table(noisy, _found), ""]
+    return "\n".join(lines) + "\n"
 
 
 def _table(rows: Sequence[Mapping[str, Any]], cell: Any) -> Iterable[str]:

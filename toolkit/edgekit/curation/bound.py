@@ -9,6 +9,7 @@ chosen and what it costs: docs/decisions/0011-class-bounds.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def _supported(signals: Signals, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     if gate.weakness(signals):
         return np.zeros_like(sizes)
     estimate, sure = estimated_noise(p, labels), surest(p, _SUREST)
-    certain = _interval(estimate * len(sure), len(sure), _SET_LEVEL, _SET_LEVEL)[0]
+    certain = float(_interval(estimate * len(sure), len(sure), _SET_LEVEL, _SET_LEVEL)[0])
     # Where the set's noise is not clearly above what clean sets show, only its lower bound counts.
     common = estimate if certain > gate.CLEAN else min(estimate, certain)
     contradicted = sure[p[sure].argmax(axis=1) != labels[sure]]
@@ -65,11 +66,12 @@ def _supported(signals: Signals, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     agreed = gate.class_agreement(p, labels, len(sizes))
     share = np.minimum(np.clip(common, low, high), 1 - agreed)
     share[agreed < gate.WEAK * (1 - certain)] = 0  # half of the labels that the set's noise leaves right
-    return np.minimum(np.round(share * sizes).astype(np.int64), _whole(max(MOST, certain) * sizes))
+    most: NDArray[np.int64] = np.minimum(np.round(share * sizes).astype(np.int64), _whole(max(MOST, certain) * sizes))
+    return most
 
 
 def _interval(
-    count: NDArray[np.int64] | float, of: NDArray[np.float64] | int, below: float, above: float
+    count: NDArray[Any] | float, of: NDArray[Any] | int, below: float, above: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Clopper and Pearson's bounds of a share, `count` of `of`, at one-sided levels; 0 and 1 where nothing was seen."""
     from scipy.special import betaincinv
@@ -81,7 +83,7 @@ def _interval(
     return low, high
 
 
-def _whole(counts: NDArray[np.float64]) -> NDArray[np.int64]:
+def _whole(counts: NDArray[Any]) -> NDArray[np.int64]:
     return np.floor(counts + 1e-9).astype(np.int64)
 
 
