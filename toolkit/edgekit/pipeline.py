@@ -85,6 +85,7 @@ def build(
         curating.check(recipe, dataset)
         _check_files(recipe, dataset, stages.reporter)
         chosen = _with_student(recipe, dataset, stages.reporter)
+        chosen = chosen.model_copy(update={"data": data.resolved(chosen.data, dataset)})
         if recipe.quantization.precision == "auto":
             from edgekit import ladder
 

@@ -89,6 +89,8 @@ def reliable(
     float_of = {a.name: floats.get(a.format, floats["tflite"]) for a in artifacts if a.precision != "float32"}
     rows = reliability.rows(files, float_of, logits=logits, coverage=wanted.get("coverage"), risk=wanted.get("risk"))
     for name, row in rows.items():
+        if not row["judged"]:
+            continue  # few_told has said so, once for all files
         if row["at_bound"]:
             reporter.warn(
                 f"no temperature fits {name}: its {row['n']} calibration samples are too few, or all right or wrong"

@@ -81,6 +81,9 @@ def print_reliability(document: Mapping[str, Any]) -> None:
     if row is None:
         return
     name, operating = document["run"]["shipped"], row["operating"]
+    if not row.get("judged", True):
+        typer.echo(f"{name}: temperature and threshold not judged: {row['n']:,} calibration samples")
+        return
     if row["at_bound"]:
         typer.echo(f"{name}: no temperature fits the {row['n']:,} calibration samples; probabilities stay as they are")
     else:

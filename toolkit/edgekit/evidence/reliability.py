@@ -44,8 +44,9 @@ def rows(
 
     Each row:
         temperature, n, split, nll_calibration_before and _after, at_bound: the fit. Where it ends at the bound of what is
-            searched, no temperature fits: it is 1, which leaves everything as it is. floor: what a smaller probability counts
-            as (None for logits, which T divides as they are).
+            searched, no temperature fits: it is 1, which leaves everything as it is. judged: whether the calibration samples are
+            `temperature.LEAST` or more; else the temperature is 1 too, and the operating threshold is what few samples gave.
+            floor: what a smaller probability counts as (None for logits, which T divides as they are).
         before, after: the METRICS on test without and with the temperature.
         figures: `metrics.Reliability` of test, its `ties` among them, without temperature.
         operating: the threshold on the largest probability as the file gives it (None if none keeps the risk), what was
@@ -77,16 +78,19 @@ def rows(
                 threshold.drift(*ranked[float_of[name]], *ranked[name], coverage=coverage, risk=risk)
             )
         fit = scaled.temperature
+        judged = fit.n >= temperature.LEAST
+        fitted = judged and not fit.at_bound
         row = {
-            "temperature": 1.0 if fit.at_bound else fit.value,
+            "temperature": fit.value if fitted else 1.0,
             "n": fit.n,
             "split": "cal",
             "floor": metrics.floor_of(metrics.checked(*calibration)) if raw is None else None,
             "at_bound": fit.at_bound,
+            "judged": judged,
             "nll_calibration_before": fit.nll_before,
-            "nll_calibration_after": fit.nll_before if fit.at_bound else fit.nll_after,
+            "nll_calibration_after": fit.nll_after if fitted else fit.nll_before,
             "before": {metric: getattr(scaled.before, metric) for metric in METRICS},
-            "after": {metric: getattr(scaled.before if fit.at_bound else scaled.after, metric) for metric in METRICS},
+            "after": {metric: getattr(scaled.after if fitted else scaled.before, metric) for metric in METRICS},
             "figures": dataclasses.asdict(metrics.reliability(*test)) | {"ties": dataclasses.asdict(ties)},
             "operating": {
                 "wanted": {key: value for key, value in wish.items() if value is not None},

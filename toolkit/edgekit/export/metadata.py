@@ -97,10 +97,10 @@ def _reliability(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "calibration": {
             "temperature": row["temperature"],
-            "fitted": not row["at_bound"],
+            "fitted": row["judged"] and not row["at_bound"],
             "floor": row["floor"],
             "n": row["n"],
             "split": row["split"],
         },
-        "operating": {**operating, "chosen_on": row["split"], "measured_on": "test"},
+        "operating": {**operating, "judged": row["judged"], "chosen_on": row["split"], "measured_on": "test"},
     }

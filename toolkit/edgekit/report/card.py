@@ -63,7 +63,8 @@ def render(document: Mapping[str, Any]) -> str:
         for c in document["comparisons"]
     ]
     lines += _reliability(document, shipped)
-    fitted = not document.get("reliability", {}).get(shipped, {"at_bound": True})["at_bound"]
+    trust = document.get("reliability", {}).get(shipped, {"at_bound": True})
+    fitted = trust.get("judged", True) and not trust["at_bound"]
     scaled = " (T, which would do that, is above)" if fitted else ""
     lines += _devices(document)
     lines += [
@@ -97,6 +98,12 @@ def _reliability(document: Mapping[str, Any], shipped: str) -> list[str]:
             f"The file's {given} are as the network gives them. No temperature fits the {row['n']:,} calibration "
             "samples, and `artifacts/metadata.json` holds 1."
         )
+    if not row.get("judged", True):
+        told = (
+            f"The file's {given} are as the network gives them. A temperature and an operating threshold were not judged: "
+            f"{row['n']:,} calibration samples."
+        )
+        return ["", "## Reliability", "", told, *(["", row["remark"]] if row.get("remark") else [])]
     operating = row["operating"]
     (key, value), *_ = operating["wanted"].items()
     chosen = f"Operating threshold for a {key} of {value:g}, chosen on the calibration samples: "
