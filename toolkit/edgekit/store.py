@@ -140,10 +140,11 @@ class RunFolder:
                 f"{path} holds a run already: continue it with --resume, replace it with --force, or choose another --out."
             )
         _remove_recorded(path, manifest)
-        control = path / "control" / MANIFEST
-        if control.exists():
-            _remove_recorded(control.parent, json.loads(control.read_text()))
-            control.unlink()
+        # The runs inside: of a control, and of the folds of a cross-validation.
+        for inner in (path / "control" / MANIFEST, *sorted(path.glob(f"cv/*/{MANIFEST}"))):
+            if inner.exists():
+                _remove_recorded(inner.parent, json.loads(inner.read_text()))
+                inner.unlink()
         return {"files": {}}
 
     @staticmethod

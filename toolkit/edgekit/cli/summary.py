@@ -17,9 +17,12 @@ _HEADLINE = ("accuracy", "augrc")
 
 
 def files(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], str]]:
-    """Each artifact of a report.json with its test evaluation, and its latencies here as text: milliseconds (threads)."""
+    """Each artifact of a report.json with its evaluation on test (or by the folds), its latencies here as text: ms (threads)."""
     for artifact in document["artifacts"]:
-        test = next(e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] == "test")
+        rows = [
+            e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] in ("test", "cv")
+        ]
+        test = next((e for e in rows if e["split"] == "test"), rows[0])
         latency = ", ".join(
             f"{m['p50_ms']:.3f} ({m['threads']})" + (" not valid" if m["verdict"] == "invalid" else "")
             for m in document["measurements"]
@@ -49,6 +52,7 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
             f"{waveform['name']:<{width}} {waveform['size_bytes']:>9,}  the same with the front end inside; "
             f"{waveform['agreement']:.2%} of {waveform['samples']:,} clips get the same answer"
         )
+    print_folds(document)
     print_reliability(document)
     print_remark(document)
     print_devices(document)
@@ -66,6 +70,19 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
         typer.echo("data: the images that ship with edgekit (give --data for your own)")
     typer.echo(f"report: {folder / 'report.html'}")
     typer.echo(f"for an app: edgekit export {shlex.quote(str(folder))} --bundle KIND ({', '.join(BUNDLES)})")
+
+
+def print_folds(document: Mapping[str, Any]) -> None:
+    """What cross-validation found for the recipe of the shipped file."""
+    from edgekit.report.answer import crossed, crossed_told
+
+    name = document["run"]["shipped"]
+    if found := crossed(document, name):
+        typer.echo(crossed_told(found, document["dataset"].get("noun", "samples")))
+        if not any(row["split"] == "test" for row in document["evaluations"]):
+            typer.echo(
+                f"{name} itself has seen all of them: accuracy and what follows it above are of the folds' files"
+            )
 
 
 def print_gates(document: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from edgekit import registry
 from edgekit.data.decode import resize
 from edgekit.data.fingerprint import fingerprint
+from edgekit.data.folds import with_fold
 from edgekit.data.images import LazyImages, skipped_told
 from edgekit.data.noise import limited, with_wrong_labels
 from edgekit.data.parts import Cut, cut_told, read_off_test, shared_told, without
@@ -50,6 +51,8 @@ def load(
     skip_bad: bool = False,
     leave_out: str | None = None,
     split_by: Literal["class", "group"] = "class",
+    cv: int | None = None,
+    fold: int | None = None,
     limit: int | None = None,
     noise: NoiseSection | None = None,
     audio: AudioSection | None = None,
@@ -67,6 +70,7 @@ def load(
         skip_bad: leave unreadable files out (`Dataset.skipped`), instead of an error that lists them.
         leave_out: the group that becomes test; all other samples of train and test are trained on.
         split_by: "class" keeps the class shares in the parts cut from train; "group" keeps each group on one side.
+        cv: cut no test part, since the training samples are tested by so many folds. fold: the one, from 1, that is test.
         limit: the most training samples, drawn by class after val and cal were cut.
         noise: wrong labels to put into train.
         audio: how clips become samples; None = the section's defaults.
@@ -98,13 +102,15 @@ def load(
         return _uncut(raw)
     notes = list(raw.notes)
     given, own_val = raw if leave_out is None else without(raw, leave_out), raw.val is not None
-    raw, portions = Cut(by=split_by, seed=seed).parts(given, test_fraction, val_fraction)
+    given = given if cv is None else with_fold(given, cv, fold, seed)
+    untested = cv is not None and given.test is None
+    raw, portions = Cut(by=split_by, seed=seed).parts(given, None if untested else test_fraction, val_fraction)
     train, val, cal, test = raw.train, raw.val, raw.cal, raw.test
     assert val is not None
     assert cal is not None
     assert test is not None
     notes += cut_told(given, raw)
-    if raw.front_end is not None and (leave_out is not None or given.test is None):
+    if raw.front_end is not None and (leave_out is not None or fold is not None or given.test is None):
         notes += read_off_test(raw.front_end, audio)
     notes += shared_told(train, test)
     if limit is not None and limit < len(train):

@@ -39,11 +39,12 @@ class Cut:
     by: Literal["class", "group"]
     seed: int
 
-    def parts(self, raw: RawData, test: Portion, held: Portion) -> tuple[RawData, dict[str, float | int]]:
+    def parts(self, raw: RawData, test: Portion | None, held: Portion) -> tuple[RawData, dict[str, float | int]]:
         """`raw` with all parts, and the keys of data that were "auto" as the numbers that cut the same parts again.
 
         Args:
-            test: of train, where `raw` has no test. held: of what remains, half each for val and cal where `raw` lacks them.
+            test: of train, where `raw` has no test; None = none is cut, and test is empty.
+            held: of what remains, half each for val and cal where `raw` lacks them.
 
         Raises:
             DataError: samples or groups are too few.
@@ -52,7 +53,10 @@ class Cut:
         found: dict[str, float | int] = {}
         counts = _counts(train)
         wanted = _Wanted.of(counts, test=own is None and test == "auto")
-        if own is None:
+        if own is None and test is None:
+            own = take(train, np.zeros(0, np.int64))
+        elif own is None:
+            assert test is not None
             (train, own), number = self._first(test, wanted.test, partial(self._test, train, auto=test == "auto"))
             found |= {"test_fraction": number} if test == "auto" else {}
             if test != "auto":
@@ -166,7 +170,7 @@ def _given(
 
 def cut_told(raw: RawData, cut: RawData) -> Iterator[str]:
     """What to tell of parts that were cut: test's size, and the classes of which a part has no sample."""
-    if raw.test is None and cut.test is not None:
+    if raw.test is None and cut.test:
         yield f"The source has no test part: {len(cut.test):,} of {len(raw.train):,} samples were cut off as test."
     for part, what in (
         ("test", "accuracy"),

@@ -220,7 +220,8 @@ def few_told(**parts: Split) -> str:
     sizes = " and ".join(f"{count:,} samples of {name}" for name, count in few.items())
     return (
         f"{sizes} are few: one sample is {100 / min(few.values()):.1f} points of accuracy, and what is read off them "
-        "(learning curve, gates, temperature, threshold) is as coarse. Add data, or raise data.val_fraction."
+        "(learning curve, gates, temperature, threshold) is as coarse. Add data, raise data.val_fraction, or let --cv 5 test the "
+        "recipe on every sample."
         + (f" Temperature and threshold are not judged on fewer than {LEAST}." if few.get("cal", LEAST) < LEAST else "")
     )
 

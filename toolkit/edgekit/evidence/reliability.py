@@ -39,6 +39,7 @@ def rows(
     logits: Mapping[str, Logits] | None = None,
     coverage: float | None = None,
     risk: float | None = None,
+    tested: str = "test",
 ) -> dict[str, dict[str, Any]]:
     """The `reliability` of report.json, as plain JSON values; what is not a finite number is None.
 
@@ -58,7 +59,7 @@ def rows(
         files: name -> (calibration, test), each ((N, K) probabilities, (N,) labels), the same samples for all.
         logits: of the files that end in them, by name; their probabilities are the softmax.
         float_of: name of a quantized file -> name of the float file whose threshold it may inherit.
-        coverage, risk: what the threshold is chosen for, one of the two.
+        coverage, risk: what the threshold is chosen for, one of the two. tested: what the remark calls the test samples.
 
     Raises:
         DataError: see `edgekit.evidence.metrics.checked`. UsageError: neither coverage nor risk, or both.
@@ -98,21 +99,21 @@ def rows(
                 "calibration": dataclasses.asdict(threshold.achieved(chosen, *ranked[name][0])),
             },
             "drift": None if drift is None else drift | {"float": float_of[name]},
-            "remark": _remark(name, ties, *test) if name in float_of and raw is None else None,
+            "remark": _remark(name, ties, *test, tested) if name in float_of and raw is None else None,
         }
         found[name] = _finite(row)
     return found
 
 
 def _remark(
-    name: str, ties: metrics.Ties, probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]
+    name: str, ties: metrics.Ties, probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64], tested: str
 ) -> str | None:
     """Where the levels of a quantized file's softmax tie many confidences, and which files have more of them."""
     n = len(labels)
     if ties.tied <= SMALL_SHARE * n or not metrics.is_int8(metrics.checked(probabilities, labels)):
         return None
     return (
-        f"{name} gives {ties.tied:,} of {n:,} test samples a confidence that another one has too ({ties.clipped_high:,} are at "
+        f"{name} gives {ties.tied:,} of {n:,} {tested} samples a confidence that another one has too ({ties.clipped_high:,} are at "
         "255/256 or above), and samples of one confidence have no order; files built with --logits-output have more confidences."
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgekit.report.answer import crossed, crossed_told
+from edgekit.report.document import told_on
 from edgekit.report.html import artifact_rows
 
 
@@ -17,8 +19,7 @@ def render(document: Mapping[str, Any]) -> str:
     lines = [
         f"# {shipped}: {student['architecture']} on {data['name']}",
         "",
-        f"{row['size_bytes']:,} bytes ({row['precision']}), test accuracy {row['test']['accuracy']:.2%} on {row['test']['n']:,} "
-        "samples, measured by running this file.",
+        _headline(document, row),
         "",
         "| file | bytes | gzip bytes | accuracy | NLL | ECE | AURC | AUGRC | p50 ms (threads) |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -78,6 +79,17 @@ def render(document: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _headline(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    size, folds = f"{row['size_bytes']:,} bytes ({row['precision']})", crossed(document, row["name"])
+    told = "" if folds is None else f" {crossed_told(folds, document['dataset'].get('noun', 'samples'))}."
+    if told_on(document) == "cv":
+        return f"{size}.{told} This file has seen them all; the figures below are of the folds' files."
+    test = row["test"]
+    return (
+        f"{size}, test accuracy {test['accuracy']:.2%} on {test['n']:,} samples, measured by running this file.{told}"
+    )
 
 
 def _reliability(document: Mapping[str, Any], shipped: str) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgekit.report.document import told_on
 from edgekit.report.integrity import Check, checks
 from edgekit.types import Evaluation, Gate, Measurement, Report
 
@@ -72,7 +73,8 @@ def of_report(report: Report, gates: Sequence[Gate] | None = None) -> dict[str, 
 
 
 def _files(document: Mapping[str, Any]) -> Table:
-    on_test = {row["artifact"]: row for row in document["evaluations"] if row["split"] == "test"}
+    split = told_on(document)
+    on_test = {row["artifact"]: row for row in document["evaluations"] if row["split"] == split}
     rows = []
     for row in document["artifacts"]:
         test = on_test[row["name"]]
@@ -85,7 +87,7 @@ def _files(document: Mapping[str, Any]) -> Table:
         "file",
         "KB",
         "gzip KB",
-        f"test accuracy (n = {n:,})",
+        f"{'test' if split == 'test' else 'cross-validated'} accuracy (n = {n:,})",
         "NLL",
         "ECE",
         "AUGRC",

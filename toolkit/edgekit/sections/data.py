@@ -44,6 +44,10 @@ class DataSection(Section):
     what is held out of train, half as val and half as cal: a share below 0.9, a number of samples, or "auto", which follows the
     size of the set; a run's recipe.yaml has the number.
 
+    cv: K folds, by which the accuracy of the recipe is told where a set is too small for a test part: each training sample is
+    tested once, and no test part is cut. fold: the fold that is the test part, as in the K builds that do this; None = the
+    build of the shipped file, which trains on all of them.
+
     limit: the most samples to train on, drawn with the shares of the classes after val and cal were cut. noise: labels made
     wrong on purpose.
 
@@ -60,10 +64,18 @@ class DataSection(Section):
     skip_bad: bool = False
     leave_out: str | None = None
     split_by: Literal["class", "group"] = "class"
+    cv: int | None = Field(None, ge=2, le=100)
+    fold: PositiveInt | None = None
     limit: int | None = Field(None, ge=2)
     noise: NoiseSection | None = None
     seed: int | None = Field(None, ge=0, lt=2**31)
     audio: AudioSection = AudioSection()
+
+    @model_validator(mode="after")
+    def _one_of_the_folds(self) -> DataSection:
+        if self.fold is not None and (self.cv is None or self.fold > self.cv):
+            raise ValueError(f"fold is one of 1 to cv; found fold {self.fold} of cv {self.cv}")
+        return self
 
     @field_validator("val_fraction", "test_fraction", mode="before")
     @classmethod
