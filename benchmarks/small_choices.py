@@ -67,7 +67,7 @@ def save(rows: list[dict[str, Any]], quick: bool) -> None:
             if known:
                 gains.setdefault(arm, {})[name] = round(float(np.mean(known)), 2)
     means = {arm: round(float(np.mean(list(each.values()))), 2) for arm, each in gains.items()}
-    record("small_choices", min(means.values(), default=0.0), "points that the default gains, least of the changes", "not negative",
+    record("small_choices", min(means.values(), default=0.0), "points gained, least of the choices", "not negative",
            None if quick or not means else min(means.values()) >= 0, {"mean": means, "by_set": gains}, rows, quick)  # fmt: skip
 
 

@@ -41,6 +41,8 @@ def check(recipe: Recipe) -> None:
         tuning = channels_stage.section(recipe)
         names = [n for n in TrainingSection.model_fields if getattr(tuning, n) == getattr(recipe.training, n)]
         read.update(f"training.{name}" for name in names)
+    if recipe.data.cv is not None:
+        raise UsageError("compress trains no network anew, so that data.cv (--cv) has no folds to train; leave it out.")
     given = [key for key in differences(recipe, Recipe()) if key.split(".")[0] in _NOT_READ and key not in read]
     if given:
         raise UsageError(

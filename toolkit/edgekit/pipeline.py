@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekit import curating, data, latest, modeling, packaging, recorded, report
+from edgekit import cross_validating, curating, data, latest, modeling, packaging, recorded, report
 from edgekit.bench import measure as measuring
 from edgekit.bench import stage as benching
 from edgekit.bench.evaluate import load_predictions, stored_predictions
@@ -74,7 +74,8 @@ def build(
     # Before the folder is taken: wrong data must not cost a run that --force would replace, nor leave half a one.
     with stages.timed("data", "Data"):
         dataset = data.load_section(recipe.data, recipe.seed)
-        sizes = ", ".join(f"{len(getattr(dataset, part)):,} {part}" for part in ("train", "val", "cal", "test"))
+        parts = [part for part in ("train", "val", "cal", "test") if len(getattr(dataset, part))]
+        sizes = ", ".join(f"{len(getattr(dataset, part)):,} {part}" for part in parts)
         stages.reporter.note(f"{dataset.source}: {sizes}")
         for note in dataset.notes:
             stages.reporter.note(note)
@@ -86,6 +87,7 @@ def build(
         curating.check(recipe, dataset)
         _check_files(recipe, dataset, stages.reporter)
         chosen = _with_student(recipe, dataset, stages.reporter)
+        chosen = chosen.model_copy(update={"data": data.resolved(chosen.data, dataset)})
         if recipe.quantization.precision == "auto":
             from edgekit import ladder
 
@@ -180,9 +182,12 @@ class _Build:
         artifacts, told = packaging.export(recipe, dataset, curated, made, folder, self.stages, force=self.lenient)
         inside = waveform.add(recipe, dataset, exporting.shipped(artifacts), folder, self.stages)
         evaluations = self._evaluate(dataset, artifacts)
+        pooled, crossed = self._cross_validate(artifacts)
+        evaluations += pooled
         with self.stages.timed("reliability", "Temperature and operating threshold"):
-            reliability = benching.reliable(artifacts, folder.path, recipe.operating.wanted, self.reporter)
-            folder.write_json("artifacts/metadata.json", metadata(dataset, artifacts, reliability, inside))
+            wanted, told_on = recipe.operating.wanted, self.told_on
+            reliability = benching.reliable(artifacts, folder.path, wanted, self.reporter, split=told_on)
+            folder.write_json("artifacts/metadata.json", metadata(dataset, artifacts, reliability, inside, told_on))
         benched = self._bench(dataset, artifacts)
         control = self._control(selection, made.student.epochs) if recipe.control and selection.edits else None
         comparisons = self._compare(artifacts, control)
@@ -213,6 +218,7 @@ class _Build:
                 failures=benched.failures,
                 comparisons=comparisons,
                 gates=demanded,
+                cross_validation=crossed,
                 verdict=self._verdict(selection, exporting.shipped(artifacts), control),
                 reliability=reliability,
                 parity=told["parity"],
@@ -247,6 +253,18 @@ class _Build:
     def _evaluate(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> list[Evaluation]:
         with self.stages.timed("evaluation", "Evaluation of the files"):
             return benching.evaluate_files(artifacts, dataset, self.folder, self.reporter)
+
+    @property
+    def told_on(self) -> str:
+        """The split that the report's figures are of: test, or what the folds answered where there is none."""
+        return "test" if len(self.dataset.test) else cross_validating.SPLIT
+
+    def _cross_validate(self, artifacts: Sequence[Artifact]) -> tuple[list[Evaluation], dict[str, Any] | None]:
+        if self.recipe.data.cv is None or self.recipe.data.fold is not None:
+            return [], None
+        paths = cross_validating.run(self.recipe, self.folder, self.stages, build, lenient=self.lenient)
+        with self.stages.timed("cross_validation", "The folds together"):
+            return cross_validating.pool(paths, artifacts, self.dataset, self.folder, self.reporter)
 
     def _bench(self, dataset: Dataset, artifacts: Sequence[Artifact]) -> Benched:
         plan = self.recipe.bench
@@ -283,7 +301,7 @@ class _Build:
 
     def _compare(self, artifacts: Sequence[Artifact], control: Path | None) -> list[dict[str, Any]]:
         root, shipped, exact = self.folder.path, exporting.shipped(artifacts), "model_float32.tflite"
-        kinds = {"quantization": "test"} if shipped.precision != "float32" else {}
+        kinds = {"quantization": self.told_on} if shipped.precision != "float32" else {}
         if kinds and _max_drop(self.recipe) is not None:
             kinds["max_drop"] = "val"
         rows = [

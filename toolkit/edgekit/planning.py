@@ -74,7 +74,9 @@ def stages_of(recipe: Recipe, dataset: Dataset) -> list[tuple[str, bool]]:
     for precision in dict.fromkeys(("float32", quantization.precision)):
         names.append(("ladder" if precision == "auto" else f"export_{precision}", True))
     names += [("waveform", False)] if quantization.waveform and front_end else []
-    names += [("evaluation", False), ("reliability", False)]
+    names += [("evaluation", False)]
+    names += [("cross_validation", False)] if recipe.data.cv and recipe.data.fold is None else []
+    names += [("reliability", False)]
     names += [("bench", False)] if recipe.bench.targets else []
     names += [("control", False)] if recipe.control else []
     return list(dict.fromkeys([*names, ("report", False)]))

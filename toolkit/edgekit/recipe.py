@@ -104,6 +104,19 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _folds_stand_alone(self) -> Recipe:
+        if self.data.cv is not None and self.control and self.data.fold is None:
+            raise ValueError(
+                "control compares two files on the test part, and data.cv (--cv) cuts none; give one of them"
+            )
+        if self.data.cv is not None and self.curation.apply:
+            raise ValueError(
+                "curation.apply holds edits by hand, made with every sample in sight, so that no fold would be tested unseen: "
+                "leave out data.cv (--cv) or the edits"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _peft_has_something_to_adapt(self) -> Recipe:
         if self.peft.method != "none" and not self.student.start:
             raise ValueError(

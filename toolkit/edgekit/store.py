@@ -130,10 +130,14 @@ class RunFolder:
             raise OutputInUse(
                 f"{path} holds a run already: continue it with --resume, replace it with --force, or choose another --out."
             )
-        # All names of all manifests first: where one is bad, nothing at all is removed.
-        for name in _FOLDERS:
-            recorded.inside(path, f"{name}/{MANIFEST}", path)
-        found = {path / MANIFEST: manifest, (control := path / "control" / MANIFEST): recorded.manifest(control)}
+        # All names of all manifests first: where one is bad, nothing at all is removed. Runs inside: of a control, and of folds.
+        inner = [path / "control" / MANIFEST, *sorted(path.glob(f"cv/*/{MANIFEST}"))]
+        for name in (
+            *(f"{folder}/{MANIFEST}" for folder in _FOLDERS),
+            *(p.relative_to(path).as_posix() for p in inner),
+        ):
+            recorded.inside(path, name, path)
+        found = {path / MANIFEST: manifest} | {where: recorded.manifest(where) for where in inner}
         files = {where: recorded.digests(made, where) for where, made in found.items() if made is not None}
         for left in path.rglob(f"{_PARTIAL}*"):  # of a write that was killed; rglob follows no link to a folder
             if left.is_file():
@@ -142,7 +146,8 @@ class RunFolder:
             return manifest
         for where, digests in files.items():
             _remove_recorded(where.parent, digests)
-        control.unlink(missing_ok=True)
+        for where in inner:
+            where.unlink(missing_ok=True)
         return {"files": {}}
 
     @staticmethod

@@ -45,7 +45,7 @@ def test_a_folder_with_an_unlabeled_test_file_names_it_and_cuts_test_from_train(
     (tmp_path / "digits" / "test.csv").write_text("\n".join(lines))
     dataset = load(tmp_path / "digits")
     assert dataset.name == "digits"
-    assert len(dataset.test) == 12
+    assert len(dataset.test) == 9
     assert "test.csv has no labels" in dataset.notes[0]
     assert dataset.fingerprint == load(tmp_path / "digits" / "train.csv").fingerprint
 

@@ -13,12 +13,14 @@ from edgekit.evidence.reliability import METRICS, Logits, rows
 CONFIDENCE = np.array([0.95, 0.90, 0.90, 0.85, 0.80, 0.70, 0.70, 0.70, 0.60, 0.55])
 LABELS = np.array([0, 0, 1, 0, 0, 1, 0, 0, 1, 1])
 TEN = np.stack([CONFIDENCE, 1 - CONFIDENCE], axis=1), LABELS
+# Four times, so that there are enough samples for a temperature, which is the same.
+FORTY = np.tile(TEN[0], (4, 1)), np.tile(LABELS, 4)
 
 
 def test_the_worked_vector():
-    row = rows({"f": (TEN, TEN)}, {}, coverage=0.5)["f"]
+    row = rows({"f": (FORTY, TEN)}, {}, coverage=0.5)["f"]
     assert row["temperature"] == pytest.approx(1.799874576, rel=1e-6)
-    assert (row["n"], row["split"], row["at_bound"]) == (10, "cal", False)
+    assert (row["n"], row["split"], row["at_bound"], row["judged"]) == (40, "cal", False, True)
     assert row["nll_calibration_after"] == pytest.approx(row["after"]["nll"]) == pytest.approx(0.6108297284, abs=1e-9)
     before = {"nll": 0.6477022504, "brier": 0.4435, "augrc": 0.135, "aurc": 0.2476984127}
     assert {k: row["before"][k] for k in before} == pytest.approx(before, abs=1e-9)
@@ -35,12 +37,21 @@ def test_the_worked_vector():
 def test_what_is_chosen_is_chosen_on_calibration_and_measured_on_test():
     sure = np.full(10, 0.99)
     test = np.stack([sure, 1 - sure], axis=1), LABELS
-    row = rows({"f": (TEN, test)}, {}, coverage=0.5)["f"]
+    row = rows({"f": (FORTY, test)}, {}, coverage=0.5)["f"]
     assert row["temperature"] == pytest.approx(1.799874576, rel=1e-6)
     assert (row["operating"]["threshold"], row["operating"]["coverage"], row["operating"]["risk"]) == (0.8, 1.0, 0.4)
     assert row["operating"]["calibration"]["coverage"] == 0.5
     scaled = temperature.apply(temperature.logits_of(test[0]), row["temperature"])
     assert row["after"]["nll"] == pytest.approx(metrics.quality(scaled, LABELS).nll)
+
+
+def test_too_few_calibration_samples_judge_nothing():
+    few = FORTY[0][:39], FORTY[1][:39]
+    row = rows({"f": (few, TEN)}, {}, coverage=0.5)["f"]
+    assert (row["judged"], row["n"], row["temperature"]) == (False, 39, 1.0)
+    assert row["after"] == row["before"]
+    assert row["nll_calibration_after"] == row["nll_calibration_before"]
+    assert row["operating"]["threshold"] == 0.8, "an app has one all the same"
 
 
 def test_int8_has_ties_and_its_float_file_a_threshold_to_inherit():
@@ -61,7 +72,7 @@ def test_int8_has_ties_and_its_float_file_a_threshold_to_inherit():
 
 
 def test_what_is_no_number_is_none_and_the_document_is_json():
-    wrong = np.stack([CONFIDENCE, 1 - CONFIDENCE], axis=1), np.ones(10, np.int64)
+    wrong = FORTY[0], np.ones(40, np.int64)
     found = rows({"f": (wrong, wrong), "q": (wrong, wrong)}, {"q": "f"}, risk=0.1)
     row = found["q"]
     assert row["at_bound"] and (row["temperature"], row["after"]) == (1.0, row["before"]), "nothing is scaled"
@@ -83,8 +94,8 @@ def test_of_logits_the_temperature_divides_what_the_file_gives():
     assert temperature.probabilities(z, "logits") == pytest.approx(TEN[0])
     # The test outputs are twice the calibration's: softmax(2 z / T) is no power of TEN's probabilities by another T.
     sharper = temperature.probabilities(2 * z, "logits"), LABELS
-    logits = Logits(calibration=z, test=2 * z, limits=(-1.0, 2 * z.max()))
-    row = rows({"f": (TEN, sharper)}, {}, logits={"f": logits}, coverage=0.5)["f"]
+    logits = Logits(calibration=np.tile(z, (4, 1)), test=2 * z, limits=(-1.0, 2 * z.max()))
+    row = rows({"f": (FORTY, sharper)}, {}, logits={"f": logits}, coverage=0.5)["f"]
     assert row["temperature"] == pytest.approx(1.799874576, rel=1e-6)
     assert row["after"]["nll"] == pytest.approx(
         metrics.quality(temperature.apply(z, 0.899937288), LABELS).nll, rel=1e-8

@@ -28,7 +28,7 @@ def bench(
     seed: int,
 ) -> Benched:
     """Measure the files of a run, accuracy on the test split included, and write down what was found."""
-    samples = Samples.of(dataset.test)
+    samples = Samples.of(dataset.test if len(dataset.test) else dataset.val)
 
     def done(rows: Sequence[Measurement]) -> None:
         if rows:
@@ -51,6 +51,8 @@ def evaluate_files(
     for artifact in artifacts:
         # Gates look at val, temperature and threshold at cal; test is read here, once, and decides nothing.
         for name, split in (("val", dataset.val), ("cal", dataset.cal), ("test", dataset.test)):
+            if not len(split):  # cross-validation tests the recipe in its place
+                continue
             stored = predictions_of(artifact.name, name)
             found, predictions = evaluate(artifact, split, name, folder.path / stored, dataset.classes)
             folder.write(stored, predictions)
@@ -58,19 +60,20 @@ def evaluate_files(
                 stored.replace(".predictions.npz", ".json"), dataclasses.asdict(found) | {"predictions": stored}
             )
             evaluations.append(found)
-        reporter.note(
-            f"{artifact.name}: test accuracy {found.accuracy:.4f}, AURC {found.aurc:.4f}, ECE {found.ece:.4f}"
-        )
+        if len(dataset.test):
+            reporter.note(
+                f"{artifact.name}: test accuracy {found.accuracy:.4f}, AURC {found.aurc:.4f}, ECE {found.ece:.4f}"
+            )
     return evaluations
 
 
 def reliable(
-    artifacts: Sequence[Artifact], root: Path, wanted: Mapping[str, float], reporter: Reporter
+    artifacts: Sequence[Artifact], root: Path, wanted: Mapping[str, float], reporter: Reporter, *, split: str = "test"
 ) -> dict[str, dict[str, Any]]:
     """The temperature and the operating threshold of each file that `evaluate_files` ran in the folder `root`.
 
     Args:
-        wanted: {"coverage": share} or {"risk": share}.
+        wanted: {"coverage": share} or {"risk": share}. split: what is measured on, "cv" where there is no test.
 
     Returns:
         See `edgekit.evidence.reliability.rows`.
@@ -78,7 +81,7 @@ def reliable(
     files, floats = {}, {a.format: a.name for a in reversed(artifacts) if a.precision == "float32"}
     logits = {}
     for artifact in artifacts:
-        stored = [root / predictions_of(artifact.name, part) for part in ("cal", "test")]
+        stored = [root / predictions_of(artifact.name, part) for part in ("cal", split)]
         calibration, test = map(load_predictions, stored)
         raw = [load_logits(path) for path in stored]
         if raw[0] is not None and raw[1] is not None:
@@ -87,8 +90,13 @@ def reliable(
             )
         files[artifact.name] = (calibration[2], calibration[1]), (test[2], test[1])
     float_of = {a.name: floats.get(a.format, floats["tflite"]) for a in artifacts if a.precision != "float32"}
-    rows = reliability.rows(files, float_of, logits=logits, coverage=wanted.get("coverage"), risk=wanted.get("risk"))
+    rows = reliability.rows(
+        files, float_of, logits=logits, coverage=wanted.get("coverage"), risk=wanted.get("risk"),
+        tested="test" if split == "test" else "cross-validated",
+    )  # fmt: skip
     for name, row in rows.items():
+        if not row["judged"]:
+            continue  # few_told has said so, once for all files
         if row["at_bound"]:
             reporter.warn(
                 f"no temperature fits {name}: its {row['n']} calibration samples are too few, or all right or wrong"

@@ -70,6 +70,8 @@ def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, in
     """
     if split_name not in _PARTS:
         raise UnknownName("split", split_name, _PARTS)
+    if not len(getattr(dataset, split_name)):
+        raise DataError(f"{dataset.name} has no {split_name} part, which cross-validation (data.cv) cuts none of.")
     if input_range not in RANGES:
         raise UnknownName("input range", input_range, RANGES)
     for artifact in artifacts:

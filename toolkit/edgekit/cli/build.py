@@ -59,6 +59,14 @@ Coverage = Annotated[
 Risk = Annotated[
     float | None, typer.Option(help="Choose the threshold for this share of errors among accepted answers instead.")
 ]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        "--cv",
+        metavar="K",
+        help="Tell the recipe's accuracy by K folds, for sets too small for a test part; none is cut.",
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print the recipe, what data it finds, and the stages with what they took before."),
@@ -97,6 +105,7 @@ def build(
     waveform: Waveform = False,
     calibration: Calibration = None,
     control: Control = False,
+    cv: Folds = None,
     gate: GateOption = None,
     max_drop: MaxDrop = None,
     coverage: Coverage = None,
@@ -125,6 +134,7 @@ def build(
         "quantization.output": "logits" if logits_output else None,
         "quantization.waveform": waveform or None,
         "control": control or None,
+        "data.cv": cv,
         "gates": gate or None,
         "max_drop": max_drop,
         "operating.coverage": coverage,

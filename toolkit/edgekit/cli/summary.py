@@ -17,9 +17,12 @@ _HEADLINE = ("accuracy", "augrc")
 
 
 def files(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], str]]:
-    """Each artifact of a report.json with its test evaluation, and its latencies here as text: milliseconds (threads)."""
+    """Each artifact of a report.json with its evaluation on test (or by the folds), its latencies here as text: ms (threads)."""
     for artifact in document["artifacts"]:
-        test = next(e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] == "test")
+        rows = [
+            e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] in ("test", "cv")
+        ]
+        test = next((e for e in rows if e["split"] == "test"), rows[0])
         latency = ", ".join(
             f"{m['p50_ms']:.3f} ({m['threads']})" + (" not valid" if m["verdict"] == "invalid" else "")
             for m in document["measurements"]
@@ -52,6 +55,7 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
             f"{waveform['agreement']:.2%} of {waveform['samples']:,} clips get the same answer"
         )
     print_classes(document)
+    print_folds(document)
     print_reliability(document)
     print_remark(document)
     print_devices(document)
@@ -96,6 +100,19 @@ def print_classes(document: Mapping[str, Any]) -> None:
             typer.echo(f"  {line}")
 
 
+def print_folds(document: Mapping[str, Any]) -> None:
+    """What cross-validation found for the recipe of the shipped file."""
+    from edgekit.report.answer import crossed, crossed_told
+
+    name = document["run"]["shipped"]
+    if found := crossed(document, name):
+        typer.echo(crossed_told(found, document["dataset"].get("noun", "samples")))
+        if not any(row["split"] == "test" for row in document["evaluations"]):
+            typer.echo(
+                f"{name} itself has seen all of them: accuracy and what follows it above are of the folds' files"
+            )
+
+
 def print_gates(document: Mapping[str, Any]) -> None:
     """A line for each demand, met or not."""
     for row in document["gates"]:
@@ -109,6 +126,9 @@ def print_reliability(document: Mapping[str, Any]) -> None:
     if row is None:
         return
     name, operating = document["run"]["shipped"], row["operating"]
+    if not row.get("judged", True):
+        typer.echo(f"{name}: temperature and threshold not judged: {row['n']:,} calibration samples")
+        return
     if row["at_bound"]:
         typer.echo(f"{name}: no temperature fits the {row['n']:,} calibration samples; probabilities stay as they are")
     else:

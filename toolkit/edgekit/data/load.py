@@ -11,9 +11,11 @@ import numpy as np
 from edgekit import registry
 from edgekit.data.decode import resize
 from edgekit.data.fingerprint import fingerprint
+from edgekit.data.folds import with_fold
 from edgekit.data.images import LazyImages, skipped_told
 from edgekit.data.noise import limited, with_wrong_labels
-from edgekit.data.parts import Cut, shared_told
+from edgekit.data.parts import Cut, cut_told, read_off_test, shared_told, without
+from edgekit.data.sizes import Portion
 from edgekit.data.splits import frozen, take
 from edgekit.data.whole import check, parts_of
 from edgekit.errors import DataError, UnknownName
@@ -34,16 +36,23 @@ def load_section(section: DataSection, seed: int) -> Dataset:
     return load(values.pop("spec"), seed=seed if own is None else own, **values)
 
 
+def resolved(section: DataSection, dataset: Dataset) -> DataSection:
+    """The section with the numbers of `dataset`, loaded by it, in the place of "auto": it cuts the same parts again."""
+    return section.model_copy(update=dict(dataset.portions))
+
+
 def load(
     spec: str,
     *,
-    val_fraction: float = 0.1,
+    val_fraction: Portion = "auto",
     seed: int = 42,
-    test_fraction: float = 0.2,
+    test_fraction: Portion = "auto",
     image_size: tuple[int, int] | None = None,
     skip_bad: bool = False,
     leave_out: str | None = None,
     split_by: Literal["class", "group"] = "class",
+    cv: int | None = None,
+    fold: int | None = None,
     limit: int | None = None,
     noise: NoiseSection | None = None,
     audio: AudioSection | None = None,
@@ -53,13 +62,15 @@ def load(
 
     Args:
         spec: a named source (`registry.SOURCES`), a folder of images or clips, a CSV, IDX or .npz path, "hf:NAME" or "tfds:NAME".
-        val_fraction: share of train held out; one half is val, the other cal, unless the source has its own.
+        val_fraction: share of train held out, or a number of samples; one half is val, the other cal, unless the source has its
+            own. "auto" follows the size of the set (`edgekit.data.sizes`).
         seed: of the split.
-        test_fraction: share of all samples that becomes test where the source has none.
+        test_fraction: share of all samples that becomes test where the source has none, or a number of samples, or "auto".
         image_size: (H, W) to resize all images to; None = as they are, and then all must be of one size.
         skip_bad: leave unreadable files out (`Dataset.skipped`), instead of an error that lists them.
         leave_out: the group that becomes test; all other samples of train and test are trained on.
         split_by: "class" keeps the class shares in the parts cut from train; "group" keeps each group on one side.
+        cv: cut no test part, since the training samples are tested by so many folds. fold: the one, from 1, that is test.
         limit: the most training samples, drawn by class after val and cal were cut.
         noise: wrong labels to put into train.
         audio: how clips become samples; None = the section's defaults.
@@ -90,10 +101,18 @@ def load(
     if not split:
         return _uncut(raw)
     notes = list(raw.notes)
-    cut = Cut(by=split_by, seed=seed)
-    raw, told = cut.test(raw, leave_out, test_fraction, audio)
-    train, val, cal, test = cut.held_out(raw, val_fraction)
-    notes += [*told, *shared_told(train, test)]
+    given, own_val = raw if leave_out is None else without(raw, leave_out), raw.val is not None
+    given = given if cv is None else with_fold(given, cv, fold, seed)
+    untested = cv is not None and given.test is None
+    raw, portions = Cut(by=split_by, seed=seed).parts(given, None if untested else test_fraction, val_fraction)
+    train, val, cal, test = raw.train, raw.val, raw.cal, raw.test
+    assert val is not None
+    assert cal is not None
+    assert test is not None
+    notes += cut_told(given, raw)
+    if raw.front_end is not None and (leave_out is not None or fold is not None or given.test is None):
+        notes += read_off_test(raw.front_end, audio)
+    notes += shared_told(train, test)
     if limit is not None and limit < len(train):
         number, train = len(train), limited(train, limit, seed)
         notes.append(f"Training samples: {len(train):,} of {number:,}, as data.limit says.")
@@ -114,7 +133,8 @@ def load(
         cal=cal,
         test=test,
         fingerprint=fingerprint(raw.classes, train, val, cal, test, front_end=raw.front_end),
-        own_val=raw.val is not None,
+        own_val=own_val,
+        portions=portions,
         flipped=flipped,
         root=raw.root,
         skipped=raw.skipped,

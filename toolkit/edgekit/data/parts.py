@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.data import whole
-from edgekit.data.splits import groups_of, hold_out, hold_out_groups, joined, take
+from edgekit.data.sizes import (
+    HELD_SHARE,
+    TEST_SHARE,
+    Bounds,
+    Portion,
+    bounds_of_held,
+    bounds_of_test,
+    by_share,
+    share_out,
+    sizes,
+)
+from edgekit.data.splits import clips_of, deal, groups_of, hold_out, hold_out_groups, joined, take
 from edgekit.errors import DataError
 from edgekit.sections import AudioSection
 from edgekit.types import FrontEnd, RawData, Split
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,51 +39,154 @@ class Cut:
     by: Literal["class", "group"]
     seed: int
 
-    def __call__(self, split: Split, fraction: float, **option: str) -> tuple[Split, Split]:
-        """(the rest, what was cut off)."""
-        return (hold_out_groups if self.by == "group" else hold_out)(split, fraction, self.seed, **option)
+    def parts(self, raw: RawData, test: Portion | None, held: Portion) -> tuple[RawData, dict[str, float | int]]:
+        """`raw` with all parts, and the keys of data that were "auto" as the numbers that cut the same parts again.
 
-    def test(
-        self, raw: RawData, leave_out: str | None, fraction: float, audio: AudioSection
-    ) -> tuple[RawData, list[str]]:
-        """`raw` with a test part: the group `leave_out`, its own, or a share of its training samples; and what to tell of it."""
-        told = []
-        if leave_out is not None:
-            cut = _without(raw, leave_out)
-        elif raw.test is None:
-            rest, held = self(raw.train, fraction, option="data.test_fraction")
-            cut = dataclasses.replace(raw, train=rest, test=held)
-            told.append(
-                f"The source has no test part: {len(held):,} of {len(raw.train):,} samples were cut off as test."
-            )
-        else:
-            return raw, told
-        if raw.front_end is not None:
-            told += _read_off_test(raw.front_end, audio)
-        return cut, told
+        Args:
+            test: of train, where `raw` has no test; None = none is cut, and test is empty.
+            held: of what remains, half each for val and cal where `raw` lacks them.
 
-    def held_out(self, raw: RawData, fraction: float) -> tuple[Split, Split, Split, Split]:
-        """(train, val, cal, test); what the source lacks of val and cal is cut from train, half of `fraction` each."""
-        train, val, cal, test = raw.train, raw.val, raw.cal, raw.test
-        assert test is not None
+        Raises:
+            DataError: samples or groups are too few.
+        """
+        train, own = raw.train, raw.test
+        found: dict[str, float | int] = {}
+        counts = _counts(train)
+        wanted = _Wanted.of(counts, test=own is None and test == "auto")
+        if own is None and test is None:
+            own = take(train, np.zeros(0, np.int64))
+        elif own is None:
+            assert test is not None
+            (train, own), number = self._first(test, wanted.test, partial(self._test, train, auto=test == "auto"))
+            found |= {"test_fraction": number} if test == "auto" else {}
+            if test != "auto":
+                wanted = _Wanted.of(_counts(train), test=False)
+        val, cal = raw.val, raw.cal
+        if val is None or cal is None:
+            work = partial(self._held, train, val, cal, auto=held == "auto")
+            (train, val, cal), number = self._first(held, wanted.held, work)
+            found |= {"val_fraction": number} if held == "auto" else {}
+        return dataclasses.replace(raw, train=train, val=val, cal=cal, test=own), found
+
+    @staticmethod
+    def _first(portion: Portion, auto: Sequence[float | int], work: Callable[[float | int], _T]) -> _T:
+        """What `work` makes of the portion; of "auto" the first that it does not refuse: a class may be too small for a share."""
+        *tried, last = auto if portion == "auto" else (portion,)
+        for each in tried:
+            with contextlib.suppress(DataError):
+                return work(each)
+        return work(last)
+
+    def _test(self, train: Split, portion: float | int, *, auto: bool) -> tuple[tuple[Split, Split], float | int]:
+        bounds = bounds_of_test(_counts(train))
+        return self._one(train, portion, bounds, "data.test_fraction", auto=auto)
+
+    def _one(
+        self, split: Split, portion: float | int, bounds: Bounds, option: str, *, auto: bool
+    ) -> tuple[tuple[Split, Split], float | int]:
+        """((the rest, one part), the portion as a number that is met)."""
+        if self.by == "group":
+            share = portion / len(clips_of(split)[0]) if isinstance(portion, int) else portion
+            return hold_out_groups(split, share, self.seed, option=option), portion
+        if not isinstance(portion, int):
+            return hold_out(split, portion, self.seed, option=option), portion
+        given = _given(split, portion, bounds, self.seed, option, auto=auto)
+        rest, held = deal(split, given, self.seed)
+        return (rest, held), int(given.sum())
+
+    def _held(
+        self, train: Split, val: Split | None, cal: Split | None, portion: float | int, *, auto: bool
+    ) -> tuple[tuple[Split, Split, Split], float | int]:
+        """((the rest, val, cal), the portion as a number that is met)."""
+        option, count = "data.val_fraction", isinstance(portion, int)
         if val is None and cal is None and self.by == "class":
-            train, val, cal = self._both(train, fraction)
+            if not count:
+                return self._halves(train, portion), portion
+            given = _given(train, int(portion), bounds_of_held(_counts(train), 2), self.seed, option, auto=auto, into=2)
+            rest, first, second = deal(train, given, self.seed, into=2)
+            return (rest, first, second), int(given.sum())
         # Each from train, not one from the other: what is held out may be a single group.
-        if val is None:
-            train, val = self(train, fraction / 2)
-        if cal is None:
-            train, cal = self(train, fraction / 2)
-        return train, val, cal, test
+        half, total = int(portion) // 2 if count else portion / 2, portion
+        for name in [name for name, own in (("val", val), ("cal", cal)) if own is None]:
+            (train, part), met = self._one(train, half, bounds_of_held(_counts(train), 1), option, auto=auto)
+            val, cal = (part, cal) if name == "val" else (val, part)
+            total = 2 * met if count else portion
+        assert val is not None
+        assert cal is not None
+        return (train, val, cal), total
 
-    def _both(self, train: Split, fraction: float) -> tuple[Split, Split, Split]:
-        rest, held = self(train, fraction)
+    def _halves(self, train: Split, share: float) -> tuple[Split, Split, Split]:
+        option = "data.val_fraction"
+        rest, held = hold_out(train, share, self.seed, option=option)
         try:
-            return rest, *self(held, 0.5)
+            return rest, *hold_out(held, 0.5, self.seed, option=option)
         except DataError:
             raise DataError(
-                f"{fraction:.0%} of {len(train):,} training samples are too few for validation and calibration: each needs "
-                "every class. Add samples, raise data.val_fraction, or give parts of your own."
+                f"{share:.0%} of {len(train):,} training samples are too few for validation and calibration: each needs every "
+                "class. Add samples, raise data.val_fraction, leave it at auto, or give parts of your own."
             ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What "auto" tries for test, and for val and cal: a share and then a count, or a count alone (`edgekit.data.sizes`)."""
+
+    test: tuple[float | int, ...]
+    held: tuple[float | int, ...]
+
+    @classmethod
+    def of(cls, counts: NDArray[np.int64], *, test: bool) -> _Wanted:
+        """For a set with so many samples of each class, of which test is cut too or not."""
+        n, classes, rarest = int(counts.sum()), int((counts >= 3).sum()), int(counts[counts > 0].min())
+        own, held = sizes(n, classes, test=test)
+        if by_share(n, rarest, classes, test=test):
+            return cls(test=(TEST_SHARE, own), held=(HELD_SHARE, held))
+        return cls(test=(own,), held=(held,))
+
+
+def _counts(split: Split) -> NDArray[np.int64]:
+    """(K,) samples of each class, or clips."""
+    counts: NDArray[np.int64] = np.bincount(split.y[clips_of(split)[0]])
+    return counts
+
+
+def _given(
+    split: Split, wanted: int, bounds: Bounds, seed: int, option: str, *, auto: bool, into: int = 1
+) -> NDArray[np.int64]:
+    """(K,) how many samples of each class to hold out. "auto" takes what there is; a number given is met or refused."""
+    counts, possible = _counts(split), int(bounds[1].sum())
+    if not auto and wanted > possible:
+        raise DataError(
+            f"Cannot hold out {wanted:,} of {counts.sum():,} samples ({option}): at most {possible:,}, so that training keeps "
+            "enough of every class. Lower it, or leave it at auto."
+        )
+    if min(wanted, possible) < into:
+        raise DataError(
+            f"{counts.sum():,} samples of {(counts > 0).sum():,} classes are too few to hold some out for test, validation and "
+            "calibration: training keeps at least 2 of each class. Add samples, or give parts of your own."
+        )
+    return share_out(wanted, counts, bounds, seed)
+
+
+def cut_told(raw: RawData, cut: RawData) -> Iterator[str]:
+    """What to tell of parts that were cut: test's size, and the classes of which a part has no sample."""
+    if raw.test is None and cut.test:
+        yield f"The source has no test part: {len(cut.test):,} of {len(raw.train):,} samples were cut off as test."
+    for part, what in (
+        ("test", "accuracy"),
+        ("val", "gates and the learning curve"),
+        ("cal", "temperature and threshold"),
+    ):
+        split: Split | None = getattr(cut, part)
+        if getattr(raw, part) is not None or split is None or not len(split):
+            continue
+        lacking = [raw.classes[k] for k in np.setdiff1d(cut.train.y, split.y)]
+        if lacking:
+            names = ", ".join(map(repr, lacking[:3])) + (", ..." if len(lacking) > 3 else "")
+            yield (
+                f"{part} has no sample of {len(lacking):,} of {len(raw.classes):,} classes ({names}): for them, {what} cannot be "
+                "judged."
+            )
 
 
 def shared_told(train: Split, test: Split) -> Iterator[str]:
@@ -78,7 +197,7 @@ def shared_told(train: Split, test: Split) -> Iterator[str]:
         yield f"{len(shared)} groups are in both train and test, such as {shared[0]!r}; data.leave_out tests on a new one."
 
 
-def _read_off_test(made: FrontEnd, audio: AudioSection) -> list[str]:
+def read_off_test(made: FrontEnd, audio: AudioSection) -> list[str]:
     """Where the test part is cut from the source's training clips, they have a say in what is read off them all."""
     read_off = {"clip_s": f"length, {made.clip_s:g} s", "sample_rate": f"sample rate, {made.sample_rate:,} Hz"}
     return [
@@ -88,7 +207,7 @@ def _read_off_test(made: FrontEnd, audio: AudioSection) -> list[str]:
     ]
 
 
-def _without(raw: RawData, group: str) -> RawData:
+def without(raw: RawData, group: str) -> RawData:
     """`raw` with the samples of `group`, from whatever part, as its test part."""
     parts = whole.parts_of(raw)
     if any(split.group is None for split in parts.values()):
@@ -100,11 +219,11 @@ def _without(raw: RawData, group: str) -> RawData:
         names = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
         raise DataError(f"{raw.name} has no group {group!r} to leave out; its groups are {names}.")
 
-    def without(split: Split) -> Split:
+    def rest_of(split: Split) -> Split:
         return take(split, np.flatnonzero(split.group != group))
 
-    rest = without(joined(parts["train"], parts["test"]) if "test" in parts else parts["train"])
-    own: dict[str, Any] = {name: without(parts[name]) for name in ("val", "cal") if name in parts}
+    rest = rest_of(joined(parts["train"], parts["test"]) if "test" in parts else parts["train"])
+    own: dict[str, Any] = {name: rest_of(parts[name]) for name in ("val", "cal") if name in parts}
     if empty := next((name for name, split in own.items() if not len(split)), None):
         raise DataError(f"{raw.name}: {empty} has only samples of the group {group!r}, which is left out.")
     test = take(everything, np.flatnonzero(everything.group == group))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgekit.data.images import LazyImages, join
 from edgekit.errors import DataError
+from edgekit.evidence.temperature import LEAST
 from edgekit.types import Images, Split
 
 _DRAWS = 64
@@ -145,11 +146,28 @@ def hold_out(train: Split, share: float, seed: int, *, option: str = "data.val_f
         rarest = int(np.where(counts == 0, counts.max() + 1, counts).argmin())
         raise DataError(
             f"Cannot hold out {share:.0%} of {len(clips)} training samples by class: label {rarest} has only "
-            f"{counts[rarest]}. Add samples, raise {option}, or give the parts of your own."
+            f"{counts[rarest]}. Add samples, raise {option}, leave it at auto, or give the parts of your own."
         ) from None
     if train.clip is not None:
         rest, held = (np.flatnonzero(np.isin(train.clip, train.clip[some])) for some in (rest, held))
     return take(train, np.sort(rest)), take(train, np.sort(held))
+
+
+def deal(train: Split, given: NDArray[np.int64], seed: int, *, into: int = 1) -> list[Split]:
+    """[rest, part, ...]: `given` samples of each class drawn from `train` and dealt in turn into so many parts.
+
+    The parts differ by at most one sample, in all and in each class. All are in data-set order; a clip's segments stay together.
+
+    Args:
+        given: (K,) samples of each class, or clips.
+    """
+    rng = np.random.default_rng(seed)
+    first, clip = clips_of(train)
+    drawn = [rng.permutation(np.flatnonzero(train.y[first] == k))[:number] for k, number in enumerate(given)]
+    part_of = np.full(len(first), into)
+    order = np.concatenate(drawn)
+    part_of[order] = np.arange(len(order)) % into
+    return [take(train, np.flatnonzero(part_of[clip] == part)) for part in (into, *range(into))]
 
 
 def hold_out_groups(train: Split, share: float, seed: int, *, option: str = "data.val_fraction") -> tuple[Split, Split]:
@@ -202,7 +220,9 @@ def few_told(**parts: Split) -> str:
     sizes = " and ".join(f"{count:,} samples of {name}" for name, count in few.items())
     return (
         f"{sizes} are few: one sample is {100 / min(few.values()):.1f} points of accuracy, and what is read off them "
-        "(learning curve, gates, temperature, threshold) is as coarse. Add data, or raise data.val_fraction."
+        "(learning curve, gates, temperature, threshold) is as coarse. Add data, raise data.val_fraction, or let --cv 5 test the "
+        "recipe on every sample."
+        + (f" Temperature and threshold are not judged on fewer than {LEAST}." if few.get("cal", LEAST) < LEAST else "")
     )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 _Z = 1.959963984540054  # the normal distribution's 97.5 % point
 
 
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share of n > 0 samples (Wilson 1927, without correction for continuity)."""
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """The 95 % interval of a share of n > 0 samples, which need not be whole (Wilson 1927, without continuity correction)."""
     center, spread = share + _Z**2 / (2 * n), _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
     low, high = ((center + side) / (1 + _Z**2 / n) for side in (-spread, spread))
     # At the ends of the scale the interval ends with it, which rounding may miss.

@@ -39,13 +39,15 @@ def rows(
     logits: Mapping[str, Logits] | None = None,
     coverage: float | None = None,
     risk: float | None = None,
+    tested: str = "test",
 ) -> dict[str, dict[str, Any]]:
     """The `reliability` of report.json, as plain JSON values; what is not a finite number is None.
 
     Each row:
         temperature, n, split, nll_calibration_before and _after, at_bound: the fit. Where it ends at the bound of what is
-            searched, no temperature fits: it is 1, which leaves everything as it is. floor: what a smaller probability counts
-            as (None for logits, which T divides as they are).
+            searched, no temperature fits: it is 1, which leaves everything as it is. judged: whether the calibration samples are
+            `temperature.LEAST` or more; else the temperature is 1 too, and the operating threshold is what few samples gave.
+            floor: what a smaller probability counts as (None for logits, which T divides as they are).
         before, after: the METRICS on test without and with the temperature.
         figures: `metrics.Reliability` of test, its `ties` among them, without temperature.
         operating: the threshold on the largest probability as the file gives it (None if none keeps the risk), what was
@@ -57,7 +59,7 @@ def rows(
         files: name -> (calibration, test), each ((N, K) probabilities, (N,) labels), the same samples for all.
         logits: of the files that end in them, by name; their probabilities are the softmax.
         float_of: name of a quantized file -> name of the float file whose threshold it may inherit.
-        coverage, risk: what the threshold is chosen for, one of the two.
+        coverage, risk: what the threshold is chosen for, one of the two. tested: what the remark calls the test samples.
 
     Raises:
         DataError: see `edgekit.evidence.metrics.checked`. UsageError: neither coverage nor risk, or both.
@@ -77,16 +79,19 @@ def rows(
                 threshold.drift(*ranked[float_of[name]], *ranked[name], coverage=coverage, risk=risk)
             )
         fit = scaled.temperature
+        judged = fit.n >= temperature.LEAST
+        fitted = judged and not fit.at_bound
         row = {
-            "temperature": 1.0 if fit.at_bound else fit.value,
+            "temperature": fit.value if fitted else 1.0,
             "n": fit.n,
             "split": "cal",
             "floor": metrics.floor_of(metrics.checked(*calibration)) if raw is None else None,
             "at_bound": fit.at_bound,
+            "judged": judged,
             "nll_calibration_before": fit.nll_before,
-            "nll_calibration_after": fit.nll_before if fit.at_bound else fit.nll_after,
+            "nll_calibration_after": fit.nll_after if fitted else fit.nll_before,
             "before": {metric: getattr(scaled.before, metric) for metric in METRICS},
-            "after": {metric: getattr(scaled.before if fit.at_bound else scaled.after, metric) for metric in METRICS},
+            "after": {metric: getattr(scaled.after if fitted else scaled.before, metric) for metric in METRICS},
             "figures": dataclasses.asdict(metrics.reliability(*test)) | {"ties": dataclasses.asdict(ties)},
             "operating": {
                 "wanted": {key: value for key, value in wish.items() if value is not None},
@@ -94,22 +99,22 @@ def rows(
                 "calibration": dataclasses.asdict(threshold.achieved(chosen, *ranked[name][0])),
             },
             "drift": None if drift is None else drift | {"float": float_of[name]},
-            "remark": _remark(name, ties, *test) if name in float_of and raw is None else None,
+            "remark": _remark(name, ties, *test, tested) if name in float_of and raw is None else None,
         }
         found[name] = _finite(row)
     return found
 
 
 def _remark(
-    name: str, ties: metrics.Ties, probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]
+    name: str, ties: metrics.Ties, probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64], tested: str
 ) -> str | None:
     """Where the levels of a quantized file's softmax tie many confidences, and which files have more of them."""
     n = len(labels)
     if ties.tied <= SMALL_SHARE * n or not metrics.is_int8(metrics.checked(probabilities, labels)):
         return None
     return (
-        f"{name} gives {ties.tied:,} of {n:,} test samples a confidence that another one has too ({ties.clipped_high:,} are at "
-        "255/256 or above), and samples of one confidence have no order; files built with --logits-output have more confidences."
+        f"{name} gives {ties.tied:,} of {n:,} {tested} samples a confidence that another one has too ({ties.clipped_high:,} are "
+        "at 255/256 or above), and samples of one confidence have no order; files built with --logits-output have more confidences."
     )
 
 

@@ -36,12 +36,14 @@ def metadata(
     artifacts: Sequence[Artifact],
     reliability: Mapping[str, Mapping[str, Any]],
     waveform: Artifact | None = None,
+    measured_on: str = "test",
 ) -> Mapping[str, Any]:
     """The content of metadata.json.
 
     Args:
         reliability: see `edgekit.evidence.reliability.rows`.
-        waveform: one of the files behind its front end; `facts` say of which ("of").
+        waveform: one of the files behind its front end; `facts` say of which ("of"). measured_on: the split of the operating
+            point's figures, "cv" where cross-validation stands for test.
     """
     return {
         "schema": 1,
@@ -57,8 +59,8 @@ def metadata(
         },
         **_TOLD[artifacts[0].output],  # all files of a run end alike
         "artifacts": {
-            **{artifact.name: _entry(artifact, reliability[artifact.name]) for artifact in artifacts},
-            **({waveform.name: _waveform(waveform, reliability)} if waveform else {}),
+            **{artifact.name: _entry(artifact, reliability[artifact.name], measured_on) for artifact in artifacts},
+            **({waveform.name: _waveform(waveform, reliability, measured_on)} if waveform else {}),
         },
     }
 
@@ -72,35 +74,35 @@ def _front_end(made: FrontEnd | None) -> dict[str, Any]:
     return described(made) | {"aggregation": told}
 
 
-def _entry(artifact: Artifact, reliability: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(artifact: Artifact, reliability: Mapping[str, Any], measured_on: str) -> dict[str, Any]:
     return {
         "sha256": artifact.sha256,
         "format": artifact.format,
         "precision": artifact.precision,
         "inputs": [dataclasses.asdict(spec) for spec in artifact.inputs],
         "outputs": [dataclasses.asdict(spec) for spec in artifact.outputs],
-        **_reliability(reliability),
+        **_reliability(reliability, measured_on),
     }
 
 
-def _waveform(artifact: Artifact, reliability: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _waveform(artifact: Artifact, reliability: Mapping[str, Mapping[str, Any]], measured_on: str) -> dict[str, Any]:
     """The file gives what `of` gives, so the temperature and the threshold of that one hold."""
     of, rate, samples = (artifact.facts[name] for name in ("of", "sample_rate", "clip_samples"))
     fed = {"sample_rate": rate, "samples": samples, "range": [-1.0, 1.0], "of": of}
-    return _entry(artifact, reliability[of]) | {"waveform": fed}
+    return _entry(artifact, reliability[of], measured_on) | {"waveform": fed}
 
 
-def _reliability(row: Mapping[str, Any]) -> dict[str, Any]:
+def _reliability(row: Mapping[str, Any], measured_on: str) -> dict[str, Any]:
     """What an app needs of it."""
     operating = {key: row["operating"][key] for key in ("wanted", "threshold", "coverage", "coverage_interval", "risk",
                                                         "risk_interval", "n")}  # fmt: skip
     return {
         "calibration": {
             "temperature": row["temperature"],
-            "fitted": not row["at_bound"],
+            "fitted": row["judged"] and not row["at_bound"],
             "floor": row["floor"],
             "n": row["n"],
             "split": row["split"],
         },
-        "operating": {**operating, "chosen_on": row["split"], "measured_on": "test"},
+        "operating": {**operating, "judged": row["judged"], "chosen_on": row["split"], "measured_on": measured_on},
     }

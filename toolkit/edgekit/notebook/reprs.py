@@ -181,7 +181,9 @@ def report_html(run: Any) -> Markup:
 
 
 def _on_test(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {row["artifact"]: row for row in document.get("evaluations", ()) if row["split"] == "test"}
+    """The evaluations on test, of cross-validation where there is none."""
+    rows = sorted(document.get("evaluations", ()), key=lambda row: str(row["split"]))  # cv before test
+    return {row["artifact"]: row for row in rows if row["split"] in ("cv", "test")}
 
 
 def _latency(row: Mapping[str, Any]) -> str:

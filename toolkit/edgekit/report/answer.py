@@ -8,6 +8,7 @@ from typing import Any
 from edgekit.evidence.proportion import wilson
 from edgekit.report import classes
 from edgekit.report.changes import Changes
+from edgekit.report.document import told_on
 from edgekit.report.pareto import fewest_threads
 
 
@@ -18,17 +19,24 @@ def answer(document: Mapping[str, Any], shipped: Mapping[str, Any], changes: Cha
         shipped: its row of `edgekit.report.html.artifact_rows`.
 
     Returns:
-        accuracy, interval (95 %, Wilson), n, noun, sentence, gates_met, uneven (see `edgekit.report.classes.uneven`), balanced
-        (None where classes are even), cost (a row for each target: the fewest threads that were measured) and lost (see `_lost`;
-        None where the shipped file is the float one).
+        accuracy, interval (95 %, Wilson), n, noun, what (that is the accuracy), folds (a sentence; None without
+        cross-validation), sentence, gates_met, uneven (see `edgekit.report.classes.uneven`), balanced (None where classes are
+        even), cost (a row for each target: the fewest threads that were measured) and lost (see `_lost`; None where the shipped
+        file is the float one).
     """
     test, uneven = shipped["test"], classes.uneven(document)
     noun = document["dataset"].get("noun", "samples")
+    beside = crossed(document, shipped["name"])
+    folds = beside if told_on(document) == "cv" else None
     cost, lost = fewest_threads(shipped["latencies"]), _lost(document, shipped, changes)
     told = {
         "accuracy": test["accuracy"],
-        "interval": wilson(test["accuracy"], test["n"]),
+        "interval": wilson(test["accuracy"], test["n"]) if folds is None else tuple(folds["interval"]),
+        "what": f"test accuracy of {shipped['name']}"
+        if folds is None
+        else f"accuracy of the recipe, {folds['folds']}-fold",
         "n": test["n"],
+        "folds": None if beside is None else crossed_told(beside, noun),
         "noun": noun,
         "gates_met": sum(bool(gate["met"]) for gate in document["gates"]),
         "uneven": uneven,
@@ -36,7 +44,23 @@ def answer(document: Mapping[str, Any], shipped: Mapping[str, Any], changes: Cha
         "cost": cost,
         "lost": lost,
     }
-    return told | {"sentence": _sentence(shipped, told)}
+    return told | {"sentence": _sentence(shipped, told, folds)}
+
+
+def crossed(document: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """What cross-validation found for a file: folds, n, accuracy, interval, per_fold; None without it."""
+    found: Mapping[str, Any] | None = document.get("cross_validation", {}).get("files", {}).get(name)
+    return found
+
+
+def crossed_told(found: Mapping[str, Any], noun: str) -> str:
+    """One sentence of it."""
+    low, high = found["interval"]
+    folds = ", ".join(f"{100 * row['accuracy']:.1f}" for row in found["per_fold"])
+    return (
+        f"Accuracy of the recipe, {found['folds']}-fold: {100 * found['accuracy']:.1f} % of {found['n']:,} {noun} (95 % interval "
+        f"{100 * low:.1f} to {100 * high:.1f} %; folds {folds})"
+    )
 
 
 def validity(measurement: Mapping[str, Any]) -> str:
@@ -48,7 +72,9 @@ def validity(measurement: Mapping[str, Any]) -> str:
 
 def _lost(document: Mapping[str, Any], shipped: Mapping[str, Any], changes: Changes) -> dict[str, Any] | None:
     """points (shipped minus float, of accuracy) with lower and upper (paired, 95 %), verdict; how many answers changed."""
-    row = next((c for c in document["comparisons"] if c["kind"] == "quantization" and c["split"] == "test"), None)
+    row = next(
+        (c for c in document["comparisons"] if c["kind"] == "quantization" and c["split"] == told_on(document)), None
+    )
     if row is None or not changes.quantized:
         return None
     detectable = row.get("detectable_difference")  # not in the first reports of this schema
@@ -67,10 +93,13 @@ def _lost(document: Mapping[str, Any], shipped: Mapping[str, Any], changes: Chan
     }
 
 
-def _sentence(shipped: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+def _sentence(shipped: Mapping[str, Any], told: Mapping[str, Any], folds: Mapping[str, Any] | None) -> str:
     low, high = told["interval"]
     text = (
-        f"{shipped['name']} gets {100 * told['accuracy']:.1f} % of {told['n']:,} test {told['noun']} right "
+        f"{crossed_told(folds, told['noun'])}. {shipped['name']} was trained on all of them and tested on none; it takes "
+        f"{shipped['size_bytes'] / 1024:,.1f} KB"
+        if folds is not None
+        else f"{shipped['name']} gets {100 * told['accuracy']:.1f} % of {told['n']:,} test {told['noun']} right "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %{_balanced(told)}) and takes {shipped['size_bytes'] / 1024:,.1f} KB"
     )
     believed = [m for m in told["cost"] if not m["emulated"]]

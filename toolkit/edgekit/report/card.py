@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekit.report import classes
+from edgekit.report.answer import crossed, crossed_told
+from edgekit.report.document import told_on
 from edgekit.report.html import artifact_rows
 
 
@@ -19,8 +21,7 @@ def render(document: Mapping[str, Any]) -> str:
     lines = [
         f"# {shipped}: {student['architecture']} on {data['name']}",
         "",
-        f"{row['size_bytes']:,} bytes ({row['precision']}), test accuracy {row['test']['accuracy']:.2%} on {row['test']['n']:,} "
-        "samples, measured by running this file.",
+        _headline(document, row),
         *_classes(row["test"], uneven),
         "",
         f"| file | bytes | gzip bytes | accuracy |{' balanced accuracy | macro F1 |' if uneven else ''} NLL | ECE | AURC | "
@@ -69,7 +70,8 @@ def render(document: Mapping[str, Any]) -> str:
         for c in document["comparisons"]
     ]
     lines += _reliability(document, shipped)
-    fitted = not document.get("reliability", {}).get(shipped, {"at_bound": True})["at_bound"]
+    trust = document.get("reliability", {}).get(shipped, {"at_bound": True})
+    fitted = trust.get("judged", True) and not trust["at_bound"]
     scaled = " (T, which would do that, is above)" if fitted else ""
     lines += _devices(document)
     lines += [
@@ -99,6 +101,17 @@ def _classes(test: Mapping[str, Any], uneven: str | None) -> list[str]:
     return [text for line in lines for text in ("", line)]
 
 
+def _headline(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    size, folds = f"{row['size_bytes']:,} bytes ({row['precision']})", crossed(document, row["name"])
+    told = "" if folds is None else f" {crossed_told(folds, document['dataset'].get('noun', 'samples'))}."
+    if told_on(document) == "cv":
+        return f"{size}.{told} This file has seen them all; the figures below are of the folds' files."
+    test = row["test"]
+    return (
+        f"{size}, test accuracy {test['accuracy']:.2%} on {test['n']:,} samples, measured by running this file.{told}"
+    )
+
+
 def _reliability(document: Mapping[str, Any], shipped: str) -> list[str]:
     """Temperature and operating threshold of the shipped file."""
     row = document.get("reliability", {}).get(shipped)
@@ -117,6 +130,12 @@ def _reliability(document: Mapping[str, Any], shipped: str) -> list[str]:
             f"The file's {given} are as the network gives them. No temperature fits the {row['n']:,} calibration "
             "samples, and `artifacts/metadata.json` holds 1."
         )
+    if not row.get("judged", True):
+        told = (
+            f"The file's {given} are as the network gives them. A temperature and an operating threshold were not judged: "
+            f"{row['n']:,} calibration samples."
+        )
+        return ["", "## Reliability", "", told, *(["", row["remark"]] if row.get("remark") else [])]
     operating = row["operating"]
     (key, value), *_ = operating["wanted"].items()
     chosen = f"Operating threshold for a {key} of {value:g}, chosen on the calibration samples: "

@@ -35,6 +35,7 @@ class Changes:
 
     name: str
     quantized: bool
+    split: str
     ids: NDArray[np.str_]
     labels: NDArray[np.int64]
     answer: NDArray[np.int64]
@@ -55,15 +56,15 @@ class Changes:
         return int((self.outcome == _OUTCOMES.index(outcome)).sum())
 
 
-def load(root: Path, shipped: str) -> Changes:
-    """The test answers in the run folder `root`."""
-    ids, labels, p = load_predictions(stored_predictions(root, shipped))
-    _, _, q = load_predictions(stored_predictions(root, FLOAT)) if shipped != FLOAT else (ids, labels, p)
+def load(root: Path, shipped: str, split: str = "test") -> Changes:
+    """The answers on test in the run folder `root`, or those of the folds ("cv")."""
+    ids, labels, p = load_predictions(stored_predictions(root, shipped, split))
+    _, _, q = load_predictions(stored_predictions(root, FLOAT, split)) if shipped != FLOAT else (ids, labels, p)
     answer, before = p.argmax(axis=1), q.argmax(axis=1)
     right, was = answer == labels, before == labels
     outcome = np.select([was & ~right, ~right & ~was & (answer != before), ~right, right & ~was], [0, 1, 2, 3], 4)
     return Changes(
-        name=shipped, quantized=shipped != FLOAT, ids=ids, labels=labels, answer=answer, before=before,
+        name=shipped, quantized=shipped != FLOAT, split=split, ids=ids, labels=labels, answer=answer, before=before,
         confidence=p.max(axis=1).astype(np.float64), confidence_before=q.max(axis=1).astype(np.float64), outcome=outcome,
     )  # fmt: skip
 
@@ -95,7 +96,7 @@ def samples(changes: Changes, classes: Sequence[str]) -> Listed:
         Column(name=name, kind=4 if "confidence" in name else "name", choices=name == "answer") for name in names
     ]
     columns += [Column(name="outcome", kind="name", choices=True)]
-    where = f"{predictions_of(changes.name, 'test')} in the run folder holds the same."
+    where = f"{predictions_of(changes.name, changes.split)} in the run folder holds the same."
     return listed(columns, rows, elsewhere=where, budget_bytes=_ROWS_BYTES)
 
 

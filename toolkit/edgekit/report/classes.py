@@ -7,6 +7,7 @@ from typing import Any
 
 from edgekit.evidence.by_class import FEWEST, UNEVEN, counts_of, imbalance
 from edgekit.evidence.proportion import mean_interval, wilson
+from edgekit.report.document import told_on
 
 PerClass = Mapping[str, Mapping[str, Any]]
 """Name -> {n, recall}: `per_class` of an Evaluation."""
@@ -45,10 +46,10 @@ def trained_on(document: Mapping[str, Any]) -> dict[str, int]:
 
 
 def shipped_test(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The test evaluation of the file that a run ships; {} where report.json does not list it."""
+    """The test evaluation of the file that a run ships, or that of its folds; {} where report.json does not list it."""
     name = document["run"]["shipped"]
-    rows = document.get("evaluations", ())
-    return next((row for row in rows if row["artifact"] == name and row["split"] == "test"), {})
+    rows, split = document.get("evaluations", ()), told_on(document)
+    return next((row for row in rows if row["artifact"] == name and row["split"] == split), {})
 
 
 def uneven(document: Mapping[str, Any]) -> str | None:

@@ -31,6 +31,7 @@ def assemble(
     comparisons: Sequence[Mapping[str, Any]],
     gates: Sequence[Gate],
     verdict: Mapping[str, Any],
+    cross_validation: Mapping[str, Any] | None = None,
     reliability: Mapping[str, Any],
     compression: Mapping[str, Any],
     parity: Mapping[str, Any],
@@ -63,6 +64,7 @@ def assemble(
         "compression": dict(compression),
         "gates": [dataclasses.asdict(gate) for gate in gates],
         "verdict": dict(verdict),
+        **({"cross_validation": dict(cross_validation)} if cross_validation else {}),
         "reliability": dict(reliability),
         "timings": dict(timings),
         "reused_stages": list(reused),
@@ -71,6 +73,11 @@ def assemble(
     # As it will be read back: a document is the same whether it was just made or comes from disk.
     plain: dict[str, Any] = json.loads(json.dumps(document, allow_nan=False))
     return plain
+
+
+def told_on(document: Mapping[str, Any]) -> str:
+    """The split that a report's figures are of: "test", or "cv" where cross-validation stands for it."""
+    return "test" if any(row["split"] == "test" for row in document.get("evaluations", ())) else "cv"
 
 
 def _model(model: TrainedModel) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from edgekit.evidence.by_class import FEWEST
 from edgekit.evidence.risk_coverage import RiskCoverage
 from edgekit.evidence.weighted import METRICS
 from edgekit.report import answer, changes, classes, gallery, numbers, page, pareto, plots, study_plots
+from edgekit.report.document import told_on
 
 _FORESTS = ("accuracy", "augrc")
 
@@ -22,7 +23,7 @@ def render(document: Mapping[str, Any], root: Path) -> str:
     """The page of the run in folder `root`, whose report.json holds `document`."""
     rows, names = artifact_rows(document), document["dataset"]["classes"]
     shipped = next(row for row in rows if row["name"] == document["run"]["shipped"])
-    changed = changes.load(root, shipped["name"])
+    changed = changes.load(root, shipped["name"], told_on(document))
     found = pareto.points(rows)
     figures, tables = _figures(document, root)
     by_class = changes.per_class(changed, names)
@@ -36,6 +37,7 @@ def render(document: Mapping[str, Any], root: Path) -> str:
         rows=rows,
         shipped=shipped,
         answer=answer.answer(document, shipped, changed),
+        tested="test" if told_on(document) == "test" else "cross-validated",
         validity=answer.validity,
         pareto=found,
         figures=figures | {"pareto": pareto.plot(found)},
@@ -50,10 +52,10 @@ def render(document: Mapping[str, Any], root: Path) -> str:
 
 
 def artifact_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row an artifact: size, test metrics, latencies, and those of this machine (`here`)."""
-    rows = []
+    """One row an artifact: size, metrics on test (or of the folds, `told_on`), latencies, and those of this machine (`here`)."""
+    rows, split = [], told_on(document)
     for artifact in document["artifacts"]:
-        test = next(e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] == "test")
+        test = next(e for e in document["evaluations"] if e["artifact"] == artifact["name"] and e["split"] == split)
         latencies = [m for m in document["measurements"] if m["artifact"] == artifact["name"]]
         here = [m for m in latencies if m["target"] == "host"]
         rows.append(artifact | {"test": test, "latencies": latencies, "here": here})
@@ -80,7 +82,7 @@ def _figures(document: Mapping[str, Any], root: Path) -> tuple[dict[str, Any], d
     shipped, told = document["run"]["shipped"], document.get("reliability", {})
     before, after, curves, points, matrix = {}, {}, {}, {}, None
     for name in dict.fromkeys(("model_float32.tflite", shipped)):
-        stored = stored_predictions(root, name)
+        stored = stored_predictions(root, name, told_on(document))
         _, labels, probabilities = load_predictions(stored)
         p = probabilities.astype(np.float64)
         confidence, error = p.max(axis=1), p.argmax(axis=1) != labels

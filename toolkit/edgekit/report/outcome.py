@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekit.evidence.by_class import UNEVEN, imbalance
 from edgekit.report import classes
+from edgekit.report.document import told_on
 from edgekit.report.integrity import Check, checks
 from edgekit.types import Evaluation, Gate, Measurement, Report
 
@@ -87,7 +88,8 @@ def of_report(report: Report, gates: Sequence[Gate] | None = None) -> dict[str, 
 
 
 def _files(document: Mapping[str, Any]) -> Table:
-    on_test = {row["artifact"]: row for row in document["evaluations"] if row["split"] == "test"}
+    split = told_on(document)
+    on_test = {row["artifact"]: row for row in document["evaluations"] if row["split"] == split}
     names = [name for name in _HEADINGS if name not in _OF_UNEVEN or classes.uneven(document)]
     rows = []
     for row in document["artifacts"]:
@@ -97,7 +99,8 @@ def _files(document: Mapping[str, Any]) -> Table:
         sizes = [f"{row[name] / 1024:,.1f}" for name in ("size_bytes", "gzip_bytes")]
         rows.append([row["name"], *sizes, *figures, "; ".join(latencies) or "not measured"])
     n = max((row["n"] for row in on_test.values()), default=0)
-    quality = [f"test accuracy (n = {n:,})", *(_HEADINGS[name] for name in names)]
+    told = "test" if split == "test" else "cross-validated"
+    quality = [f"{told} accuracy (n = {n:,})", *(_HEADINGS[name] for name in names)]
     headings = ["file", "KB", "gzip KB", *quality, "p50 ms at target (threads)"]
     return Table(headings=headings, rows=rows)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekit.errors import IntegrityError
 from edgekit.report import card, changes, html
-from edgekit.report.document import SCHEMA
+from edgekit.report.document import SCHEMA, told_on
 from edgekit.store import RunFolder
 from edgekit.types import Dataset, Report
 
@@ -24,6 +24,8 @@ def write(folder: RunFolder, document: dict[str, Any]) -> Report:
 
 def keep_pictures(folder: RunFolder, dataset: Dataset, document: Mapping[str, Any]) -> None:
     """Keep the pictures of test samples whose answer quantization changed, so that the page needs no data to be written again."""
+    if told_on(document) != "test":
+        return  # the folds' samples were never together as a part
     changed = changes.load(folder.path, document["run"]["shipped"])
     if changed.quantized:
         folder.write(changes.PICTURES, changes.collect(dataset, changed))

@@ -13,6 +13,8 @@ from edgekit.sections.base import Section
 
 # A larger picture is no input of an edge classifier, and would take gigabytes to decode.
 Side = Annotated[int, Field(ge=1, le=4096)]
+# As scikit-learn's test_size has it.
+Portion = Literal["auto"] | Annotated[float, Field(gt=0, lt=0.9)] | Annotated[int, Field(ge=1)]
 
 
 class NoiseSection(Section):
@@ -39,28 +41,50 @@ class DataSection(Section):
     """Where the samples come from.
 
     spec: a named data set, a folder of images or clips by class, a CSV, IDX folder or .npz, hf:NAME or tfds:NAME. val_fraction:
-    the share of train that is held out, half as val and half as cal.
+    what is held out of train, half as val and half as cal: a share below 0.9, a number of samples, or "auto", which follows the
+    size of the set; a run's recipe.yaml has the number.
+
+    cv: K folds, by which the accuracy of the recipe is told where a set is too small for a test part: each training sample is
+    tested once, and no test part is cut. fold: the fold that is the test part, as in the K builds that do this; None = the
+    build of the shipped file, which trains on all of them.
 
     limit: the most samples to train on, drawn with the shares of the classes after val and cal were cut. noise: labels made
     wrong on purpose.
 
-    test_fraction: what becomes test where the source has no test part. image_size: N or HxW, to resize all images to.
+    test_fraction: what becomes test where the source has no test part, likewise. image_size: N or HxW, to resize all images to.
     skip_bad: leave unreadable files out. leave_out: the group that becomes the test part, all others are trained on.
     split_by: parts keep the shares of the classes ("class"), or every group on one side ("group"). seed: of the splits, if not
     the recipe's, so that students of several RNG seeds have the same validation samples. audio: how clips become samples.
     """
 
     spec: str = "fashion-mnist-mini"
-    val_fraction: float = Field(0.1, gt=0, lt=0.9)
-    test_fraction: float = Field(0.2, gt=0, lt=0.9)
+    val_fraction: Portion = "auto"
+    test_fraction: Portion = "auto"
     image_size: tuple[Side, Side] | None = None
     skip_bad: bool = False
     leave_out: str | None = None
     split_by: Literal["class", "group"] = "class"
+    cv: int | None = Field(None, ge=2, le=100)
+    fold: PositiveInt | None = None
     limit: int | None = Field(None, ge=2)
     noise: NoiseSection | None = None
     seed: int | None = Field(None, ge=0, lt=2**31)
     audio: AudioSection = AudioSection()
+
+    @model_validator(mode="after")
+    def _one_of_the_folds(self) -> DataSection:
+        if self.fold is not None and (self.cv is None or self.fold > self.cv):
+            raise ValueError(f"fold is one of 1 to cv; found fold {self.fold} of cv {self.cv}")
+        return self
+
+    @field_validator("val_fraction", "test_fraction", mode="before")
+    @classmethod
+    def _share_or_count(cls, value: Any) -> Any:
+        """One sentence, where the union would tell of each of its types."""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value != "auto" and not (number and (0 < value < 0.9 or (value >= 1 and value == int(value)))):
+            raise ValueError(f"expected auto, a share below 0.9, or a number of samples; found {value!r}")
+        return int(value) if number and value >= 1 else value
 
     @field_validator("image_size", mode="before")
     @classmethod

@@ -81,6 +81,10 @@ def files_of(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _check_files(study: Study, arm: str, recipe: Recipe) -> None:
+    if recipe.data.cv is not None:
+        raise RecipeError(
+            f"Study arm {arm!r}: a study compares files on a test part, and data.cv cuts none; leave it out."
+        )
     made = files_of(recipe)
     if missing := next((name for name in study.artifact if name not in (SHIPPED, *made)), None):
         raise RecipeError(

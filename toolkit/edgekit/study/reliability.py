@@ -32,7 +32,7 @@ def of_files(
         risk: per coverage, errors among the answers accepted, `mean` and `sd` over RNG seeds (sd: None with one seed).
         bins: `before` and `after` temperature scaling (None where a run has no temperature), equal-mass bins over the test
             samples of all RNG seeds together: `n`, mean `confidence` and `accuracy` of each.
-        temperature: `mean`, `sd` and `at_bound` (runs whose fit ended at its limit), or None.
+        temperature: `mean`, `sd` and `at_bound` (runs without a fit), or None.
         ece, nll: `before` and `after`, each `mean` and `sd` over runs, or None.
         ties: means over runs: distinct `confidences`; shares of the samples at the largest one (`at_top`) and with a tie for
             the largest probability (`argmax`); or None.
@@ -96,7 +96,7 @@ def _fitted(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {"temperature": None, "ece": None, "nll": None, "ties": None}
     ties = [row["figures"]["ties"] for row in told]
     samples = [row["operating"]["n"] for row in told]
-    at_bound = {"at_bound": sum(row["at_bound"] for row in told)}
+    at_bound = {"at_bound": sum(row["at_bound"] or not row.get("judged", True) for row in told)}
     return {
         "temperature": _spread([row["temperature"] for row in told]) | at_bound,
         **{m: {when: _spread([row[when][m] for row in told]) for when in ("before", "after")} for m in ("ece", "nll")},

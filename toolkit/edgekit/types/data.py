@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -117,8 +118,9 @@ class RawData:
 class Dataset:
     """A data set ready for every stage: val serves gates and learning curves, cal temperature and thresholds.
 
-    own_val: the source brought val itself; it was not cut from train. flipped: ids of the training samples whose labels were
-    made wrong on purpose (data.noise); None = none were. root: of sound, the folder that the clips' ids are paths in.
+    own_val: the source brought val itself; it was not cut from train. portions: the keys of the recipe's data that were "auto",
+    as the numbers that cut these parts. flipped: ids of the training samples whose labels were made wrong on purpose
+    (data.noise); None = none were. root: of sound, the folder that the clips' ids are paths in.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Dataset:
     test: Split
     fingerprint: str
     own_val: bool = False
+    portions: Mapping[str, float | int] = field(default_factory=dict)
     flipped: NDArray[np.str_] | None = None
     root: Path | None = None
     skipped: tuple[Skipped, ...] = ()

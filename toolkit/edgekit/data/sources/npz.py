@@ -1,4 +1,4 @@
-"""A NumPy .npz file: x_train, y_train, x_test, y_test and optionally x_val, y_val, x_cal, y_cal, group_*, classes.
+"""A NumPy .npz file: x_train, y_train and optionally x_test, y_test, x_val, y_val, x_cal, y_cal, group_*, classes.
 
 Images are (N, H, W) or (N, H, W, C), uint8, or float in [0, 1]; labels are integers from 0. Never unpickled.
 """
@@ -22,20 +22,20 @@ def read(spec: str, options: ReadOptions) -> RawData:
     """Read the .npz file at `spec`. Raises DataError for a missing, damaged or pickled part."""
     path = Path(spec)
     arrays = read_arrays(path)
-    missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in arrays]
+    missing = [key for key in ("x_train", "y_train") if key not in arrays]
     if missing:
         raise DataError(f"{path} has no {', '.join(missing)}; it holds {', '.join(sorted(arrays)) or 'nothing'}.")
-    for part in ("val", "cal"):
+    for part in ("test", "val", "cal"):
         if (f"x_{part}" in arrays) != (f"y_{part}" in arrays):
             raise DataError(f"{path} has only one of x_{part} and y_{part}; give both or neither.")
     given = tuple(str(name) for name in np.ravel(arrays["classes"])) if "classes" in arrays else ()
-    labels = [_labels(arrays[f"y_{part}"], f"{path}: y_{part}") for part in ("train", "test")]
+    labels = [_labels(arrays[f"y_{part}"], f"{path}: y_{part}") for part in ("train", "test") if f"y_{part}" in arrays]
     return RawData(
         name=path.stem,
         source=f".npz file {path}",
         classes=class_names(given, *labels),
         train=_split(arrays, "train", path),
-        test=_split(arrays, "test", path),
+        test=_split(arrays, "test", path) if "x_test" in arrays else None,
         val=_split(arrays, "val", path) if "x_val" in arrays else None,
         cal=_split(arrays, "cal", path) if "x_cal" in arrays else None,
     )
