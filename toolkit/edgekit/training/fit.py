@@ -52,6 +52,7 @@ def fit(
     after_epoch: Callable[[int], None] | None = None,
     opinion: Opinion | None = None,
     checkpoint: Checkpoint | None = None,
+    epochs_before: int = 0,
 ) -> Mapping[str, list[float]]:
     """Train `model` in place and return its history, one value per epoch.
 
@@ -63,6 +64,7 @@ def fit(
         after_epoch: called with the epoch's number (from 0) when it is over; `model` then holds its weights.
         opinion: what a teacher says about views of `train`, to learn from as well.
         checkpoint: where to go on from and to leave checkpoints every `section.checkpoint` epochs; not with `after_epoch`.
+        epochs_before: of an earlier phase of this training, whose batches and views are not to be seen again in the same order.
 
     Returns:
         loss, accuracy, val_loss, val_accuracy, learning_rate, seconds (training and validation of the epoch). With an average
@@ -100,8 +102,9 @@ def fit(
 
     callbacks = [watch, keras.callbacks.LambdaCallback(on_epoch_end=over)]
     targets = target_rows(train.y, classes, rows=rows, soft=soft is not None)
-    indices = batch_indices(len(train), section.batch_size, total, seed)
-    first = begun * per_epoch
+    before = epochs_before * per_epoch
+    indices = batch_indices(len(train), section.batch_size, before + total, seed)
+    first = before + begun * per_epoch
     example: tuple[NDArray[Any], ...] = (to_float(train.x[:1]), targets[:1])
     if weights is not None:
         example = (*example, weights[:1])

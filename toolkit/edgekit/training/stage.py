@@ -21,8 +21,9 @@ from edgekit.students import transformer
 from edgekit.training import flops, jobs, opinion, process, signals, tuning
 from edgekit.training.augment import resolve
 from edgekit.training.checkpoint import Checkpoint
-from edgekit.training.fit import fit, steps_per_epoch
+from edgekit.training.fit import steps_per_epoch
 from edgekit.training.jobs import FILES, Job, Role
+from edgekit.training.phases import fit_in_phases
 from edgekit.types import Dataset, Reporter, TrainedModel
 
 
@@ -74,7 +75,7 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
             tuned = tuning.prepare(keras, plain, recipe, dataset, reporter)
         else:
             tuned = tuning.Tuned(section=PeftSection(), plain=plain, model=plain)
-        facts, watched = _fitted(keras, tuned.model, role, recipe, dataset, job, section, reporter)
+        facts, watched = _fitted(keras, tuned, role, recipe, dataset, job, section, reporter)
     if plain.dtype_policy.compute_dtype != "float32":
         tuned = tuned.in_float32(keras, built())
     shipped = tuned.plain if tuned.section.merges else tuned.model
@@ -84,7 +85,6 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
         "device": backend.device(keras) + (f" x {devices}" if devices > 1 else "") + f", {precision}",
         "params": int(shipped.count_params()),
         "macs": flops.macs(shipped),
-        "train_flops": flops.train_flops(tuned.model, facts["steps"] * section.batch_size),
     }
     tuned.save(keras, folder / FILES[role], dataset)
     (folder / "training.json").write_text(json.dumps(facts))
@@ -104,7 +104,7 @@ def _deterministic(role: Role, recipe: Recipe, job: Job) -> bool:
 
 def _fitted(
     keras: Any,
-    model: Any,
+    tuned: tuning.Tuned,
     role: Role,
     recipe: Recipe,
     dataset: Dataset,
@@ -112,7 +112,8 @@ def _fitted(
     section: TrainingSection,
     reporter: Reporter,
 ) -> tuple[dict[str, Any], signals.Watcher | None]:
-    """Train `model`; steps, seconds and history, and who watched."""
+    """Train the network; steps, seconds, history and FLOP, and who watched."""
+    model = tuned.model
     chosen = take(dataset.train, np.flatnonzero(np.isin(dataset.train.ids, job.ids)))
     watched = None
     if job.watch is not None:
@@ -121,12 +122,13 @@ def _fitted(
         watched = signals.Watcher(keras, model, given, dataset.val, per_epoch=job.per_epoch)
     full = len(dataset.train) if role == "student" else len(job.ids)
     per_epoch = job.per_epoch and watched is not None
-    history = fit(
+    history, cost = fit_in_phases(
         keras,
         model,
         dataclasses.replace(chosen, y=job.labels),
         dataset.val,
         section,
+        tuned.head_first,
         full=full,
         seed=job.seed,
         augment=resolve(section.augment, mirrored=dataset.input.mirrored, front_end=dataset.input.front_end),
@@ -139,7 +141,8 @@ def _fitted(
     )
     steps = len(history["loss"]) * steps_per_epoch(section, len(job.ids), full)
     # Summed over the epochs, since those before a kill count as well.
-    return {"steps": steps, "seconds": sum(history["seconds"]), "history": dict(history)}, watched
+    facts = {"steps": steps, "seconds": sum(history["seconds"]), "history": dict(history), "train_flops": cost}
+    return facts, watched
 
 
 def weights_of(
@@ -156,7 +159,7 @@ def weights_of(
 
 def embeddings_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
     """Everything that decides the embeddings of a frozen trunk, for the stage cache; how a head is trained does not."""
-    student = {"name": recipe.student.name, "width": recipe.student.width, "file": jobs.weights_digest(recipe)}
+    student = {"name": recipe.student.name, "width": recipe.student.width, "file": jobs.weights_digest(recipe, dataset)}
     return jobs.key(recipe, dataset, job) | {"student": student, "peft": recipe.peft.model_dump(mode="json")}
 
 
