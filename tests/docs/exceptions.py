@@ -14,6 +14,7 @@ ANOTHER_TRAINING = "another training; the stages are those of the builds that ru
 ELSEWHERE = "the same build runs on {}, with --out"
 DEVICE = "needs a device that answers; tests/devices runs this command on an arm64 machine and an adb daemon"
 DOWNLOAD = "needs a data set that is downloaded"
+WEIGHTS = "downloads weights; tests/unit/students/test_public.py fetches such a file from a server of its own"
 LADDER = "climbs several quantizations and fine-tunes; tests/functional/test_small.py does it on a small network"
 REGISTRY = "installs from a package index"
 
@@ -44,6 +45,7 @@ PARSED = {
     "edgekit build --data photos/ --image-size 96 --gate 'accuracy>=0.92' --gate 'size_kb<=40'"
     " --junit gates.xml": "another training, and --dry-run takes no --junit; docs/howto/ci.md runs a build with both",
     "EDGEKIT_DATA=~/data edgekit build --data fashion-mnist": DOWNLOAD,
+    "edgekit build --data photos/ --image-size 96 --student mobilenetv2 --weights imagenet --out runs/imagenet": WEIGHTS,
     "edgekit build --data fsdd --student ds_cnn": DOWNLOAD,
     "edgekit export models/mnist-s-int8 --bundle mcu": DOWNLOAD
     + "; tests/functional/test_bundle.py makes that bundle from other data",

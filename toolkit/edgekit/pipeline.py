@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekit import cross_validating, curating, data, latest, modeling, packaging, recorded, report
+from edgekit import cross_validating, curating, data, latest, modeling, packaging, recorded, registry, report
 from edgekit.bench import measure as measuring
 from edgekit.bench import stage as benching
 from edgekit.bench.evaluate import load_predictions, stored_predictions
@@ -25,7 +25,8 @@ from edgekit.export import waveform
 from edgekit.export.metadata import metadata
 from edgekit.recipe import LEFT_OUT, Recipe, from_yaml
 from edgekit.stages import Stages
-from edgekit.store import MANIFEST, RunFolder
+from edgekit.store import MANIFEST, RunFolder, sha256_file
+from edgekit.students import public
 from edgekit.students.choose import choose
 from edgekit.training import budget
 from edgekit.types import (
@@ -100,7 +101,8 @@ def build(
         if known != dataset.fingerprint:
             raise IntegrityError(f"The data of {recipe.data.spec} is not what {out} was begun with; start a new run.")
         folder.write("recipe.yaml", chosen.to_yaml())
-        folder.save_manifest(seeds=[recipe.seed])
+        start = public.start_of(recipe.student, dataset.input.shape)
+        folder.save_manifest(seeds=[recipe.seed], weights_sha256=sha256_file(start) if start else None)
         return _Build(chosen, dataset, folder, stages, lenient=lenient).run(until)
     finally:
         folder.close()
@@ -122,12 +124,15 @@ def _met(recipe: Recipe) -> str | None:
 def _check_files(recipe: Recipe, dataset: Dataset, reporter: Reporter) -> None:
     """Open what later stages read, since hours may lie between."""
     waveform.check(recipe, dataset)
-    weights, spec = recipe.student.start, recipe.quantization.calibration
-    if weights and not Path(weights).is_file():
-        told = f" {LEFT_OUT} stands for data.leave_out, which is not given." if LEFT_OUT in weights else ""
+    weights, spec = public.fetched(recipe.student, dataset.input.shape), recipe.quantization.calibration
+    if weights and not weights.is_file():
+        told = f" {LEFT_OUT} stands for data.leave_out, which is not given." if LEFT_OUT in str(weights) else ""
         raise RecipeError(
-            f"The weights {weights} do not exist; expected a .keras or .h5 file, or a checkpoint as .safetensors or .npz.{told}"
+            f"The weights {weights} do not exist; expected a .keras or .h5 file, a checkpoint as .safetensors or .npz, "
+            f"or a name ({', '.join(registry.PUBLIC_WEIGHTS)}).{told}"
         )
+    if weights and recipe.student.weights in registry.PUBLIC_WEIGHTS:
+        reporter.note(f"weights {recipe.student.weights}: {weights} (sha256 {sha256_file(weights)})")
     if recipe.student.backbone and (group := _met(recipe)):
         reporter.warn(
             f"the backbone {recipe.student.backbone} was trained on {group!r} too, which is left out here: the test is not on an "

@@ -118,6 +118,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _peft_has_something_to_adapt(self) -> Recipe:
+        if self.peft.method != "none" and self.student.head_first != "auto":
+            raise ValueError(f"student.head_first is not read with peft {self.peft.method!r}; leave it out")
         if self.peft.method != "none" and not self.student.start:
             raise ValueError(
                 f"peft {self.peft.method!r} adapts a trained network: name its file in student.backbone. A frozen backbone of "
@@ -209,7 +211,8 @@ def _anchor(merged: Mapping[str, Any], folder: Path) -> None:
     """Make the paths of files that a recipe names absolute: relative to the recipe file, or to the current folder."""
     for section, key in (("curation", "apply"), ("student", "weights"), ("student", "backbone"), ("bench", "runner")):
         values = merged.get(section)
-        if isinstance(values, dict) and isinstance(values.get(key), str):
+        named = key == "weights" and isinstance(values, dict) and values.get(key) in registry.PUBLIC_WEIGHTS
+        if isinstance(values, dict) and isinstance(values.get(key), str) and not named:
             values[key] = _absolute(values[key], folder)
     bench = merged.get("bench")
     if isinstance(bench, dict) and isinstance(bench.get("libraries"), (list, tuple)):

@@ -21,7 +21,8 @@ class Entry(NamedTuple):
     needs: the signals it reads. variants: its forms, the default first. budget: "needed", "optional" or "none".
     subset: it chooses a set and not a ranking. member: it may vote in a consensus.
     on_validation: it trusts the validation labels. widths: of a network, the default first. from_file: its size is that of the
-    file in student.backbone.
+    file in student.backbone. weights: name of public weights (edgekit.students.public) -> the widths that have them, the first of
+    which is the default where they are asked for.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Entry(NamedTuple):
     on_validation: bool = False
     widths: tuple[str, ...] = ()
     from_file: bool = False
+    weights: Mapping[str, tuple[str, ...]] = {}
 
 
 STUDENTS: Mapping[str, Entry] = {
@@ -62,7 +64,8 @@ STUDENTS: Mapping[str, Entry] = {
     "mobilenetv2": Entry(
         "edgekit.students.architectures.mobilenetv2:build",
         "inverted residuals for 96x96 to 224x224",
-        widths=("035", "025", "050"),
+        widths=("035", "025", "050", "035-1280", "050-1280"),
+        weights={"imagenet": ("035-1280", "050-1280")},
     ),
     "audio_cnn": Entry(
         "edgekit.students.architectures.audio_cnn:build",
@@ -84,6 +87,7 @@ STUDENTS: Mapping[str, Entry] = {
         from_file=True,
     ),
 }
+PUBLIC_WEIGHTS = tuple(dict.fromkeys(name for entry in STUDENTS.values() for name in entry.weights))
 
 TEACHERS: Mapping[str, Entry] = {
     "cnn32-64": Entry(

@@ -79,7 +79,10 @@ def test_rescnn_has_the_light_cnn_studys_size(keras):
     assert flops.macs(students.build("students", "rescnn", keras, (96, 96, 3), 10)) < 2 * flops.macs(model)
 
 
-@pytest.mark.parametrize(("width", "filters", "last"), [("025", 8, 320), ("035", 16, 448), ("050", 16, 640)])
+@pytest.mark.parametrize(
+    ("width", "filters", "last"),
+    [("025", 8, 320), ("035", 16, 448), ("050", 16, 640), ("035-1280", 16, 1280), ("050-1280", 16, 1280)],
+)
 def test_mobilenetv2_scales_by_width(keras, width, filters, last):
     """32 and 1,280 times the width, to the nearest multiple of 8 that is not below nine tenths of it."""
     model = students.build("students", "mobilenetv2", keras, (96, 96, 3), 10, width)

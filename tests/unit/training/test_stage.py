@@ -181,8 +181,8 @@ def test_a_student_learns_from_its_teacher_and_starts_from_weights(keras, small_
 
     weights = folders["student"] / "student_float.keras"
     model = students.build("students", "conv8", keras, dataset.input.shape, 7)
-    taken, left = transfer.start_from(keras, model, weights)
-    assert (taken, left) == (2, ["logits"]), "another number of classes keeps a fresh head"
+    loaded = transfer.start_from(keras, model, weights)
+    assert (loaded.layers, loaded.fresh) == (2, ("logits",)), "another number of classes keeps a fresh head"
     source = keras.models.load_model(weights, compile=False)
     assert np.array_equal(model.layers[1].get_weights()[0], source.layers[1].get_weights()[0])
     other = students.build("students", "microresnet", keras, dataset.input.shape, 7)
@@ -201,9 +201,9 @@ def test_files_of_keras_applications_fit_by_order(keras, tmp_path, suffix):
         warnings.simplefilter("ignore")  # Keras calls .h5 files legacy
         source.save(tmp_path / f"weights{suffix}")
     model = students.build("students", "mobilenetv2", keras, (96, 96, 3), 3, width="035")
-    taken, left = transfer.start_from(keras, model, tmp_path / f"weights{suffix}")
-    assert left == ["last_conv", "last_bn", "logits"]
-    assert taken == 2 * 51
+    loaded = transfer.start_from(keras, model, tmp_path / f"weights{suffix}")
+    assert loaded.fresh == ("last_conv", "last_bn", "logits")
+    assert loaded.layers == 2 * 51
     project = source.get_layer("block_16_project").get_weights()[0]
     assert np.array_equal(model.get_layer("stage6_0_project_conv").get_weights()[0], project)
 

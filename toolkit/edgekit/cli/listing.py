@@ -36,6 +36,8 @@ def list_names(table: Table = None, as_json: Json = False) -> None:
         typer.echo(f"{name}:")
         for key, entry in rows.items():
             typer.echo(f"  {key:<20} {entry.summary}" + (f"  [edgekit[{entry.extra}]]" if entry.extra else ""))
+            for weights, widths in entry.weights.items():
+                typer.echo(f"    public weights {weights} (--weights {weights}): width {', '.join(widths)}")
             for line in _costs(key) if table == "students" else ():
                 typer.echo(line)
     if products:
@@ -62,6 +64,6 @@ def _costs(student: str) -> Iterator[str]:
         for fact in rows:
             shape = "x".join(map(str, fact.input))
             yield (
-                f"    {width:<5} {shape:<9} {fact.macs:>12,} MAC {fact.params:>11,} parameters"
+                f"    {width:<8} {shape:<9} {fact.macs:>12,} MAC {fact.params:>11,} parameters"
                 f" {fact.int8_bytes / 1024:>9,.1f} KB int8"
             )

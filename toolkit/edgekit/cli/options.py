@@ -78,7 +78,11 @@ MaxSize = Annotated[
     typer.Option(metavar="SIZE", help="Most bytes of the shipped file, such as 40KB; --student auto chooses by it."),
 ]
 Weights = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Start the student from the weights of a .keras or .h5 file.")
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help=f"Start the student from a .keras or .h5 file, or from public weights: {', '.join(registry.PUBLIC_WEIGHTS)}.",
+    ),
 ]
 Distill = Annotated[
     float | None,

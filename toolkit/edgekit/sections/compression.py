@@ -19,10 +19,13 @@ class StudentSection(Section):
 
     name: of registry.STUDENTS, or auto: the most accurate that fits `max_size` at the images' size. width: of a network that
     has widths, "" = its first. max_size: most bytes of the shipped file, a number or "40KB": a gate, and what auto chooses by.
-    weights: a local .keras or .h5 file to start from, as far as its layers fit. backbone: a file (also .safetensors or .npz, in
-    the layout of a public checkpoint) that all layers but the head, "logits", must be in; "{leave_out}" in it stands for
-    data.leave_out. Student ast_or_passt has its size. frozen: train the head alone, and let curation read the embeddings of the
-    frozen trunk in place of a teacher's.
+    weights: a local .keras or .h5 file to start from, as far as its layers fit, or public weights by name (imagenet), with which
+    width "" is the first that has them. backbone: a file (also .safetensors or .npz, in the layout of a public checkpoint) that
+    all layers but the head, "logits", must be in; "{leave_out}" in it stands for data.leave_out. Student ast_or_passt has its
+    size. frozen: train the head alone, and let curation read the embeddings of the frozen trunk in place of a teacher's.
+    head_first: share of the epochs, at the start, that train only the layers that are not in the file; the rest trains all of
+    them at a tenth of the rate. auto is 0.2 where the head is such a layer. Read only with weights or backbone, and not with
+    frozen or peft.
     """
 
     name: str = "microresnet"
@@ -31,6 +34,16 @@ class StudentSection(Section):
     weights: str | None = None
     backbone: str | None = None
     frozen: bool = False
+    head_first: Literal["auto"] | Annotated[float, Field(ge=0, lt=1)] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _width_of_the_weights(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("width"):
+            return values
+        entry = registry.STUDENTS.get(str(values.get("name", cls.model_fields["name"].default)))
+        widths = entry.weights.get(str(values.get("weights"))) if entry else None
+        return {**values, "width": widths[0]} if widths else values
 
     @field_validator("max_size", mode="before")
     @classmethod
@@ -63,6 +76,8 @@ class StudentSection(Section):
             raise ValueError(
                 f"{self.name!r} has the size of a public checkpoint: name its .safetensors or .npz file in student.backbone"
             )
+        if self.weights in registry.PUBLIC_WEIGHTS:
+            self._has_public(self.weights)
         if self.weights and self.backbone:
             raise ValueError("weights and backbone are two files to start from; choose one")
         if self.frozen and not self.start:
@@ -70,11 +85,21 @@ class StudentSection(Section):
                 "frozen needs a trained network: name its file in student.backbone. A frozen backbone of random weights "
                 "would have learned nothing"
             )
+        if self.head_first != "auto" and (self.frozen or not self.start):
+            raise ValueError("head_first is read only with weights or backbone, and not with frozen; leave it out")
         return self
+
+    def _has_public(self, weights: str) -> None:
+        """Refuse public weights that the student and its width have not."""
+        having = {name: entry.weights[weights] for name, entry in registry.STUDENTS.items() if weights in entry.weights}
+        if self.name not in having or self.width not in having[self.name]:
+            asked = f"{self.name!r} {self.width}".strip()
+            told = "; ".join(f"--student {name} --width {' or '.join(widths)}" for name, widths in having.items())
+            raise ValueError(f"student {asked} has no weights {weights!r}; those that have: {told}")
 
     @property
     def start(self) -> str | None:
-        """The file that training starts from, if there is one."""
+        """The file, or the name of public weights, that training starts from, if there is one."""
         return self.backbone or self.weights
 
 

@@ -59,7 +59,7 @@ def main() -> None:
     """Print the FLOPs of the recipe on standard input."""
     from edgekit import backend, data, recipe, students
     from edgekit.students import transformer
-    from edgekit.training import flops, tuning
+    from edgekit.training import tuning
 
     asked = recipe.from_yaml(sys.stdin.read())
     dataset = data.load_section(asked.data, asked.seed)
@@ -68,7 +68,7 @@ def main() -> None:
     shape, classes = dataset.input.shape, len(dataset.classes)
     model = students.build("students", section.name, keras, shape, classes, section.width, section.backbone)
     transformer.set_patchout(model, asked.training.patchout)
-    print(flops.train_flops(tuning.restricted(keras, model, asked).model, 1))
+    print(tuning.sample_flops(keras, model, asked))
 
 
 if __name__ == "__main__":

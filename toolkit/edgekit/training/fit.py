@@ -53,6 +53,7 @@ def fit(
     after_epoch: Callable[[int], None] | None = None,
     opinion: Opinion | None = None,
     checkpoint: Checkpoint | None = None,
+    epochs_before: int = 0,
 ) -> Mapping[str, list[float]]:
     """Train `model` in place and return its history, one value per round: an epoch, or several where an epoch is a few steps.
 
@@ -64,6 +65,7 @@ def fit(
         after_epoch: called with the round's number (from 0) when it is over; `model` then holds its weights.
         opinion: what a teacher says about views of `train`, to learn from as well.
         checkpoint: where to go on from and to leave checkpoints every `section.checkpoint` epochs; not with `after_epoch`.
+        epochs_before: of an earlier phase of this training, whose batches and views are not to be seen again in the same order.
 
     Returns:
         epoch (how many are over), loss, accuracy, val_loss, val_accuracy, learning_rate, seconds (training and validation). Where
@@ -92,7 +94,7 @@ def fit(
     )
     logits.optimizer.build(logits.trainable_variables)
     begun, known, mean = checkpoint.load(logits) if checkpoint else (0, {}, Mean())
-    watch = _watch(keras, reporter, per_round, rounds, length, rate, known)
+    watch = _watch(keras, reporter, per_round, rounds, length, epochs_before, rate, known)
     every = math.ceil(section.checkpoint / length)
 
     def over(number: int, logs: Any) -> None:
@@ -105,8 +107,9 @@ def fit(
 
     callbacks = [watch, keras.callbacks.LambdaCallback(on_epoch_end=over)]
     targets = target_rows(train.y, classes, rows=rows, soft=soft is not None)
-    indices = batch_indices(len(train), section.batch_size, total, seed)
-    first = begun * per_round
+    before = epochs_before * per_epoch
+    indices = batch_indices(len(train), section.batch_size, before + total, seed)
+    first = before + begun * per_round
     example: tuple[NDArray[Any], ...] = (to_float(train.x[:1]), targets[:1])
     if weights is not None:
         example = (*example, weights[:1])
@@ -185,6 +188,7 @@ def _watch(
     steps: int,
     rounds: int,
     length: int,
+    before: int,
     schedule: Any,
     known: dict[str, list[float]],
 ) -> Any:
@@ -205,12 +209,12 @@ def _watch(
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             if not np.isfinite(logs["loss"]):
                 raise TrainingError(
-                    f"Training diverged in epoch {(epoch + 1) * length}: the loss is {logs['loss']}. Lower "
+                    f"Training diverged in epoch {before + (epoch + 1) * length}: the loss is {logs['loss']}. Lower "
                     "training.learning_rate, or check the data (`--dry-run` shows both)."
                 )
             rate = schedule if isinstance(schedule, float) else float(schedule((epoch + 1) * steps))
             told = {
-                "epoch": (epoch + 1) * length,
+                "epoch": before + (epoch + 1) * length,
                 **logs,
                 "learning_rate": rate,
                 "seconds": time.perf_counter() - self.began,

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from edgekit.environment import framework_versions
 from edgekit.recipe import Recipe, StudentSection, TeacherSection
 from edgekit.store import code_digest, sha256_file
+from edgekit.students import public
 from edgekit.training import tuning
 from edgekit.types import Dataset
 
@@ -70,7 +71,7 @@ def key(recipe: Recipe, dataset: Dataset, job: Job, *sections: BaseModel) -> dic
         | {
             name: path and Path(path).parent.name for name, path in (("teacher", job.teacher), ("opinion", job.opinion))
         },
-        "weights": weights_digest(recipe) if recipe.student in sections else None,
+        "weights": weights_digest(recipe, dataset) if recipe.student in sections else None,
         "deterministic": recipe.deterministic,
         "backend": framework_versions(recipe.backend),
         "sections": [section.model_dump(mode="json") for section in sections],
@@ -83,10 +84,10 @@ def student_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
     return key(recipe, dataset, job, recipe.training, recipe.student, recipe.distillation, recipe.peft)
 
 
-def weights_digest(recipe: Recipe) -> str | None:
-    """SHA-256 of the file that the student starts from, if there is one."""
-    path = recipe.student.start
-    return sha256_file(Path(path)) if path and Path(path).is_file() else None
+def weights_digest(recipe: Recipe, dataset: Dataset) -> str | None:
+    """SHA-256 of the file that the student starts from, if there is one; raises as `public.start_of` does."""
+    path = public.start_of(recipe.student, dataset.input.shape)
+    return sha256_file(path) if path and path.is_file() else None
 
 
 def named(section: StudentSection | TeacherSection) -> str:

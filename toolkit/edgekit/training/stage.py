@@ -23,8 +23,9 @@ from edgekit.students import transformer
 from edgekit.training import flops, jobs, learned, opinion, process, signals, tuning
 from edgekit.training.augment import resolve
 from edgekit.training.checkpoint import Checkpoint
-from edgekit.training.fit import fit, steps_per_epoch
+from edgekit.training.fit import steps_per_epoch
 from edgekit.training.jobs import FILES, Job, Role
+from edgekit.training.phases import fit_in_phases
 from edgekit.types import Dataset, Reporter, TrainedModel
 
 _LOOKED_AT = 1000  # training samples at the end, for the accuracy on them
@@ -98,11 +99,10 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
                 tuned = tuning.prepare(keras, plain, recipe, dataset, reporter)
             else:
                 tuned = tuning.Tuned(section=PeftSection(), plain=plain, model=plain)
-            facts, watched = _fitted(keras, tuned.model, role, recipe, dataset, job, section, attempt, reporter)
-        cost = flops.train_flops(tuned.model, facts["steps"] * section.batch_size)
+            facts, watched = _fitted(keras, tuned, role, recipe, dataset, job, section, attempt, reporter)
         if not facts["learned"]["reasons"] or attempt == section.retries:
             break
-        flops_before, seconds_before = flops_before + cost, seconds_before + facts["seconds"]
+        flops_before, seconds_before = flops_before + facts["train_flops"], seconds_before + facts["seconds"]
         section = section.model_copy(update={"epochs": 2 * section.epochs})
         reporter.note(f"{'; '.join(facts['learned']['reasons'])}: trained anew with {section.epochs:,} epochs")
     if plain.dtype_policy.compute_dtype != "float32":
@@ -114,7 +114,6 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
         "device": backend.device(keras) + (f" x {devices}" if devices > 1 else "") + f", {precision}",
         "params": int(shipped.count_params()),
         "macs": flops.macs(shipped),
-        "train_flops": cost,
         "epochs": section.epochs,
         "retried": {"count": attempt, "train_flops": flops_before, "seconds": seconds_before},
     }
@@ -136,7 +135,7 @@ def _deterministic(role: Role, recipe: Recipe, job: Job) -> bool:
 
 def _fitted(
     keras: Any,
-    model: Any,
+    tuned: tuning.Tuned,
     role: Role,
     recipe: Recipe,
     dataset: Dataset,
@@ -145,7 +144,8 @@ def _fitted(
     attempt: int,
     reporter: Reporter,
 ) -> tuple[dict[str, Any], signals.Watcher | None]:
-    """Train `model`; steps, seconds, history and whether it has learned, and who watched."""
+    """Train the network; steps, seconds, history, FLOP and whether it has learned, and who watched."""
+    model = tuned.model
     chosen = take(dataset.train, np.flatnonzero(np.isin(dataset.train.ids, job.ids)))
     watched = None
     if job.watch is not None:
@@ -154,12 +154,13 @@ def _fitted(
         watched = signals.Watcher(keras, model, given, dataset.val, per_epoch=job.per_epoch)
     full = len(dataset.train) if role == "student" else len(job.ids)
     per_epoch = job.per_epoch and watched is not None
-    history = fit(
+    history, cost = fit_in_phases(
         keras,
         model,
         dataclasses.replace(chosen, y=job.labels),
         dataset.val,
         section,
+        tuned.head_first,
         full=full,
         seed=job.seed,
         augment=resolve(section.augment, mirrored=dataset.input.mirrored, front_end=dataset.input.front_end),
@@ -176,6 +177,7 @@ def _fitted(
         # Summed over the rounds, since those before a kill count as well.
         "seconds": sum(history["seconds"]),
         "history": dict(history),
+        "train_flops": cost,
         "learned": learned.judged(
             history["loss"],
             signals.probabilities(model, chosen.x[seen]).argmax(axis=1) == job.labels[seen],
@@ -202,7 +204,7 @@ def weights_of(
 
 def embeddings_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
     """Everything that decides the embeddings of a frozen trunk, for the stage cache; how a head is trained does not."""
-    student = {"name": recipe.student.name, "width": recipe.student.width, "file": jobs.weights_digest(recipe)}
+    student = {"name": recipe.student.name, "width": recipe.student.width, "file": jobs.weights_digest(recipe, dataset)}
     return jobs.key(recipe, dataset, job) | {"student": student, "peft": recipe.peft.model_dump(mode="json")}
 
 

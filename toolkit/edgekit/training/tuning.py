@@ -6,6 +6,7 @@ the logits that the trained network gives for real samples (LOGITS), which the m
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,15 @@ from edgekit.peft.insertion import HEAD
 from edgekit.peft.merge import merge
 from edgekit.recipe import Recipe
 from edgekit.sections import PeftSection
-from edgekit.training import signals, transfer
+from edgekit.students import public
+from edgekit.training import flops, signals, transfer
+from edgekit.training.phases import HeadFirst
 from edgekit.types import Dataset, Reporter
 
 STUDENT = "student_float.keras"
 BASE, VALUES, LOGITS, FACTS = "student_base.keras", "peft.npz", "logits.npy", "tuning.json"
 _SAMPLES = 171  # of each split
+_HEAD_SHARE = 0.2  # of the steps (benchmarks/pretrained_small.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,7 +38,7 @@ class Tuned:
     """A student about to be trained.
 
     model: what is trained. plain: what it is without new layers. adapted: None = has none. heads: names of the layers that are
-    trained themselves where the trunk is frozen.
+    trained themselves where the trunk is frozen. head_first: how the training is divided; None = it is not.
     """
 
     section: PeftSection
@@ -42,6 +46,7 @@ class Tuned:
     model: Any
     adapted: Adapted | None = None
     heads: frozenset[str] = frozenset({HEAD})
+    head_first: HeadFirst | None = None
 
     def in_float32(self, keras: Any, plain: Any) -> Tuned:
         """The same with the weights in `plain`, a network that was built to compute in float32."""
@@ -88,28 +93,56 @@ def prepare(keras: Any, plain: Any, recipe: Recipe, dataset: Dataset, reporter: 
 
     Raises:
         RecipeError: the file does not hold the whole trunk, where that is frozen; or the method finds no layer to change.
+        DataError, IntegrityError: public weights cannot be had.
     """
-    section, student, heads = recipe.peft, recipe.student, {HEAD}
+    section, student = recipe.peft, recipe.student
+    path = public.fetched(student, dataset.input.shape)
+    if path is None:
+        return restricted(keras, plain, recipe)
     if student.backbone:
-        path = Path(student.backbone)
         loaded = transfer.load_backbone(keras, plain, path, dataset.input.front_end)
-        reporter.note("; ".join((f"backbone {path.name}: weights of {loaded.layers} layers", *loaded.notes)))
-        heads |= {*loaded.fresh}
-    elif student.weights:
-        path = Path(student.weights)
-        taken, left = transfer.start_from(keras, plain, path)
-        told = f"; not {', '.join(left)}" if left else ""
-        if (student.frozen or section.method != "none") and (random := [name for name in left if name != HEAD]):
+        told = f"backbone {path.name}: weights of {loaded.layers} layers"
+    else:
+        loaded = transfer.start_from(keras, plain, path)
+        told = f"starts from {path.name}: weights of {loaded.layers} layers"
+        told += f"; not {', '.join(loaded.fresh)}" if loaded.fresh else ""
+        if (student.frozen or section.method != "none") and (random := [n for n in loaded.fresh if n != HEAD]):
             raise RecipeError(
                 f"The trunk is frozen, and {path} has no weights that fit {', '.join(random[:4])}, which would stay random. "
                 "Take a file of the same network, width and input size."
             )
-        reporter.note(f"starts from {path.name}: weights of {taken} layers{told}")
-    return restricted(keras, plain, recipe, frozenset(heads))
+    heads = frozenset({HEAD, *loaded.fresh})
+    plan = _plan(recipe, heads, known=student.weights is not None and HEAD not in loaded.fresh)
+    notes = [told, *loaded.notes]
+    if plan and (first := plan.epochs(recipe.training.epochs)):
+        notes.append(
+            f"{first} of {recipe.training.epochs} epochs train these layers alone, the others all at a tenth of the rate"
+        )
+    reporter.note("; ".join(notes))
+    return dataclasses.replace(restricted(keras, plain, recipe, heads), head_first=plan)
+
+
+def _plan(recipe: Recipe, heads: frozenset[str], *, known: bool) -> HeadFirst | None:
+    """How a training from trained weights is divided; known: the file has the head too."""
+    student = recipe.student
+    share = (0.0 if known else _HEAD_SHARE) if student.head_first == "auto" else student.head_first
+    if not share or student.frozen or recipe.peft.method != "none":
+        return None
+    return HeadFirst(fresh=heads, share=share)
+
+
+def sample_flops(keras: Any, plain: Any, recipe: Recipe) -> int:
+    """FLOP of training on one sample, which need no weights; of two phases the mean, as if the head alone were fresh."""
+    whole = flops.train_flops(restricted(keras, plain, recipe).model, 1)
+    plan = _plan(recipe, frozenset({HEAD}), known=False) if recipe.student.start else None
+    if plan is None:
+        return whole
+    train_only(plain, {HEAD})
+    return round((1 - plan.share) * whole + plan.share * flops.train_flops(plain, 1))
 
 
 def restricted(keras: Any, plain: Any, recipe: Recipe, heads: frozenset[str] = frozenset({HEAD})) -> Tuned:
-    """Freeze what is not to be trained of `plain`, whatever its weights: what the FLOPs of a training depend on.
+    """Freeze what is not to be trained of `plain`, whatever its weights.
 
     Args:
         heads: layers that are trained in any case.
