@@ -113,8 +113,9 @@ def _remark(
     if ties.tied <= SMALL_SHARE * n or not metrics.is_int8(metrics.checked(probabilities, labels)):
         return None
     return (
-        f"{name} gives {ties.tied:,} of {n:,} {tested} samples a confidence that another one has too ({ties.clipped_high:,} are at "
-        "255/256 or above), and samples of one confidence have no order; files built with --logits-output have more confidences."
+        f"{name} gives {ties.tied:,} of {n:,} {tested} samples a confidence that another one has too ({ties.clipped_high:,} are "
+        "at 255/256 or above), and samples of one confidence have no order; files built with --logits-output have more "
+        "confidences."
     )
 
 
