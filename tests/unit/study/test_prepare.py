@@ -31,7 +31,7 @@ def study(base, arm, **values):
 def test_samples_are_counted_for_each_data_section(spec):
     made = prepared(study({"spec": spec("one")}, {"data": {"limit": 20}}))
     full, less = (recipe_of(made.plan.study, run) for run in made.plan.runs[:2])
-    assert (made.samples_of(full), made.samples_of(less)) == (72, 20)
+    assert (made.samples_of(full), made.samples_of(less)) == (56, 20)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,8 @@ def _remark(
         return None
     return (
         f"{name} gives {ties.tied:,} of {n:,} {tested} samples a confidence that another one has too ({ties.clipped_high:,} are "
-        "at 255/256 or above), and samples of one confidence have no order; files built with --logits-output have more of them."
+        "at 255/256 or above), and samples of one confidence have no order; files built with --logits-output have more "
+        "confidences."
     )
 
 

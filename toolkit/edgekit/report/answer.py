@@ -96,7 +96,7 @@ def _lost(document: Mapping[str, Any], shipped: Mapping[str, Any], changes: Chan
 def _sentence(shipped: Mapping[str, Any], told: Mapping[str, Any], folds: Mapping[str, Any] | None) -> str:
     low, high = told["interval"]
     text = (
-        f"{crossed_told(folds, told['noun'])}. {shipped['name']} was trained on all of them and tested on none; it takes "
+        f"{crossed_told(folds, told['noun'])}. {shipped['name']} has seen them all and was tested on none; it takes "
         f"{shipped['size_bytes'] / 1024:,.1f} KB"
         if folds is not None
         else f"{shipped['name']} gets {100 * told['accuracy']:.1f} % of {told['n']:,} test {told['noun']} right "
