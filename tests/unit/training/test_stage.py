@@ -193,6 +193,35 @@ def test_a_student_learns_from_its_teacher_and_starts_from_weights(keras, small_
         transfer.start_from(keras, other, tmp_path / "x.keras")
 
 
+class Noting(Silent):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_a_student_with_a_fresh_head_trains_it_first(keras, small_npz, tmp_path):
+    """Weights of 7 classes, in color: the kernel is summed, the head is fresh; the steps are those of one training."""
+    students.build("students", "microresnet", keras, (28, 28, 3), 7, "fast").save(tmp_path / "other.keras")
+    found = {}
+    for share in ("auto", 0):
+        loaded = recipe.load(
+            values={"data.spec": str(small_npz), "student.width": "fast", "student.weights": str(tmp_path / "other.keras"),
+                    "student.head_first": share, "training.epochs": 2}
+        )  # fmt: skip
+        dataset, heard = data.load_section(loaded.data, loaded.seed), Noting()
+        folder = tmp_path / str(share)
+        folder.mkdir()
+        stage.run("student", loaded, dataset, jobs.Job(ids=dataset.train.ids, labels=dataset.train.y), folder, heard)
+        found[share] = json.loads((folder / "training.json").read_text())
+        assert "not logits; its first kernel is made over" in heard.notes[0]
+        assert ("epochs 1 to 1 train logits alone, those to 2 all layers" in heard.notes[0]) == (share == "auto")
+        assert all(layer.trainable for layer in keras.models.load_model(folder / "student_float.keras").layers)
+    assert found["auto"]["steps"] == found[0]["steps"]
+    assert 0.6 < found["auto"]["train_flops"] / found[0]["train_flops"] < 0.7, "a frozen trunk costs a third"
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_files_of_keras_applications_fit_by_order(keras, tmp_path, suffix):
     """The student's MobileNetV2 has the backbone of keras.applications', with other names and another head."""

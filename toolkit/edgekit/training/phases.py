@@ -18,7 +18,7 @@ from edgekit.training.checkpoint import Checkpoint
 from edgekit.training.fit import fit, steps_per_epoch
 from edgekit.types import Reporter, Silent, Split
 
-# Of the learning rate, for the phase that trains all layers (benchmarks/pretrained_small.py).
+# Of the learning rate, for the phase that trains all layers. A custom, not a finding: benchmarks/pretrained_small.py asks.
 LOWER = 0.1
 
 
