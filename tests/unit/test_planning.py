@@ -63,18 +63,22 @@ def put(name, key, seconds, **facts):
     (folder / "stage.json").write_text(json.dumps(entry | {"seconds": seconds}))
 
 
+def decided(dataset, settings):
+    return planning.resolved(recipe.load(settings=settings), dataset)
+
+
 def test_trainings_in_the_cache_tell_their_time_for_the_same_data_and_sections_only(dataset):
-    asked = recipe.load(settings=["training.epochs=3"])
+    asked = decided(dataset, ["training.epochs=3"])
     for seed, seconds in ((1, 10.0), (2, 14.0), (3, 30.0)):
         job = jobs.Job(ids=dataset.train.ids, labels=dataset.train.y, seed=seed)
         put("training", jobs.student_key(asked, dataset, job), seconds, train_flops=1000)
-    other = recipe.load(settings=["training.epochs=4"])
+    other = decided(dataset, ["training.epochs=4"])
     put("training", jobs.student_key(other, dataset, job), 99.0)
     past = Past(Path("runs"), dataset.fingerprint)
     took = past.took("training", asked)
     assert (took.seconds, took.runs, took.train_flops, took.peak_rss_bytes) == (14.0, 3, 1000, None)
     assert past.took("training", other).seconds == 99.0
-    assert past.took("training", recipe.load(settings=["training.epochs=5"])) is None
+    assert past.took("training", decided(dataset, ["training.epochs=5"])) is None
     assert Past(Path("runs"), "0" * 64).took("training", asked) is None
     steps = {step.name: step for step in planning.plan(asked, dataset)}
     assert steps["training"].state == "to run" and steps["training"].took.seconds == 14.0
@@ -95,7 +99,7 @@ def report(folder, asked, dataset, timings, *, reused=(), peaks=None, cores=None
 
 
 def test_finished_runs_tell_time_and_memory_of_stages_that_really_ran(dataset, tmp_path):
-    asked = recipe.load(settings=["seed=1"])
+    asked = decided(dataset, ["seed=1"])
     runs = tmp_path / "runs"
     report(runs / "a", asked, dataset, {"evaluation": 4.0, "training": 9.0}, peaks={"evaluation": 2**30})
     report(
@@ -107,12 +111,12 @@ def test_finished_runs_tell_time_and_memory_of_stages_that_really_ran(dataset, t
         peaks={"evaluation": 2**31},
     )
     report(runs / "elsewhere", asked, dataset, {"evaluation": 500.0}, cores=10_000)
-    wider = recipe.load(settings=["student.width=l"])
+    wider = decided(dataset, ["student.width=l"])
     report(runs / "wider", wider, dataset, {"evaluation": 70.0})
     (runs / "latest").symlink_to("a")
     (runs / "broken").mkdir()
     (runs / "broken/report.json").write_text("{}")
-    took = Past(runs, dataset.fingerprint).took("evaluation", recipe.load(settings=["seed=2"]))
+    took = Past(runs, dataset.fingerprint).took("evaluation", decided(dataset, ["seed=2"]))
     assert (took.seconds, took.runs, took.peak_rss_bytes) == (5.0, 2, 2**31)
     assert Past(runs, dataset.fingerprint).took("training", asked).seconds == 9.0
     assert Past(runs, dataset.fingerprint).took("evaluation", wider).seconds == 70.0

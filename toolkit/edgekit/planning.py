@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekit import curating, modeling, packaging
+from edgekit import curating, data, modeling, packaging
 from edgekit.past import Past, Took
 from edgekit.recipe import CurationSection, Recipe
 from edgekit.stages import Stages
@@ -99,6 +99,7 @@ def resolved(recipe: Recipe, dataset: Dataset) -> Recipe:
         name, width, _ = choose(dataset.input.shape, len(dataset.classes), recipe.student.max_size)
         student = recipe.student.model_copy(update={"name": name, "width": width})
         recipe = recipe.model_copy(update={"student": student})
+    recipe = recipe.model_copy(update={"data": data.resolved(recipe.data, dataset)})
     return budget.sized(recipe, dataset.class_counts, dataset.input)
 
 
