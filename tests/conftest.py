@@ -12,7 +12,7 @@ import pytest
 from edgekit import data
 from edgekit.types import Dataset, Silent
 
-# TensorFlow turns oneDNN on by itself only on CPUs that have VNNI or AMX; elsewhere it makes convolutions two to three times as fast.
+# TensorFlow turns oneDNN on by itself only on CPUs with VNNI or AMX; elsewhere it makes convolutions two to three times faster.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 REPOSITORY = Path(__file__).parents[1]
 SHIPPED = REPOSITORY / "calibration_data" / "fashion-mnist-mini"
@@ -74,7 +74,7 @@ def trained(shipped: Dataset):
     keras = backend.load("tensorflow")
     backend.seed(keras, 0, deterministic=False)
     model = students.build("students", "microresnet", keras, (28, 28, 1), 10)
-    section = recipe.load(settings=["training.epochs=3"]).training
+    section = recipe.load(settings=["training.epochs=3", "training.batch_size=128"]).training
     train = take(shipped.train, np.arange(2000))
     fit(keras, model, train, shipped.val, section, full=2000, seed=0, augment="none", reporter=Silent())
     return model

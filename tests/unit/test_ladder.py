@@ -28,7 +28,7 @@ def network(shipped, kept, tmp_path_factory):
     keras = backend.load("tensorflow")
     backend.seed(keras, 0, deterministic=False)
     model = students.build("students", "conv8", keras, (28, 28, 1), 10)
-    section = recipe.load(settings=["training.epochs=4"]).training
+    section = recipe.load(settings=["training.epochs=4", "training.batch_size=128"]).training
     fit(keras, model, kept, shipped.val, section, full=1000, seed=0, augment="none", reporter=Silent())
     layer = next(layer for layer in model.layers if layer.name.startswith("conv"))
     kernel, bias = layer.get_weights()
@@ -54,6 +54,7 @@ def judged(shipped, network):
 
 def climb(network, dataset, kept, folder, *settings, force=False, reporter=None):
     common = ["quantization.precision=auto", "quantization.calibration_samples=40", "quantization.qat_epochs=1"]
+    common += ["training.batch_size=128"]
     model = stage.keras_model(network / "student_float.keras")
     return ladder.climb(recipe.load(settings=[*common, *settings]), dataset, kept, None, model, network / "float.tflite",
                         folder, reporter or Silent(), force=force)  # fmt: skip

@@ -189,7 +189,7 @@ def test_what_cannot_be_cut_is_said(keras):
 
 def test_the_stage_leaves_a_smaller_network_that_was_tuned(keras, trained, shipped, tmp_path):
     trained.save(tmp_path / "model.keras")
-    settings = ["pruning.channels=0.5", "pruning.epochs=2", "pruning.learning_rate=0.004"]
+    settings = ["pruning.channels=0.5", "pruning.epochs=2", "pruning.learning_rate=0.004", "training.batch_size=128"]
     loaded = recipe.load(settings=settings)
     train = take(shipped.train, np.arange(2000))
     channels_stage.run(

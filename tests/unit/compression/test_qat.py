@@ -163,6 +163,7 @@ def test_the_stages_leave_pruned_and_fake_quantized_models_and_keep_zeros(keras,
             "pruning.epochs=1",
             "quantization.precision=int8-qat",
             "quantization.qat_epochs=1",
+            "training.batch_size=128",
         ]
     )
     train = take(shipped.train, np.arange(960))

@@ -77,7 +77,9 @@ def test_trained_and_percentile_ranges_go_along(trained, shipped, kept, tmp_path
 
 
 def test_the_ladder_ships_logits_too(trained, shipped, kept, tmp_path):
-    chosen = recipe.load(settings=["quantization.precision=auto", "max_drop=20", LOGITS, FEW])
+    chosen = recipe.load(
+        settings=["quantization.precision=auto", "max_drop=20", "training.batch_size=128", LOGITS, FEW]
+    )
     exact = stage.float_form(trained, tmp_path, "logits")
     folder = tmp_path / "ladder"
     folder.mkdir()

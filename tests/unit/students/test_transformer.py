@@ -168,7 +168,8 @@ def test_patchout_trains_on_jax_and_the_file_loads_under_tensorflow(keras, small
     from edgekit.types import Silent
 
     pytest.importorskip("jax")
-    values = {"backend": "jax", "data.spec": str(small_npz), "student.name": "passt_tiny", "training.epochs": 1}
+    values = {"backend": "jax", "data.spec": str(small_npz), "student.name": "passt_tiny", "training.epochs": 1,
+              "training.batch_size": 128}  # fmt: skip
     loaded = recipe.load(values=values)
     dataset = data.load(str(small_npz))
     stage.run("student", loaded, dataset, jobs.Job(ids=dataset.train.ids, labels=dataset.train.y), tmp_path, Silent())

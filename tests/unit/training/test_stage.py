@@ -160,7 +160,8 @@ def test_a_teacher_is_asked_about_the_views_that_a_student_sees(keras, shipped):
 def test_a_student_learns_from_its_teacher_and_starts_from_weights(keras, small_npz, tmp_path):
     loaded = recipe.load(
         values={"data.spec": str(small_npz), "student.name": "conv8", "teacher.name": "microresnet",
-                "training.epochs": 2, "teacher.epochs": 2, "distillation.alpha": 0.5, "distillation.views": 2,
+                "training.epochs": 2, "teacher.epochs": 2, "training.batch_size": 128,
+                "teacher.batch_size": 128, "distillation.alpha": 0.5, "distillation.views": 2,
                 "training.class_weights": "balanced"}
     )  # fmt: skip
     dataset = data.load_section(loaded.data, loaded.seed)
@@ -208,7 +209,7 @@ def test_a_student_with_a_fresh_head_trains_it_first(keras, small_npz, tmp_path)
     for share in ("auto", 0):
         loaded = recipe.load(
             values={"data.spec": str(small_npz), "student.width": "fast", "student.weights": str(tmp_path / "other.keras"),
-                    "student.head_first": share, "training.epochs": 2}
+                    "student.head_first": share, "training.epochs": 2, "training.batch_size": 128}
         )  # fmt: skip
         dataset, heard = data.load_section(loaded.data, loaded.seed), Noting()
         folder = tmp_path / str(share)
