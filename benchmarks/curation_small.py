@@ -18,6 +18,7 @@ file. `--quick`: two sets of drawings.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -74,8 +75,8 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def linear(dataset: Dataset) -> tuple[Signals, Signals, int]:
-    """What logistic regressions tell out-of-fold, what one on all samples tells of them, and the number of folds."""
+def linear(dataset: Dataset) -> tuple[Signals, int]:
+    """What logistic regressions tell out-of-fold, beside what one on all samples tells of them; and the number of folds."""
     train, classes = dataset.train, len(dataset.classes)
     x, val = (to_float(split.x[:]).reshape(len(split), -1) for split in (train, dataset.val))
     components = PCA(min(50, *x.shape), random_state=0).fit(x)
@@ -86,9 +87,11 @@ def linear(dataset: Dataset) -> tuple[Signals, Signals, int]:
         _judge(h, train.y, fold_of != fold, fold_of == fold, p[0])
     everything = np.ones(len(h), dtype=bool)
     _judge(h, train.y, everything, everything, p[1])
-    shared: dict[str, Any] = {"ids": train.ids, "labels": train.y, "classes": classes}
-    out = Signals(**shared, oof_probs=p[0], embeddings=h, val_embeddings=val_h[None], val_labels=dataset.val.y)
-    return out, Signals(**shared, pred_probs=p[1]), int(fold_of.max()) + 1
+    known = Signals(
+        ids=train.ids, labels=train.y, classes=classes, oof_probs=p[0], pred_probs=p[1], embeddings=h,
+        val_embeddings=val_h[None], val_labels=dataset.val.y,
+    )  # fmt: skip
+    return known, int(fold_of.max()) + 1
 
 
 def _judge(h: Any, y: Any, learned: Any, told: Any, p: Any) -> None:
@@ -98,16 +101,20 @@ def _judge(h: Any, y: Any, learned: Any, told: Any, p: Any) -> None:
     p[np.ix_(told, judge.classes_)] = judge.predict_proba(h[told])
 
 
-def networks(dataset: Dataset) -> tuple[Signals, Signals, int]:
-    """What the folds' networks tell, what the IQR study's network tells, and the number of folds."""
+def networks(dataset: Dataset) -> tuple[Signals, int]:
+    """What the folds' networks tell, beside the probabilities of the IQR study's network on all samples; and the folds' number.
+
+    A build with `--curate iqr` takes that network for the folds too, which would be as many trainings again.
+    """
     n = len(dataset.train)
     folds = min(FOLDS, int(np.bincount(dataset.train.y).min()))
     batch = 16 if n <= 1000 else 32 if n <= 2000 else 64
-    teacher = {"name": "microresnet", "batch_size": batch, "epochs": _epochs(n - n // folds, batch)}
-    out = recipe.from_mapping({"curation": {"method": "auto", "folds": folds}, "teacher": teacher})
+    fast = {"name": "microresnet", "batch_size": batch, "epochs": _epochs(n - n // folds, batch)}
+    out = recipe.from_mapping({"curation": {"method": "auto", "folds": folds}, "teacher": fast})
     own = recipe.from_mapping({"curation": {"method": "iqr"}, "teacher": {"epochs": max(10, _epochs(n, 32))}})
     found = gather(("folds",), out, dataset, Stages(Silent())).signals
-    return found, gather(("teacher",), own, dataset, Stages(Silent())).signals, folds
+    teacher = gather(("teacher",), own, dataset, Stages(Silent())).signals
+    return dataclasses.replace(found, pred_probs=teacher.pred_probs), folds
 
 
 def _epochs(samples: int, batch: int) -> int:
@@ -117,23 +124,23 @@ def _epochs(samples: int, batch: int) -> int:
 def case(asked: Asked, judge: str) -> dict[str, Any]:
     """One set and its judge, and what each method does with and without the bound."""
     start, dataset = time.perf_counter(), make(asked)
-    out, own, folds = (linear if judge == "linear" else networks)(dataset)
+    known, folds = (linear if judge == "linear" else networks)(dataset)
     seconds = time.perf_counter() - start
-    assert out.oof_probs is not None
+    assert known.oof_probs is not None and known.pred_probs is not None
     methods = {name: {"method": name} for name in METHODS} | BESIDE
     rows = {}
     for name, values in methods.items():
-        known = own if name == "iqr" else out
         rows[name] = told(dataset, known, section_of(values), asked.seed)
         rows[name]["without_bound"] = told(dataset, known, section_of({**values, "max_class_edit": 1}), asked.seed)
     say(
-        f"{asked.name}, {judge}: {seconds:.0f} s, the folds agree with {gate.agreement(out):.3f} of the labels; most of a class: "
-        + ", ".join(f"{name} {row['most_of_a_class']:.1%}" for name, row in rows.items())
+        f"{asked.name}, {judge}: {seconds:.0f} s, the folds agree with {gate.agreement(known):.3f} of the labels; most of a "
+        "class: " + ", ".join(f"{name} {row['most_of_a_class']:.1%}" for name, row in rows.items())
     )
     return {
         **asked._asdict(), "name": asked.name, "judge": judge, "folds": folds, "sizes": np.bincount(dataset.train.y).tolist(),
-        "oof_agreement": gate.agreement(out), "in_sample_agreement": gate.agreement(own),
-        "estimate": estimated_noise(out.oof_probs, out.labels), "weak": gate.weakness(out),
+        "oof_agreement": gate.agreement(known),
+        "in_sample_agreement": float((known.pred_probs.argmax(axis=1) == known.labels).mean()),
+        "estimate": estimated_noise(known.oof_probs, known.labels), "weak": gate.weakness(known),
         "training_seconds": round(seconds, 1), "methods": rows,
     }  # fmt: skip
 

@@ -132,6 +132,7 @@ def test_training_runs_where_tensorflow_cannot_be_imported(small_npz, tmp_path):
     (blocked / "__init__.py").write_text("raise ImportError('blocked by the test')")
     done = edgekit(
         "train", "--backend", "jax", "--data", small_npz, "--curate", "iqr", "--out", tmp_path / "run",
+        "--set", "curation.max_class_edit=1",
         "--set=training.epochs=2", "--set=teacher.epochs=1", "--set=training.batch_size=64",
         env={"PYTHONPATH": str(tmp_path / "blocked")},
     )  # fmt: skip

@@ -148,6 +148,7 @@ def test_auto_records_why_and_stability_is_reported(noisy_npz, cache, tmp_path):
 def test_aum_with_threshold_samples_and_groups_in_folds(noisy_npz, cache, tmp_path):
     done = edgekit(
         "curate", "--data", noisy_npz[0], "--curate", "aum", "--variant", "threshold", "--set", "teacher.epochs=12",
+        "--set", "curation.max_class_edit=1",
         "--out", tmp_path / "aum", env=cache,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

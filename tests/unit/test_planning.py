@@ -42,12 +42,19 @@ def test_stages_are_those_that_the_recipe_asks_for(dataset):
         "channel_pruning", "pruning", "qat", "export_float32", "export_int8-qat", "evaluation", "reliability", "bench",
         "control", "report",
     ]  # fmt: skip
-    assert names(["curation.method=iqr", "quantization.precision=auto"], dataset)[:3] == ["data", "teacher", "curation"]
+    judged = names(["curation.method=iqr"], dataset)
+    assert judged[:8] == ["data", "teacher", *(f"fold_{k}" for k in range(1, 6)), "curation"], (
+        "a small set's bound needs folds"
+    )
+    iqr = ["curation.method=iqr", "curation.max_class_edit=1", "quantization.precision=auto"]
+    assert names(iqr, dataset)[:3] == ["data", "teacher", "curation"]
     assert "ladder" in names(["quantization.precision=auto"], dataset)
 
 
 def test_without_a_past_nothing_is_known_and_nothing_is_written(dataset, tmp_path):
-    steps = planning.plan(recipe.load(settings=["curation.method=iqr"]), dataset, tmp_path / "runs")
+    steps = planning.plan(
+        recipe.load(settings=["curation.method=iqr", "curation.max_class_edit=1"]), dataset, tmp_path / "runs"
+    )
     assert [step.state for step in steps[:4]] == ["to run", "to run", "to run", "follows"]
     assert all(step.took is None for step in steps)
     lines = list(planning.told(steps))

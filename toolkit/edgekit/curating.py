@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit import chooser, registry
-from edgekit.curation import by_hand, manifest, select
+from edgekit.curation import bound, by_hand, manifest, select
 from edgekit.curation.budget import count_of, most_edits
 from edgekit.curation.edits import suggested
 from edgekit.curation.stability import stability, variations
@@ -85,7 +86,7 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
         section, chosen = chooser.nothing(
             section, "no folds can judge these labels: a class has a single sample or group"
         )
-    gathered = gather(section.needs, recipe, dataset, stages)
+    gathered = gather(needed(section, recipe, dataset), recipe, dataset, stages)
     teacher = None
     if gathered.teacher:
         path = folder.adopt(gathered.teacher / "teacher.keras", "models/teacher.keras")
@@ -126,6 +127,20 @@ def curate(recipe: Recipe, dataset: Dataset, folder: RunFolder, stages: Stages) 
     return Curated(
         train=curated, selection=selection, summary=summary, teacher=teacher, teacher_folder=gathered.teacher
     )
+
+
+def needed(section: CurationSection, recipe: Recipe, dataset: Dataset) -> tuple[str, ...]:
+    """The signals to gather: what `section` needs, and folds where they can judge what a class may lose.
+
+    A teacher that has learned its wrong labels agrees with all of them, so that its own view would support no edit.
+    """
+    needs = section.needs
+    judged = bound.applies(dataset.train.y, section) and {"teacher", "dynamics", "threshold"} & set(needs)
+    if not judged or "folds" in needs:
+        return needs
+    with contextlib.suppress(DataError):
+        return (*needs, "folds") if folds_of(recipe, dataset) else needs
+    return needs
 
 
 def folds_of(recipe: Recipe, dataset: Dataset) -> int:
@@ -256,7 +271,7 @@ def _stability(
     base = decision.scores.values
     values, sets, flops = [base], [set(select(known, section, seed=recipe.seed)[0].edits)], 0
     for repeat in range(1, section.repeats + 1):
-        again = gather(section.needs, recipe, dataset, stages, repeat=repeat)
+        again = gather(needed(section, recipe, dataset), recipe, dataset, stages, repeat=repeat)
         other, scored = select(again.signals, section, seed=seed_of(recipe, repeat))
         values.append(scored.scores.values)
         sets.append(set(other.edits))

@@ -84,7 +84,7 @@ def stages_of(recipe: Recipe, dataset: Dataset) -> list[tuple[str, bool]]:
 
 def _signals(recipe: Recipe, section: CurationSection, dataset: Dataset) -> list[str]:
     """The trainings whose networks tell the curation about the samples."""
-    needs = section.needs if section.method != "none" else ()
+    needs = curating.needed(section, recipe, dataset) if section.method != "none" else ()
     folds = curating.folds_of(recipe, dataset) if "folds" in needs else 0
     if recipe.student.frozen and set(needs) - {"digests"}:
         return [*(["training"] if recipe.peft.method != "none" else []), "embeddings"]

@@ -31,6 +31,22 @@ _SET_LEVEL, _MORE_LEVEL, _LESS_LEVEL = 0.05, 0.001, 0.05
 _TOLD = 5
 
 
+def applies(labels: NDArray[np.int64], section: CurationSection) -> bool:
+    """Whether some class of these labels has a bound that rests on what networks tell, and not on a number asked for."""
+    asked = section.budget is not None or section.max_edit is not None or section.balance
+    asked = asked or section.max_class_edit is not None
+    if asked or section.method == "none" or registry.CURATIONS[section.method].subset:
+        return False
+    sizes = np.bincount(labels)
+    return bool((~_large(sizes) & (sizes > 0)).any())
+
+
+def _large(sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(K,) the classes that have no bound."""
+    large: NDArray[np.bool_] = (sizes.sum() >= LARGE_SET) & (sizes >= LARGE_CLASS)
+    return large
+
+
 def limits(signals: Signals, section: CurationSection) -> NDArray[np.int64]:
     """(K,) the most edits of each class; the class's size where there is no bound.
 
@@ -40,11 +56,7 @@ def limits(signals: Signals, section: CurationSection) -> NDArray[np.int64]:
     sizes = np.bincount(signals.labels, minlength=signals.classes)
     if section.max_class_edit is not None:
         return _whole(section.max_class_edit * sizes)
-    asked = section.budget is not None or section.max_edit is not None or section.balance
-    if asked or section.method == "none" or registry.CURATIONS[section.method].subset:
-        return sizes
-    large = (len(signals.labels) >= LARGE_SET) & (sizes >= LARGE_CLASS)
-    return sizes if large[sizes > 0].all() else np.where(large, sizes, _supported(signals, sizes))
+    return np.where(_large(sizes), sizes, _supported(signals, sizes)) if applies(signals.labels, section) else sizes
 
 
 def _supported(signals: Signals, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
