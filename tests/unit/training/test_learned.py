@@ -7,8 +7,8 @@ from edgekit.training.learned import judged
 HALF = np.arange(100) % 2
 
 
-def of(losses, right, labels=HALF, val_accuracy=0.9, **values):
-    return judged(losses, np.asarray(right, bool), labels, val_accuracy=val_accuracy, val_labels=HALF, **values)
+def of(losses, right, labels=HALF, val_accuracy=0.9, steps=1000, **values):
+    return judged(losses, steps, np.asarray(right, bool), labels, val_accuracy=val_accuracy, val_labels=HALF, **values)
 
 
 def test_a_network_that_knows_its_samples_has_learned_however_fast_its_loss_falls():
@@ -43,6 +43,14 @@ def test_a_student_far_behind_its_teacher_is_told():
     right = np.arange(100) < 70
     assert "its teacher 99.0%" in of([1.0] * 8, right, teacher=0.99)["reasons"][0]
     assert not of([1.0] * 8, right, teacher=0.9)["reasons"]
+
+
+def test_few_steps_are_told_with_what_they_left():
+    right = np.arange(100) < 80
+    assert of([1.0] * 24, right, steps=24)["reasons"] == [
+        "it took only 24 steps, and gives 80.0% of its training samples their label"
+    ]
+    assert not of([1.0] * 24, np.ones(100), steps=24)["reasons"]
 
 
 def test_a_training_of_two_rounds_has_no_quarters():

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 # A network that knows this share of its training samples has nothing left to learn from more steps.
 _KNOWN = 0.9
+# Fewer steps leave even the averages of batch normalization near their start.
+_FEW_STEPS = 100
 # Loss of the last quarter of the rounds, as a share of that of the quarter before. Any schedule that ends at a rate of 0 lowers
 # the loss at the end; only a network that was far from done lowers it as much. Measured: docs/small-data.md.
 _STILL_FALLING = 0.9
@@ -22,6 +24,7 @@ _FAR_BELOW = 0.25
 
 def judged(
     losses: Sequence[float],
+    steps: int,
     right: NDArray[np.bool_],
     labels: NDArray[np.int64],
     *,
@@ -32,7 +35,7 @@ def judged(
     """What a training came to.
 
     Args:
-        losses: mean training loss of each round, in order.
+        losses: mean training loss of each round, in order. steps: optimizer steps in all.
         right: (n,) whether the trained network gives training samples, as they are, their label. labels: (n,) these labels.
         val_accuracy: of the trained network; val_labels: (M,) of the samples it is of.
         teacher: the train_accuracy of a network that learned the same samples before.
@@ -50,6 +53,8 @@ def judged(
         reasons.append(
             f"it gives {known:.1%} of its training samples their label, a class a mean, and guessing {chance:.1%}"
         )
+    elif known < _KNOWN and steps < _FEW_STEPS:
+        reasons.append(f"it took only {steps:,} steps, and gives {known:.1%} of its training samples their label")
     elif known < _KNOWN and (fell := _fell(losses)) is not None and fell < _STILL_FALLING:
         reasons.append(
             f"the loss was still falling fast at the end (by {1 - fell:.0%} over the last quarter), with {known:.1%} of the "

@@ -172,14 +172,16 @@ def _fitted(
         checkpoint=Checkpoint(Path(job.checkpoint) / str(attempt)) if job.checkpoint and not per_epoch else None,
     )
     seen = np.linspace(0, len(chosen) - 1, min(_LOOKED_AT, len(chosen))).astype(np.int64)
+    steps = section.epochs * steps_per_epoch(section, len(job.ids), full)
     facts = {
-        "steps": section.epochs * steps_per_epoch(section, len(job.ids), full),
+        "steps": steps,
         # Summed over the rounds, since those before a kill count as well.
         "seconds": sum(history["seconds"]),
         "history": dict(history),
         "train_flops": cost,
         "learned": learned.judged(
             history["loss"],
+            steps,
             signals.probabilities(model, chosen.x[seen]).argmax(axis=1) == job.labels[seen],
             job.labels[seen],
             val_accuracy=history["val_accuracy"][-1],
