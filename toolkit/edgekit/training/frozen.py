@@ -7,7 +7,6 @@ about samples. Every signal is of one embedding space, so no method has to walk 
 from __future__ import annotations
 
 import dataclasses
-import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +43,7 @@ def embed(recipe: Recipe, dataset: Dataset, stages: Stages) -> Embedded:
     train, tuned, cost = dataset.train, None, 0
     if recipe.peft.method != "none":
         tuned = tune(recipe, dataset, stages)
-        cost = _flops(tuned)
+        cost = stage.cost(tuned)
     job = jobs.Job(ids=train.ids, labels=train.y, teacher=None if tuned is None else str(tuned / jobs.FILES["student"]))
     made = stages.cached(
         "embeddings",
@@ -54,7 +53,7 @@ def embed(recipe: Recipe, dataset: Dataset, stages: Stages) -> Embedded:
     )
     found = signals.read(made / jobs.FILES["embeddings"])
     return Embedded(
-        embeddings=found["embeddings"], val_embeddings=found["val_embeddings"], train_flops=cost + _flops(made)
+        embeddings=found["embeddings"], val_embeddings=found["val_embeddings"], train_flops=cost + stage.cost(made)
     )
 
 
@@ -65,10 +64,6 @@ def tune(recipe: Recipe, dataset: Dataset, stages: Stages) -> Path:
     job = dataclasses.replace(job, checkpoint=str(stages.progress("training", key)))
     title = f"Student {jobs.named(recipe.student)} tuned by {recipe.peft.method}, {recipe.training.epochs:,} epochs"
     return stage.network("training", title, "student", recipe, dataset, job, key, stages)
-
-
-def _flops(folder: Path) -> int:
-    return int(json.loads((folder / "training.json").read_text())["train_flops"])
 
 
 def describe(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +91,7 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
         found["digests"] = np.array(
             [sample_digest(x) for start in range(0, len(train), 512) for x in train.x[start : start + 512]]
         )
-    flops += sum(int(json.loads((folder / "training.json").read_text())["train_flops"]) for folder in made)
+    flops += sum(map(stage.cost, made))
     return Gathered(signals=Signals(**found), teacher=teacher, train_flops=flops)
 
 

@@ -232,6 +232,12 @@ def _labels_of(job: Job, ids: NDArray[np.str_]) -> NDArray[np.int64]:
     return np.array([known.get(name, 0) for name in ids.tolist()], np.int64)
 
 
+def cost(folder: Path) -> int:
+    """FLOPs of the trainings behind a stage's `folder`, also of those that were done again since they had not learned."""
+    facts = json.loads((folder / "training.json").read_text())
+    return int(facts["train_flops"] + facts.get("retried", {}).get("train_flops", 0))
+
+
 def trained(folder: Path, path: Path, selection_sha256: str) -> TrainedModel:
     """The TrainedModel of a stage's `folder`, whose .keras file is kept at `path`."""
     facts = json.loads((folder / "training.json").read_text())
