@@ -88,7 +88,7 @@ def test_a_bound_that_is_asked_for_holds_whatever_else_is():
 def test_large_classes_of_large_sets_have_no_bound_and_rare_ones_do():
     assert limits(signals_of([4600, 4400])) == [4600, 4400]
     assert limits(signals_of([4600, 4400, 60])) == [4600, 4400, 0]
-    assert limits(signals_of([4400, 4400])) == [0, 0]
+    assert limits(signals_of([3500, 3500])) == [0, 0]
 
 
 def test_without_probabilities_the_bound_is_a_tenth():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edgekit import recipe
-from edgekit.training.budget import LARGE, STUDENT, epochs_of_round, sized
+from edgekit.data.sizes import LARGE_TRAIN
+from edgekit.training.budget import STUDENT, epochs_of_round, sized
 from edgekit.types import FrontEnd, InputSpec
 
 GRAY = InputSpec(shape=(28, 28, 1))
@@ -37,7 +38,7 @@ def test_sixty_samples_get_steps_by_hand():
 
 @pytest.mark.parametrize("classes", [2, 10, 60])
 def test_steps_do_not_fall_where_samples_grow(classes):
-    sizes = [60, 120, 200, 500, 1_000, 2_000, 5_000, LARGE - classes]
+    sizes = [60, 120, 200, 500, 1_000, 2_000, 5_000, LARGE_TRAIN - classes]
     seen = [STUDENT.epochs_of(n, classes, 32) * min(n, 32 * math.ceil(n / 32)) for n in sizes]
     steps = [STUDENT.epochs_of(n, classes, 32) * math.ceil(n / 32) for n in sizes]
     assert min(steps) >= min(3_600, 1_000 + 80 * classes)

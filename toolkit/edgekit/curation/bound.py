@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 from edgekit import registry
 from edgekit.curation import gate
 from edgekit.curation.noise import estimated_noise, surest
+from edgekit.data.sizes import LARGE_TRAIN
 from edgekit.recipe import CurationSection
 from edgekit.types import Signals
 
 MOST = 0.1  # of a class, unless the noise of the whole set is surely above that
-LARGE_SET, LARGE_CLASS = (
-    9_000,
-    500,
-)  # of both, and a method's own count stands: 10,000 samples, a tenth of them held out
+LARGE_CLASS = 500  # in a training part of LARGE_TRAIN, where a method's own count stands
 _SUREST = 0.2  # of each predicted class: those whose disagreement is the label's fault
 # One-sided levels. The class's own evidence for more must be strong, since the hardest of many classes is looked at.
 _SET_LEVEL, _MORE_LEVEL, _LESS_LEVEL = 0.05, 0.001, 0.05
@@ -43,7 +41,7 @@ def applies(labels: NDArray[np.int64], section: CurationSection) -> bool:
 
 def _large(sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
     """(K,) the classes that have no bound."""
-    large: NDArray[np.bool_] = (sizes.sum() >= LARGE_SET) & (sizes >= LARGE_CLASS)
+    large: NDArray[np.bool_] = (sizes.sum() >= LARGE_TRAIN) & (sizes >= LARGE_CLASS)
     return large
 
 

@@ -18,6 +18,7 @@ Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]  # (K,) the least and the m
 
 TEST_SHARE, HELD_SHARE = 0.2, 0.1
 LARGE = 10_000
+LARGE_TRAIN = 7_200  # training samples that are left of it
 _EACH = 3  # of every class
 _MOST_FLOOR = 400  # a part of LARGE samples by the shares: what makes the sizes one curve
 

@@ -1,8 +1,8 @@
 """How long networks are trained, and in which steps: the one place that turns "auto" into numbers.
 
 A network learns by optimizer steps. 24 passes over 10,000 images are 1,700 steps of 128; over 60 images they are 24, which leave
-even the moving averages of batch normalization at their start. So below LARGE samples the steps stay and the passes grow. What
-was measured, and what was tried: docs/small-data.md and docs/decisions/0012-steps.md.
+even the moving averages of batch normalization at their start. So below LARGE_TRAIN samples the steps stay and the passes grow.
+What was measured, and what was tried: docs/small-data.md and docs/decisions/0012-steps.md.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.data.sizes import LARGE_TRAIN
 from edgekit.evidence.by_class import UNEVEN, imbalance
 from edgekit.recipe import Recipe, TrainingSection
 from edgekit.types import InputSpec
 
-# Training samples that are left of 10,000 when test (20 %), validation and calibration (10 %) are cut off.
-LARGE = 7_200
 _LARGE_BATCH, _SMALL_BATCH = 128, 32
 _RETRIES = 2
 # Rounds that a training of a small set is told in: its epochs are a multiple of them.
@@ -40,7 +39,7 @@ class Length:
         """Passes over `samples` in steps of `batch`: `epochs`, or the multiple of `_ROUNDS` that has enough steps."""
         per_epoch = math.ceil(samples / batch)
         least = min(self.most, self.steps + self.per_class * classes)
-        if samples >= LARGE or per_epoch * self.epochs >= least:
+        if samples >= LARGE_TRAIN or per_epoch * self.epochs >= least:
             return self.epochs
         return _ROUNDS * math.ceil(least / per_epoch / _ROUNDS)
 
@@ -59,7 +58,7 @@ def sized(recipe: Recipe, counts: NDArray[np.int64], spec: InputSpec, *, retries
         retries: let trainings whose length was "auto" be done again where they did not learn; False where arms must stay equal.
     """
     samples, classes = int(counts.sum()), len(counts)
-    few = samples < LARGE
+    few = samples < LARGE_TRAIN
     varied = few and spec.front_end is None
     auto: dict[str, str] = {
         "batch_norm": "renewed" if few else "moving",
