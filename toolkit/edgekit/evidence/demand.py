@@ -72,7 +72,8 @@ def parse(text: str) -> Demand:
         UnknownName: no such metric. UsageError: what follows the @ is no target.
     """
     if _HAS_CLASS.match(text):
-        head, at, target, match = text, "", "", _OF_CLASS.fullmatch(text)
+        at = target = ""
+        match = _OF_CLASS.fullmatch(text)
     else:
         head, at, target = text.partition("@")
         match, target = _FORM.fullmatch(head), target.strip()
