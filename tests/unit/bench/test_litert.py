@@ -64,7 +64,7 @@ def test_evaluation_agrees_with_a_plain_loop(files, shipped):
     from ai_edge_litert.interpreter import Interpreter
 
     artifact = standalone.artifact_of(files["int8"])
-    found, _ = evaluate.evaluate(artifact, shipped.val, "val", files["int8"])
+    found, _ = evaluate.evaluate(artifact, shipped.val, "val", files["int8"], shipped.classes)
     interpreter = Interpreter(str(files["int8"]))
     interpreter.allocate_tensors()
     given, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]

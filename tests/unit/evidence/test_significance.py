@@ -80,6 +80,20 @@ def test_differences_of_two_files_in_every_metric():
     assert all((i.effect, i.lower, i.upper) == (0, 0, 0) for i in same.values())
 
 
+@pytest.mark.parametrize(("large", "uneven"), [(29, False), (30, True)])
+def test_balanced_accuracy_is_compared_where_the_classes_of_the_samples_are_uneven(large, uneven):
+    """A is right of all; B of the large class alone."""
+    labels = np.repeat(np.arange(2), [large, 10])
+    ids = np.arange(len(labels)).astype(str)
+    row = compare("runs", "a", (ids, labels, np.eye(2)[labels]), "b", (ids, labels, np.eye(2)[labels * 0]))
+    assert (row["balanced_accuracy_a"], row["balanced_accuracy_b"], row["macro_f1_a"]) == (1.0, 0.5, 1.0)
+    assert row["macro_f1_b"] == pytest.approx(large / (2 * large + 10))
+    assert ("balanced_accuracy" in row["differences"]) == uneven
+    if uneven:
+        assert row["differences"]["balanced_accuracy"]["effect"] == pytest.approx(0.5)
+        assert list(row["differences"])[1] == "balanced_accuracy"
+
+
 def test_as_many_on_either_side_is_no_evidence_at_all():
     """Mid-p is 2 (P(X < 5) + P(X = 5) / 2) of Binomial(10, 1/2), which is 1; one sample further it is .774."""
     assert mcnemar(*pair(5, 5)).mid_p == pytest.approx(1.0)

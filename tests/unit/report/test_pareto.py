@@ -1,8 +1,6 @@
-"""Which files no other one beats, and the interval of an accuracy."""
+"""Which files no other one beats."""
 
 import base64
-
-import pytest
 
 from edgekit.report import pareto
 
@@ -11,12 +9,6 @@ def test_the_front_is_what_no_file_beats_in_both():
     assert pareto.front([(10, 0.9), (5, 0.8), (20, 0.95), (12, 0.85), (5, 0.7)]) == {0, 1, 2}
     assert pareto.front([(10, 0.9), (10, 0.9), (11, 0.9)]) == {0, 1}, "equals beat nobody"
     assert pareto.front([]) == set()
-
-
-def test_the_interval_is_wilsons():
-    """Agresti and Coull (1998): 0 of 10 gives 0 to 0.278, 5 of 10 gives 0.237 to 0.763."""
-    assert pareto.interval(0.0, 10) == pytest.approx((0, 0.2775), abs=5e-4)
-    assert pareto.interval(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=5e-4)
 
 
 def row(name, size, accuracy, **latencies):

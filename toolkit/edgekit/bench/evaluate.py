@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from edgekit.bench import litert, onnxrt
 from edgekit.data.splits import clips_of
 from edgekit.evidence import metrics, temperature
+from edgekit.evidence.by_class import by_class
 from edgekit.types import Artifact, Evaluation, Images, Output, Split
 
 
@@ -31,8 +33,10 @@ def predict(artifact: Artifact, x: Images) -> NDArray[np.floating[Any]]:
     return temperature.probabilities(outputs(artifact, x), artifact.output)
 
 
-def evaluate(artifact: Artifact, split: Split, split_name: str, predictions: Path) -> tuple[Evaluation, bytes]:
-    """Run the artifact on a split.
+def evaluate(
+    artifact: Artifact, split: Split, split_name: str, predictions: Path, classes: Sequence[str]
+) -> tuple[Evaluation, bytes]:
+    """Run the artifact on a split, whose labels are places in `classes`.
 
     Returns:
         The Evaluation, and the bytes of the .npz (ids, labels, probabilities; logits, if the file gives them) that belongs at
@@ -40,20 +44,33 @@ def evaluate(artifact: Artifact, split: Split, split_name: str, predictions: Pat
     """
     ids, labels, raw = judged(split, outputs(artifact, split.x), artifact.output)
     probabilities = temperature.probabilities(raw, artifact.output)
-    quality = metrics.quality(probabilities, labels)
     buffer = io.BytesIO()
     arrays = {"ids": ids, "labels": labels, "probabilities": probabilities}
     if artifact.output == "logits":
         arrays["logits"] = raw
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    evaluation = Evaluation(
+    evaluation = evaluation_of(artifact, split_name, probabilities, labels, classes, predictions)
+    return evaluation, buffer.getvalue()
+
+
+def evaluation_of(
+    artifact: Artifact,
+    split_name: str,
+    probabilities: NDArray[np.floating[Any]],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    predictions: Path | None = None,
+) -> Evaluation:
+    """The metrics of (N, K) probabilities that the artifact gave to samples with (N,) labels, places in `classes`."""
+    quality = metrics.quality(probabilities, labels)
+    return Evaluation(
         artifact=artifact.name,
         artifact_sha256=artifact.sha256,
         split=split_name,
         predictions=predictions,
+        per_class=by_class(probabilities.argmax(axis=1), labels, len(classes)).named(classes),
         **dataclasses.asdict(quality),
     )
-    return evaluation, buffer.getvalue()
 
 
 def judged(

@@ -52,7 +52,7 @@ def evaluate_files(
         # Gates look at val, temperature and threshold at cal; test is read here, once, and decides nothing.
         for name, split in (("val", dataset.val), ("cal", dataset.cal), ("test", dataset.test)):
             stored = predictions_of(artifact.name, name)
-            found, predictions = evaluate(artifact, split, name, folder.path / stored)
+            found, predictions = evaluate(artifact, split, name, folder.path / stored, dataset.classes)
             folder.write(stored, predictions)
             folder.write_json(
                 stored.replace(".predictions.npz", ".json"), dataclasses.asdict(found) | {"predictions": stored}

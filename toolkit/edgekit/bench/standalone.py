@@ -12,12 +12,12 @@ import numpy as np
 from edgekit import data
 from edgekit import recipe as recipes
 from edgekit.bench import described, litert, onnxrt
-from edgekit.bench.evaluate import judged, outputs
+from edgekit.bench.evaluate import evaluation_of, judged, outputs
 from edgekit.data.audio.frontend import options_of
 from edgekit.data.audio.waves import waves
 from edgekit.data.pixels import RANGES, InputRange, scaled
 from edgekit.errors import DataError, UnknownName
-from edgekit.evidence import metrics, temperature
+from edgekit.evidence import temperature
 from edgekit.store import sha256_file
 from edgekit.types import Artifact, Dataset, Evaluation, FrontEnd, Images, Output, Split
 
@@ -164,11 +164,4 @@ def evaluate_file(
             "with --logits, or put the metadata.json of its run beside it."
         )
     _, labels, raw = judged(split, raw, output)
-    quality = metrics.quality(temperature.probabilities(raw, output), labels)
-    return Evaluation(
-        artifact=artifact.name,
-        artifact_sha256=artifact.sha256,
-        split=split_name,
-        predictions=None,
-        **dataclasses.asdict(quality),
-    )
+    return evaluation_of(artifact, split_name, temperature.probabilities(raw, output), labels, dataset.classes)

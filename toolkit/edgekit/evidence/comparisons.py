@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgekit.errors import IntegrityError
 from edgekit.evidence.bootstrap import Interval, paired
+from edgekit.evidence.by_class import UNEVEN, by_class, imbalance
 from edgekit.evidence.planning import LEVEL, paired_difference
 from edgekit.evidence.significance import mcnemar
 from edgekit.evidence.weighted import statistic
@@ -19,6 +20,8 @@ from edgekit.evidence.weighted import statistic
 Predictions = tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float32]]
 DRAWS = 1000
 METRICS = ("accuracy", "nll", "brier", "aurc", "augrc", "ece_squared")
+# Told where the classes of the samples are uneven; elsewhere it says what accuracy says.
+BALANCED = "balanced_accuracy"
 _OF_METHODS = ("curation", "runs")
 
 
@@ -34,8 +37,9 @@ def compare(
         split: which those are.
 
     Returns:
-        Among others `difference` in accuracy with its interval, `differences` in every metric, and `detectable_difference`: the
-        difference in accuracy that so many samples of two such files show with 80 % chance (None where they never differ).
+        Among others `difference` in accuracy with its interval, `differences` in every metric (balanced accuracy too where the
+        classes of the samples are uneven), and `detectable_difference`: the difference in accuracy that so many samples of two
+        such files show with 80 % chance (None where they never differ).
 
     Raises:
         IntegrityError: the predictions are not of the same samples. DataError: see `edgekit.evidence.metrics.checked`.
@@ -43,6 +47,8 @@ def compare(
     labels = _same_samples(name_a, a, name_b, b)
     p_a, p_b = a[2], b[2]
     right_a, right_b = p_a.argmax(axis=1) == labels, p_b.argmax(axis=1) == labels
+    classes_a, classes_b = (by_class(p.argmax(axis=1), labels, p.shape[1]) for p in (p_a, p_b))
+    metrics = METRICS if imbalance(classes_a.n) < UNEVEN else (METRICS[0], BALANCED, *METRICS[1:])
     test = mcnemar(right_a, right_b)
     word = "no significant difference" if test.mid_p >= LEVEL else ("better" if test.difference > 0 else "worse")
     discordance = (test.only_a + test.only_b) / len(labels)
@@ -57,6 +63,10 @@ def compare(
         "n": len(labels),
         "accuracy_a": float(right_a.mean()),
         "accuracy_b": float(right_b.mean()),
+        "balanced_accuracy_a": classes_a.balanced_accuracy,
+        "balanced_accuracy_b": classes_b.balanced_accuracy,
+        "macro_f1_a": classes_a.macro_f1,
+        "macro_f1_b": classes_b.macro_f1,
         "difference": test.difference,
         "difference_interval": [test.lower, test.upper],
         "only_a_right": test.only_a,
@@ -67,7 +77,7 @@ def compare(
         "mcnemar_mid_p": test.mid_p,
         "differences": {
             metric: dataclasses.asdict(interval)
-            for metric, interval in differences(name_a, a, name_b, b, draws=DRAWS).items()
+            for metric, interval in differences(name_a, a, name_b, b, metrics, draws=DRAWS).items()
         },
         # One RNG seed a side: this is about these two files, never about the methods that made them.
         "files": f"{name_a} against {name_b}: accuracy {100 * test.difference:+.2f} points ({100 * test.lower:+.2f} to "

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgekit.errors import DataError
 from edgekit.evidence import calibration_error
+from edgekit.evidence.by_class import by_class
 from edgekit.evidence.calibration_error import debiased_ece_squared, equal_mass_bins, reliability_bins
 from edgekit.evidence.risk_coverage import RiskCoverage, augrc, aurc, risk_at_coverage
 
@@ -32,10 +33,15 @@ TOP_LEVEL = 255 / 256  # the largest probability an int8 softmax can store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """All metrics of one set of predictions; `ece_squared` is signed, `ece` its root where positive, else 0."""
+    """All metrics of one set of predictions; `ece_squared` is signed, `ece` its root where positive, else 0.
+
+    balanced_accuracy, macro_f1: see edgekit.evidence.by_class.
+    """
 
     n: int
     accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
     nll: float
     brier: float
     ece: float
@@ -139,12 +145,16 @@ def quality(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64])
         DataError: see `checked`.
     """
     p = checked(probabilities, labels)
-    confidence, error = p.max(axis=1), p.argmax(axis=1) != labels
+    answers = p.argmax(axis=1)
+    confidence, error = p.max(axis=1), answers != labels
     curve, squared = RiskCoverage(confidence, error), debiased_ece_squared(confidence, error)
+    classes = by_class(answers, labels, p.shape[1])
     loss, clipped = nll(p, labels, floor_of(p))
     return Quality(
         n=len(labels),
         accuracy=float((~error).mean()),
+        balanced_accuracy=classes.balanced_accuracy,
+        macro_f1=classes.macro_f1,
         nll=loss,
         brier=brier(p, labels),
         ece=float(np.sqrt(max(0.0, squared))),

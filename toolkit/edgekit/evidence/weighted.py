@@ -32,6 +32,23 @@ def mean_of(values: NDArray[Any]) -> Statistic:
     return statistic
 
 
+def balanced_accuracy_of(right: NDArray[np.bool_], labels: NDArray[np.int64]) -> Statistic:
+    """Balanced accuracy of (N,) right answers and labels: the mean over the classes that were drawn."""
+    order = np.argsort(labels, kind="stable")
+    ranked = labels[order]
+    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+    column = right[order].astype(np.float64)
+
+    def statistic(counts: Counts) -> NDArray[np.float64]:
+        drawn = np.take(counts, order, axis=1)
+        size = np.add.reduceat(drawn, starts, axis=1)
+        recall = np.add.reduceat(drawn * column, starts, axis=1) / np.maximum(size, 1)
+        result: NDArray[np.float64] = recall.sum(axis=1) / (size > 0).sum(axis=1)
+        return result
+
+    return statistic
+
+
 def _segments(
     confidence: NDArray[np.float64], error: NDArray[np.bool_]
 ) -> Callable[[Counts], tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -137,6 +154,7 @@ def _ranked(
 
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric(True, lambda p, labels: mean_of(p.argmax(axis=1) == labels)),
+    "balanced_accuracy": Metric(True, lambda p, labels: balanced_accuracy_of(p.argmax(axis=1) == labels, labels)),
     "nll": Metric(False, lambda p, labels: mean_of(nll_of_samples(p, labels, floor_of(p)))),
     "brier": Metric(False, lambda p, labels: mean_of(brier_of_samples(p, labels))),
     "augrc": Metric(False, _ranked(augrc_of)),

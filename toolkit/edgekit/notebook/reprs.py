@@ -46,8 +46,10 @@ def evaluation(row: Any) -> str:
 
 
 def evaluation_html(row: Any) -> Markup:
-    better = {"accuracy": "higher", "nll": "lower", "brier": "lower", "ece": "lower", "aurc": "lower", "augrc": "lower"}
-    rows = [(name, f"{getattr(row, name):.4f}", f"{way} is better") for name, way in better.items()]
+    better = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), "higher")
+    better |= dict.fromkeys(("nll", "brier", "ece", "aurc", "augrc"), "lower")
+    found = {name: getattr(row, name) for name in better}  # reports of older versions do not hold all
+    rows = [(name, f"{found[name]:.4f}", f"{way} is better") for name, way in better.items() if found[name] is not None]
     rows += [
         (f"risk at coverage {key}", f"{risk:.4f}", "lower is better") for key, risk in row.risk_at_coverage.items()
     ]

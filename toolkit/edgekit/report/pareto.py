@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgekit.evidence.proportion import wilson
 from edgekit.report import plots
 
 _MARKERS = "osD^vPX*<>ph"
@@ -24,7 +25,7 @@ def points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for row in rows:
         told = fewest_threads([m for m in row["latencies"] if not m["emulated"]])
-        lower, upper = interval(row["test"]["accuracy"], row["test"]["n"])
+        lower, upper = wilson(row["test"]["accuracy"], row["test"]["n"])
         found.append(
             {"name": row["name"], "size_bytes": row["size_bytes"], "accuracy": row["test"]["accuracy"]}
             | {"lower": lower, "upper": upper}
@@ -40,14 +41,6 @@ def fewest_threads(latencies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, 
         min((m for m in latencies if m["target"] == target), key=lambda m: m["threads"])
         for target in dict.fromkeys(m["target"] for m in latencies)
     ]
-
-
-def interval(accuracy: float, n: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of an accuracy on n samples."""
-    from scipy.stats import binomtest
-
-    told = binomtest(round(accuracy * n), n).proportion_ci(method="wilson")
-    return float(told.low), float(told.high)
 
 
 def front(values: Sequence[tuple[float, float]]) -> set[int]:

@@ -76,7 +76,11 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Quality of one file on one split, measured by running the file (METHODS.md section 5 definitions)."""
+    """Quality of one file on one split, measured by running the file (METHODS.md section 5 definitions).
+
+    per_class: name -> {n: samples, recall: share of them that is right, None where n is 0}. It, balanced_accuracy and macro_f1
+    are missing in reports of older versions.
+    """
 
     artifact: str
     artifact_sha256: str
@@ -93,6 +97,9 @@ class Evaluation:
     nll_clipped: int
     argmax_ties: int
     predictions: Path | None
+    balanced_accuracy: float | None = None
+    macro_f1: float | None = None
+    per_class: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return reprs.evaluation(self)
