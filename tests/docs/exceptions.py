@@ -37,6 +37,7 @@ PLANNED = {
     "edgekit build --data photos/ --image-size 96 --student auto --max-size 100KB --out runs/photos-100kb": ANOTHER_TRAINING,
     "edgekit build --data photos/ --image-size 96 --set data.leave_out=site-2 --out runs/photos-site": ANOTHER_TRAINING,
     "edgekit build --width m --prune-channels 0.5": ANOTHER_TRAINING,
+    "edgekit build --gate 'balanced_accuracy>=0.85' --gate 'recall:Ankle boot>=0.9'": ANOTHER_TRAINING,
 }
 
 PARSED = {

@@ -75,6 +75,7 @@ def compress(
     with stages.timed("data", "Data"):
         dataset = data.load_section(recipe.data, recipe.seed)
         stages.reporter.note(f"{dataset.source}: {len(dataset.train):,} train, {len(dataset.test):,} test")
+        gates.check_classes(recipe.gates, dataset.classes, dataset.val.y)
         waveform.check(recipe, dataset)
         if recipe.quantization.precision == "auto":
             from edgekit import ladder

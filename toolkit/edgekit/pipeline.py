@@ -82,6 +82,7 @@ def build(
             stages.reporter.warn(data.skipped_told(dataset.skipped))
         if few := data.few_told(val=dataset.val, cal=dataset.cal):
             stages.reporter.warn(few)
+        gates.check_classes(recipe.gates, dataset.classes, dataset.val.y)
         curating.check(recipe, dataset)
         _check_files(recipe, dataset, stages.reporter)
         chosen = _with_student(recipe, dataset, stages.reporter)

@@ -51,6 +51,29 @@ def test_a_missed_gate_is_exit_code_7_and_is_written_down(tmp_path):
     assert "1 of 2 gates met" in (tmp_path / "s.md").read_text()
 
 
+def test_recalls_and_balanced_accuracy_are_gates_of_a_finished_run(tmp_path):
+    rows = finished(tmp_path / "old").document["evaluations"]
+    told = {
+        "balanced_accuracy": 0.7,
+        "macro_f1": 0.72,
+        "per_class": {"a": {"n": 40, "recall": 0.9}, "b": {"n": 0, "recall": None}},
+    }
+    run = finished(tmp_path / "r", evaluations=[row | told for row in rows]).path
+    files = ("--junit", tmp_path / "j.xml", "--summary", tmp_path / "s.md")
+    demands = ("--gate", "balanced_accuracy>=0.7", "--gate", "recall:a>=0.85", "--gate", "recall:b>=0.5")
+    out, _ = edgekit("gate", run, *demands, *files, code=7)
+    assert "gate recall:a>=0.85: met, found 0.9 on val, 95 % interval 0.769 to 0.96: more samples" in out
+    assert "gate recall:b>=0.5: NOT met, not measured: no sample of val is of that class" in out
+    found = cases(tmp_path / "j.xml")
+    assert [found[text] for text in demands[1::2]] == ["passed", "passed", "failure"]
+    assert (
+        "2 of 3 gates met" in (tmp_path / "s.md").read_text()
+        and "balanced accuracy" not in (tmp_path / "s.md").read_text()
+    )
+    assert "Unknown class in a gate, 'c'. Known: a, b." in edgekit("gate", run, "--gate", "recall:c>=0.5", code=2)[1]
+    assert "older edgekit" in edgekit("gate", tmp_path / "old", "--gate", "recall:a>=0.5", code=7)[0]
+
+
 def test_without_a_demand_its_own_gates_are_judged_and_json_is_json(tmp_path):
     run = finished(tmp_path / "r").path
     found = json.loads(edgekit("gate", run, "--json")[0])

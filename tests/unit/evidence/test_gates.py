@@ -1,6 +1,7 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgekit.errors import RecipeError, UnknownName, UsageError
@@ -76,6 +77,72 @@ def artifact(name, size=40_000):
         name=name, path=Path(name), format="tflite", precision="int8", sha256="", size_bytes=size, gzip_bytes=size // 2,
         params=0, macs=0, sparsity=0.0, inputs=(), outputs=(),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "limit"),
+    [
+        ("recall:cat>=0.8", "cat", 0.8),
+        (" recall : a black cat > 0.8 ", "a black cat", 0.8),
+        ("recall:cats: indoor>=0.8", "cats: indoor", 0.8),
+        ("recall:size>=3>=0.8", "size>=3", 0.8),
+        ("recall:size>=3 <= 1e-1", "size>=3", 0.1),
+        ("recall:me@host>=0.8", "me@host", 0.8),
+        ("recall:>=0.8>=0.8", ">=0.8", 0.8),
+        ("recall:>=>=1", ">=", 1),
+        ("recall:two\nlines>=.5", "two\nlines", 0.5),
+        ("recall:7>=0.8", "7", 0.8),
+    ],
+)
+def test_the_class_of_a_recall_may_be_called_anything(text, label, limit):
+    found = gates.parse(text)
+    assert (found.metric, found.label, found.limit, found.target, found.text) == ("recall", label, limit, None, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "told"),
+    [
+        ("recall>=0.8", RecipeError, "recall is judged for one class: recall:CLASS>=number"),
+        ("accuracy:cat>=0.8", RecipeError, "accuracy is not judged for one class; recall is"),
+        ("recall:>=0.8", RecipeError, "recall:CLASS>=number"),
+        ("recall:cat", RecipeError, "recall:CLASS>=number"),
+        ("recall:cat>=0.8@host", RecipeError, "recall:CLASS>=number"),
+        ("recal:cat>=0.8", UnknownName, "Did you mean 'recall'"),
+    ],
+)
+def test_a_malformed_recall_is_refused(text, error, told):
+    with pytest.raises(error, match=told):
+        gates.parse(text)
+
+
+def test_a_class_that_is_not_there_is_refused_before_any_work():
+    labels = np.array([0, 0, 1])
+    gates.check_classes(["recall:cat>=0.8", "recall:dog>=0.8", "accuracy>=0.9"], ("cat", "dog", "owl"), labels)
+    with pytest.raises(UnknownName, match=r"Unknown class in a gate, 'catt'. Did you mean 'cat'"):
+        gates.check_classes(["recall:catt>=0.8"], ("cat", "dog"))
+    with pytest.raises(RecipeError, match=r"'recall:owl>=0.8' cannot be judged: none of the 3 samples"):
+        gates.check_classes(["recall:owl>=0.8"], ("cat", "dog", "owl"), labels)
+    gates.check_classes(["recall:owl>=0.8"], ("cat", "dog", "owl"))
+
+
+def test_recall_balanced_accuracy_and_macro_f1_are_judged_on_validation():
+    per_class = {"cat": {"n": 20, "recall": 0.9}, "dog": {"n": 3, "recall": 1.0}, "owl": {"n": 0, "recall": None}}
+    row = dataclasses.replace(evaluation("q", 0.91), balanced_accuracy=0.95, macro_f1=0.8, per_class=per_class)
+    rows = [row, evaluation("q", 0.99, split="test")]
+    texts = ["balanced_accuracy>=0.95", "macro_f1>=0.81", "recall:cat>=0.9", "recall:dog>=0.9", "recall:owl>=0"]
+    balanced, f1, cat, dog, owl = gates.check(texts, None, artifact("q"), rows, ())
+    assert (balanced.found, balanced.met, balanced.settled, balanced.where) == (0.95, True, False, "val")
+    assert (f1.found, f1.met, f1.interval) == (0.8, False, None)
+    assert (cat.met, cat.interval) == (True, pytest.approx((0.699, 0.972), abs=1e-3))
+    assert dog.met and dog.note == "too few samples of that class to judge it by (n = 3)" and not dog.settled
+    assert (owl.met, owl.found, owl.note) == (False, None, "no sample of val is of that class")
+
+
+def test_what_an_older_report_does_not_tell_is_not_met_and_said_so():
+    texts = ["balanced_accuracy>=0.1", "macro_f1>=0.1", "recall:cat>=0.1", "accuracy>=0.9"]
+    *missing, accuracy = gates.check(texts, None, artifact("q"), ROWS, ())
+    assert accuracy.met and not any(gate.met for gate in missing)
+    assert all("older edgekit" in gate.told for gate in missing)
 
 
 def evaluation(name, accuracy, split="val"):

@@ -272,9 +272,11 @@ def _show_plan(recipe: Recipe, as_json: bool) -> None:
     from dataclasses import asdict
 
     from edgekit import data, planning
+    from edgekit.evidence import gates
 
     dataset = data.load_section(recipe.data, recipe.seed)
     sizes = {part: len(getattr(dataset, part)) for part in ("train", "val", "cal", "test")}
+    gates.check_classes(recipe.gates, dataset.classes, dataset.val.y)
     steps = planning.plan(recipe, dataset)
     if as_json:
         document = {"recipe": recipe.model_dump(mode="json"), "source": dataset.source, "sizes": sizes}

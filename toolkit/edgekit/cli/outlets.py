@@ -20,7 +20,8 @@ GateOption = Annotated[
     typer.Option(
         "--gate",
         metavar="DEMAND",
-        help="Such as 'accuracy>=0.92' (on validation), 'size_kb<=40' or 'p50_ms<=2@ssh://user@pi'; exit code 7 if missed.",
+        help="Such as 'accuracy>=0.92', 'recall:CLASS>=0.8' (on validation), 'size_kb<=40' or 'p50_ms<=2@ssh://user@pi'; exit "
+        "code 7 if missed.",
     ),
 ]
 Junit = Annotated[

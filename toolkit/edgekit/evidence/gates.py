@@ -1,4 +1,4 @@
-"""Gates: demands on a file, like "accuracy>=0.92", "size_kb<=40" or "p50_ms<=2@ssh://user@pi", and whether they hold.
+"""Gates: whether demands on a file hold; `edgekit.evidence.demand` says how they are written.
 
 Quality is judged on validation (`edgekit evaluate` on the split that it was given), size on the file, latency and memory at a
 target with one thread. What was not measured, or not validly, counts as not met, and a gate says why.
@@ -6,127 +6,39 @@ target with one thread. What was not measured, or not validly, counts as not met
 
 from __future__ import annotations
 
-import difflib
-import math
-import operator
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from edgekit import addresses
-from edgekit.errors import RecipeError, UnknownName
+from edgekit.evidence.by_class import FEWEST, counts_of
+from edgekit.evidence.demand import (
+    AT_TARGETS,
+    LATENCIES,
+    METRICS,
+    QUALITY,
+    RECALL,
+    SIZES,
+    Demand,
+    check_classes,
+    demanded,
+    parse,
+)
+from edgekit.evidence.proportion import mean_interval, wilson
 from edgekit.types import Artifact, Evaluation, Gate, Measurement
 
-QUALITY = ("accuracy", "nll", "brier", "ece", "aurc", "augrc")
-SIZES = {
-    "size_bytes": ("size_bytes", 1),
-    "size_kb": ("size_bytes", 1024),
-    "gzip_bytes": ("gzip_bytes", 1),
-    "gzip_kb": ("gzip_bytes", 1024),
-}
-LATENCIES = ("p50_ms", "p90_ms")
-AT_TARGETS = (*LATENCIES, "peak_rss_mb")
-METRICS = (*QUALITY, *SIZES, *AT_TARGETS)
-_OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+__all__ = [
+    "AT_TARGETS",
+    "METRICS",
+    "QUALITY",
+    "SIZES",
+    "Demand",
+    "check",
+    "check_classes",
+    "demanded",
+    "judge",
+    "parse",
+]
+
 _SPLIT = "val"
-_FORM = re.compile(r"\s*([a-z0-9_]+)\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """A gate as it was written, and its parts. target: None = every target that is benched, of which the worst decides."""
-
-    text: str
-    metric: str
-    symbol: str
-    limit: float
-    target: str | None = None
-
-    def holds(self, value: float) -> bool:
-        """Whether `value` is on the right side of the limit."""
-        return bool(_OPERATORS[self.symbol](value, self.limit))
-
-    def worst(self, values: Sequence[float]) -> int:
-        """The index of the value that decides where several are judged."""
-        return values.index(max(values) if self.symbol in ("<=", "<") else min(values))
-
-    def settled(self, interval: tuple[float, float] | None) -> bool | None:
-        """Whether the whole interval is on one side of the limit."""
-        return None if interval is None else self.holds(interval[0]) == self.holds(interval[1])
-
-
-def parse(text: str) -> Demand:
-    """ "p50_ms<=2@ssh://user@pi" -> p50_ms, <=, 2 at ssh://user@pi: the target is what follows the first @.
-
-    Raises:
-        RecipeError: it is not of the form metric>=number[@target], or a metric has a target that has nothing to do with it.
-        UnknownName: no such metric. UsageError: what follows the @ is no target.
-    """
-    head, at, target = text.partition("@")
-    match, target = _FORM.fullmatch(head), target.strip()
-    try:
-        if match is None:
-            raise ValueError
-        limit = float(match[3])
-        if not math.isfinite(limit):
-            raise ValueError
-    except ValueError:
-        raise RecipeError(
-            f"--gate {text!r} is not of the form metric>=number[@target], for example 'accuracy>=0.92' or "
-            "'p50_ms<=2@ssh://user@pi'."
-        ) from None
-    metric = match[1]
-    if metric not in METRICS:
-        raise UnknownName("gate metric", metric, METRICS)
-    if not at:
-        return Demand(text=text, metric=metric, symbol=match[2], limit=limit)
-    if metric not in AT_TARGETS:
-        raise RecipeError(f"--gate {text!r}: {metric} is not judged at a target; leave out what follows the @.")
-    if not target or addresses.parse(target).kind == "attached":
-        raise RecipeError(
-            f"--gate {text!r} names no target after the @: expected one such as host or ssh://user@pi; without the @, the "
-            "worst of all targets decides."
-        )
-    return Demand(text=text, metric=metric, symbol=match[2], limit=limit, target=target)
-
-
-def demanded(
-    texts: Sequence[str],
-    targets: Sequence[str],
-    threads: Sequence[int] = (1,),
-    *,
-    measured: Collection[str] = METRICS,
-    instead: str = "",
-) -> list[Demand]:
-    """The demands in `texts`, refused before any work where what they judge will not be measured.
-
-    Args:
-        targets: that are benched, as the user wrote them. threads: the thread counts that are timed there.
-        measured: the metrics that the command measures. instead: what to do about others, for the message.
-
-    Raises:
-        RecipeError, UnknownName, UsageError: see `parse`; a metric that is not measured, a target that is not benched, or no
-            timing with one thread, which is what a gate judges.
-    """
-    demands = [parse(text) for text in dict.fromkeys(texts)]
-    for each in demands:
-        told = f"--gate {each.text!r}: "
-        if each.metric not in measured:
-            raise RecipeError(f"{told}{each.metric} is not measured here{f'; {instead}' if instead else ''}.")
-        if each.metric not in AT_TARGETS:
-            continue
-        if not targets:
-            raise RecipeError(f"{told}nothing is benched; add --target {each.target or 'host'}.")
-        if each.target is not None and each.target not in targets:
-            close = difflib.get_close_matches(each.target, targets, n=1, cutoff=0.6)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Add --target {each.target}."
-            raise RecipeError(f"{told}{each.target} is not benched; what is: {', '.join(targets)}. {hint}")
-        if 1 not in threads:
-            raise RecipeError(
-                f"{told}a gate judges one thread, and the benchmark runs with {', '.join(map(str, threads))}; add 1."
-            )
-    return demands
 
 
 def check(
@@ -183,9 +95,31 @@ def judge(
         elif quality is None:
             gates.append(_missing(demand, "file", None))
         else:
-            interval = _wilson(quality.accuracy, quality.n) if demand.metric == "accuracy" else None
-            gates.append(_gate(demand, getattr(quality, demand.metric), quality.split, interval))
+            gates.append(_of_quality(demand, quality))
     return gates
+
+
+def _of_quality(demand: Demand, quality: Evaluation) -> Gate:
+    """Of the file's own metrics; what no sample tells, or a report of an older version does not, is not met."""
+    known, where = counts_of(quality.per_class), quality.split
+    if demand.metric == RECALL:
+        row = quality.per_class.get(demand.label or "")
+        if row is not None and not row["n"]:
+            return _missing(demand, where, f"no sample of {where} is of that class")
+        if row is not None:
+            few = f"too few samples of that class to judge it by (n = {row['n']})" if row["n"] < FEWEST else None
+            return _gate(demand, row["recall"], where, wilson(row["recall"], row["n"]), few)
+        found = None
+    else:
+        found = getattr(quality, demand.metric)
+    if found is None:
+        return _missing(demand, where, "the report is of an older edgekit, which did not tell it; build the run again")
+    interval = None
+    if demand.metric == "accuracy":
+        interval = wilson(found, quality.n)
+    elif demand.metric == "balanced_accuracy" and known:
+        interval = mean_interval(known)
+    return _gate(demand, found, where, interval)
 
 
 def _gate(
@@ -241,10 +175,3 @@ def _value(row: Measurement, metric: str) -> float | None:
         return None if row.peak_rss_bytes is None else row.peak_rss_bytes / 1024**2
     value: float | None = getattr(row, metric)
     return value
-
-
-def _wilson(accuracy: float, n: int) -> tuple[float, float]:
-    from scipy.stats import binomtest
-
-    found = binomtest(round(accuracy * n), n).proportion_ci(0.95, method="wilson")
-    return float(found.low), float(found.high)

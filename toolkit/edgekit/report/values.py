@@ -54,7 +54,8 @@ def judge(report: Report, demands: Sequence[str] = (), max_drop: float | None = 
     """Hold a finished run against demands; without any, against its own ones again.
 
     Raises:
-        UsageError: a demand that is malformed, or on a target that the run was not measured on; or there is none at all.
+        UsageError: a demand that is malformed, on a target that the run was not measured on, or on a class that it does not know;
+            or there is none at all.
         IntegrityError: report.json lacks what it must hold.
     """
     if not demands and max_drop is None:
@@ -65,6 +66,7 @@ def judge(report: Report, demands: Sequence[str] = (), max_drop: float | None = 
     targets = list(dict.fromkeys([*(row.target for row in rows), *failures]))
     threads = sorted({row.threads for row in rows}) or (1,)
     gates.demanded(demands, targets, threads)
+    gates.check_classes(demands, report.document["dataset"]["classes"])
     shipped = next((a for a in artifacts(report) if a.name == report.document["run"]["shipped"]), None)
     if shipped is None:
         raise IntegrityError(f"{report.path / 'report.json'} does not list the file that it says is shipped.")
