@@ -7,19 +7,23 @@ import numpy as np
 from tests.unit.finished_run import measurement
 
 from edgekit.evidence import metrics, reliability
+from edgekit.evidence.by_class import by_class
 from edgekit.evidence.comparisons import compare
 from edgekit.report import changes
 from edgekit.report.thumbnails import small
 
 FLOAT, INT8 = "model_float32.tflite", "model_int8.tflite"
 SIZES = {FLOAT: 150_000, "model_float32.onnx": 160_000, INT8: 45_000, "model_int8.onnx": 76_000}
-QUALITY = ("n", "accuracy", "nll", "brier", "ece", "aurc", "augrc", "risk_at_coverage", "nll_clipped", "argmax_ties")
+QUALITY = (
+    "n", "accuracy", "balanced_accuracy", "macro_f1", "nll", "brier", "ece", "aurc", "augrc", "risk_at_coverage", "nll_clipped",
+    "argmax_ties",
+)  # fmt: skip
 
 
-def drawn(n, classes, seed=0, shift=0.3):
+def drawn(n, classes, seed=0, shift=0.3, labels=None):
     """{file: (N, K) probabilities}, labels: the int8 ones are the float ones with a little noise, in 256 levels."""
     rng = np.random.default_rng(seed)
-    labels = np.arange(n) % classes
+    labels = np.arange(n) % classes if labels is None else labels
     z = rng.normal(size=(n, classes))
     z[np.arange(n), labels] += 2.5
     found = {FLOAT: z, INT8: z + rng.normal(size=z.shape) * shift}
@@ -78,11 +82,12 @@ def made(
     noun="images",
     pictures=True,
     ids=None,
+    labels=None,
     **changed,
 ):
     """Write the run into the folder `root` and return its report.json, of which `changed` replaces top-level keys."""
     k = len(classes)
-    p, labels = drawn(n, k)
+    p, labels = drawn(n, k, labels=labels)
     ids = np.array([f"test/{i}" for i in range(n)] if ids is None else ids)
     files = {name: p[INT8 if "int8" in name else FLOAT] for name in SIZES if shipped == INT8 or "int8" not in name}
     for name, values in files.items():
@@ -90,7 +95,8 @@ def made(
     evaluations = []
     for name, values in files.items():
         quality = metrics.quality(values, labels)
-        evaluations.append({"artifact": name, "split": "test"} | {key: getattr(quality, key) for key in QUALITY})
+        told = {"per_class": by_class(values.argmax(axis=1), labels, k).named(classes)}
+        evaluations.append({"artifact": name, "split": "test"} | {key: getattr(quality, key) for key in QUALITY} | told)
     both = [(ids, labels, values) for values in (p[INT8], p[FLOAT])]
     split = (p[FLOAT], labels), (p[FLOAT], labels)
     rows = {name: split if "float" in name else ((p[INT8], labels), (p[INT8], labels)) for name in files}

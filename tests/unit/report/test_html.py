@@ -78,7 +78,8 @@ def test_every_figure_has_its_numbers(tmp_path):
     labels = re.findall(r'role="region" aria-label="([^"]+)"', page)
     assert len(labels) == len(set(labels)), "regions are told apart by their names"
     for label in (
-        "Size, latency and accuracy of each file", "Classes", "Confusions", "Test samples", "Loss and accuracy per epoch",
+        "Recall of each class", "Size, latency and accuracy of each file", "Classes, before and after", "Confusions",
+        "Test samples", "Loss and accuracy per epoch",
         "Reliability diagrams", "Risk over coverage", "Differences", "Kept and removed training samples per class",
     ):  # fmt: skip
         assert label in labels

@@ -113,18 +113,32 @@ def test_samples_are_filtered_by_text_class_and_outcome(report):
         assert shown == sorted(shown)
 
 
+def test_of_many_classes_the_worst_dozen_is_shown_first(report):
+    label = "Recall of each class"
+    with opened(report) as driver:
+        recalls = [float(text) for text in column(driver, label, 2)]
+        assert len(recalls) == 12 < len(CLASSES) and recalls == sorted(recalls)
+        region(driver, label).find_element("xpath", "following-sibling::button[text()='Show more (1 left)']").click()
+        assert sorted(column(driver, label, 0)) == sorted(CLASSES)
+        for _ in range(2):
+            head(driver, label, 2).find_element("tag name", "button").click()
+        assert float(column(driver, label, 2)[0]) >= max(recalls) and len(column(driver, label, 2)) == 12
+
+
 def test_a_table_is_there_as_csv_with_full_numbers_and_no_formula(report):
     with opened(report) as driver:
-        told = region(driver, "Classes").find_element("xpath", "following-sibling::details[@class='csv']")
+        told = region(driver, "Classes, before and after").find_element(
+            "xpath", "following-sibling::details[@class='csv']"
+        )
         told.find_element("tag name", "summary").click()
         area = told.find_element("tag name", "textarea")
-        assert area.accessible_name == "CSV of Classes"
+        assert area.accessible_name == "CSV of Classes, before and after"
         rows = list(csv.reader(io.StringIO(area.get_attribute("value"))))
         assert rows[0] == [
             "class",
             "test samples",
-            "accuracy, float",
-            "accuracy, int8",
+            "recall, float",
+            "recall, int8",
             "difference, points",
             "lost",
             "won",
@@ -132,7 +146,7 @@ def test_a_table_is_there_as_csv_with_full_numbers_and_no_formula(report):
         assert [row[0] for row in rows[1:3]] == ["'=SUM(A1)", CLASSES[1]] and len(rows) == 14
         assert float(rows[1][2]) != round(float(rows[1][2]), 4), "more digits than the page shows"
         link = told.find_element("tag name", "a")
-        assert link.get_attribute("download") == "classes.csv"
+        assert link.get_attribute("download") == "classes-before-and-after.csv"
         assert link.get_attribute("href").startswith("data:text/csv")
 
 

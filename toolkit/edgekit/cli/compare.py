@@ -49,8 +49,10 @@ def compare(
         typer.echo(json.dumps(found, indent=2, allow_nan=False))
         return
     typer.echo(f"recipes differ in: {', '.join(found['recipes_differ_in']) or 'nothing'}")
+    if found.get("uneven"):
+        typer.echo(f"classes are uneven: {found['uneven']}")
     for row in found.get("comparisons", ()):
-        _print(row)
+        _print(row, bool(found["uneven"]))
     if "verdicts" in found:
         typer.echo(
             f"a: {len(found['a'])} runs ({', '.join(arm_a or [])}); b: {len(found['b'])} runs ({', '.join(arm_b or [])})"
@@ -84,9 +86,12 @@ def _matches(pattern: Path) -> list[Path]:
     return sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
 
 
-def _print(row: Mapping[str, Any]) -> None:
+def _print(row: Mapping[str, Any], uneven: bool) -> None:
     """One pair of files: the sentence, then A - B in each metric."""
     typer.echo(f"{row['files']}, n = {row['n']:,}, same answer for {row['agreement']:.2%}")
     typer.echo(f"  accuracy {row['accuracy_a']:.4f} against {row['accuracy_b']:.4f}")
+    if uneven or "balanced_accuracy" in row["differences"]:
+        typer.echo(f"  balanced accuracy {row['balanced_accuracy_a']:.4f} against {row['balanced_accuracy_b']:.4f}")
+        typer.echo(f"  macro F1 {row['macro_f1_a']:.4f} against {row['macro_f1_b']:.4f}")
     for metric, d in row["differences"].items():
-        typer.echo(f"  {metric:<11} {d['effect']:+.4f}  (95 % interval {d['lower']:+.4f} to {d['upper']:+.4f})")
+        typer.echo(f"  {metric:<17} {d['effect']:+.4f}  (95 % interval {d['lower']:+.4f} to {d['upper']:+.4f})")

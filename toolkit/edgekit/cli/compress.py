@@ -104,15 +104,18 @@ def _print(document: Mapping[str, Any], folder: Path, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(document, indent=2))
         return
+    more = summary.balanced(document)
     typer.echo(
-        f"{'file':<26} {'bytes':>11} {'gzip':>11} {'zeros':>7} {'accuracy':>9} {'NLL':>8} {'MAC':>13}  p50 ms (threads)"
+        f"{'file':<26} {'bytes':>11} {'gzip':>11} {'zeros':>7} {'accuracy':>9} {more(None)}{'NLL':>8} {'MAC':>13}  "
+        "p50 ms (threads)"
     )
     for artifact, test, latency in summary.files(document):
         macs = f"{artifact['macs']:,}" if artifact["macs"] else "not counted"
         typer.echo(
             f"{artifact['name']:<26} {artifact['size_bytes']:>11,} {artifact['gzip_bytes']:>11,} "
-            f"{artifact['sparsity']:>7.1%} {test['accuracy']:>9.4f} {test['nll']:>8.4f} {macs:>13}  {latency}"
+            f"{artifact['sparsity']:>7.1%} {test['accuracy']:>9.4f} {more(test)}{test['nll']:>8.4f} {macs:>13}  {latency}"
         )
+    summary.print_classes(document)
     summary.print_remark(document)
     summary.print_devices(document)
     summary.print_gates(document)

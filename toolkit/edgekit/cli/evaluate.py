@@ -33,6 +33,7 @@ def evaluate(
             gate or (), (), measured=(*gates.QUALITY, *gates.SIZES), instead="`edgekit bench` judges it"
         )
         dataset = standalone.images(data, image_size, seed, files)
+        gates.check_classes(gate or (), dataset.classes)
         kind: Output | None = "logits" if logits else None
         rows = [standalone.evaluate_file(path, dataset, split, input_range, output=kind) for path in files]  # type: ignore[arg-type]
         told.add(files=outcome.of_evaluations(rows))
@@ -50,6 +51,10 @@ def evaluate(
 
 
 def _print(path: Path, row: Evaluation) -> None:
+    from edgekit.report import classes
+
     typer.echo(f"{path}  {row.split}, n = {row.n:,}")
-    for name in ("accuracy", "nll", "brier", "ece", "aurc", "augrc"):
-        typer.echo(f"  {name:<9} {getattr(row, name):.4f}")
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "nll", "brier", "ece", "aurc", "augrc"):
+        typer.echo(f"  {name:<17} {getattr(row, name):.4f}")
+    for line in classes.told(row.per_class, row.split):
+        typer.echo(f"  {line}")

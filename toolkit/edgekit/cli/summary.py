@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,14 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
     waveform = document["compression"].get("waveform")
     names = [artifact["name"] for artifact in document["artifacts"]] + ([waveform["name"]] if waveform else [])
     width = max(22, *map(len, names))
+    more = balanced(document)
     typer.echo(
-        f"{'file':<{width}} {'bytes':>9} {'accuracy':>9} {'NLL':>7} {'ECE':>7} {'AURC':>7} {'AUGRC':>7}  p50 ms (threads)"
+        f"{'file':<{width}} {'bytes':>9} {'accuracy':>9} {more(None)}{'NLL':>7} {'ECE':>7} {'AURC':>7} {'AUGRC':>7}  "
+        "p50 ms (threads)"
     )
     for artifact, test, latency in files(document):
         typer.echo(
-            f"{artifact['name']:<{width}} {artifact['size_bytes']:>9,} {test['accuracy']:>9.4f} {test['nll']:>7.4f} "
+            f"{artifact['name']:<{width}} {artifact['size_bytes']:>9,} {test['accuracy']:>9.4f} {more(test)}{test['nll']:>7.4f} "
             f"{test['ece']:>7.4f} {test['aurc']:>7.4f} {test['augrc']:>7.4f}  {latency}"
         )
     if waveform:
@@ -49,6 +51,7 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
             f"{waveform['name']:<{width}} {waveform['size_bytes']:>9,}  the same with the front end inside; "
             f"{waveform['agreement']:.2%} of {waveform['samples']:,} clips get the same answer"
         )
+    print_classes(document)
     print_reliability(document)
     print_remark(document)
     print_devices(document)
@@ -66,6 +69,29 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
         typer.echo("data: the images that ship with edgekit (give --data for your own)")
     typer.echo(f"report: {folder / 'report.html'}")
     typer.echo(f"for an app: edgekit export {shlex.quote(str(folder))} --bundle KIND ({', '.join(BUNDLES)})")
+
+
+def balanced(document: Mapping[str, Any]) -> Callable[[Mapping[str, Any] | None], str]:
+    """Further columns beside the accuracy, of a test evaluation or (None) their headings; empty where classes are even."""
+    from edgekit.report import classes
+
+    if not classes.uneven(document):
+        return lambda test: ""
+    return lambda test: (
+        f"{'balanced':>9} {'macro F1':>9} "
+        if test is None
+        else f"{test['balanced_accuracy']:>9.4f} {test['macro_f1']:>9.4f} "
+    )
+
+
+def print_classes(document: Mapping[str, Any]) -> None:
+    """Of uneven classes: how uneven, and which are recognized worst, or cannot be judged."""
+    from edgekit.report import classes
+
+    if uneven := classes.uneven(document):
+        typer.echo(f"classes are uneven: {uneven}")
+        for line in classes.told(classes.shipped_test(document)["per_class"]):
+            typer.echo(f"  {line}")
 
 
 def print_gates(document: Mapping[str, Any]) -> None:

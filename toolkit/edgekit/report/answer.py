@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgekit.evidence.proportion import wilson
+from edgekit.report import classes
 from edgekit.report.changes import Changes
-from edgekit.report.pareto import fewest_threads, interval
+from edgekit.report.pareto import fewest_threads
 
 
 def answer(document: Mapping[str, Any], shipped: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
@@ -16,18 +18,21 @@ def answer(document: Mapping[str, Any], shipped: Mapping[str, Any], changes: Cha
         shipped: its row of `edgekit.report.html.artifact_rows`.
 
     Returns:
-        accuracy, interval (95 %, Wilson), n, noun, sentence, gates_met, cost (a row for each target: the fewest threads that
-        were measured) and lost (see `_lost`; None where the shipped file is the float one).
+        accuracy, interval (95 %, Wilson), n, noun, sentence, gates_met, uneven (see `edgekit.report.classes.uneven`), balanced
+        (None where classes are even), cost (a row for each target: the fewest threads that were measured) and lost (see `_lost`;
+        None where the shipped file is the float one).
     """
-    test = shipped["test"]
+    test, uneven = shipped["test"], classes.uneven(document)
     noun = document["dataset"].get("noun", "samples")
     cost, lost = fewest_threads(shipped["latencies"]), _lost(document, shipped, changes)
     told = {
         "accuracy": test["accuracy"],
-        "interval": interval(test["accuracy"], test["n"]),
+        "interval": wilson(test["accuracy"], test["n"]),
         "n": test["n"],
         "noun": noun,
         "gates_met": sum(bool(gate["met"]) for gate in document["gates"]),
+        "uneven": uneven,
+        "balanced": classes.balanced(test) if uneven else None,
         "cost": cost,
         "lost": lost,
     }
@@ -66,7 +71,7 @@ def _sentence(shipped: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     low, high = told["interval"]
     text = (
         f"{shipped['name']} gets {100 * told['accuracy']:.1f} % of {told['n']:,} test {told['noun']} right "
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %) and takes {shipped['size_bytes'] / 1024:,.1f} KB"
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %{_balanced(told)}) and takes {shipped['size_bytes'] / 1024:,.1f} KB"
     )
     believed = [m for m in told["cost"] if not m["emulated"]]
     if believed:
@@ -85,3 +90,7 @@ def _sentence(shipped: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     }
     default = f"Quantization lost no accuracy that {told['n']:,} {told['noun']} could show."
     return f"{text}. {words.get(lost['verdict'], default).format(lost['points'])}"
+
+
+def _balanced(told: Mapping[str, Any]) -> str:
+    return f"; {100 * told['balanced']['balanced_accuracy']:.1f} % as the mean over classes" if told["balanced"] else ""

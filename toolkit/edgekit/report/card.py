@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgekit.report import classes
 from edgekit.report.html import artifact_rows
 
 
@@ -14,14 +15,17 @@ def render(document: Mapping[str, Any]) -> str:
     rows = artifact_rows(document)
     row = next(each for each in rows if each["name"] == shipped)
     student = document["training"]["student"]
+    uneven = classes.uneven(document)
     lines = [
         f"# {shipped}: {student['architecture']} on {data['name']}",
         "",
         f"{row['size_bytes']:,} bytes ({row['precision']}), test accuracy {row['test']['accuracy']:.2%} on {row['test']['n']:,} "
         "samples, measured by running this file.",
+        *_classes(row["test"], uneven),
         "",
-        "| file | bytes | gzip bytes | accuracy | NLL | ECE | AURC | AUGRC | p50 ms (threads) |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| file | bytes | gzip bytes | accuracy |{' balanced accuracy | macro F1 |' if uneven else ''} NLL | ECE | AURC | "
+        "AUGRC | p50 ms (threads) |",
+        f"|---|---|---|---|---|---|---|---|---|{'---|---|' if uneven else ''}",
     ]
     for each in rows:
         test = each["test"]
@@ -29,8 +33,10 @@ def render(document: Mapping[str, Any]) -> str:
             f"{m['p50_ms']:.3f} ({m['threads']})" + (" not valid" if m["verdict"] == "invalid" else "")
             for m in each["here"]
         )
+        balanced = f" {test['balanced_accuracy']:.4f} | {test['macro_f1']:.4f} |" if uneven else ""
         lines.append(
-            f"| {each['name']} | {each['size_bytes']:,} | {each['gzip_bytes']:,} | {test['accuracy']:.4f} | {test['nll']:.4f} | "
+            f"| {each['name']} | {each['size_bytes']:,} | {each['gzip_bytes']:,} | {test['accuracy']:.4f} |{balanced} "
+            f"{test['nll']:.4f} | "
             f"{test['ece']:.4f} | {test['aurc']:.4f} | {test['augrc']:.4f} | {latency or 'not measured'} |"
         )
     lines += [
@@ -77,6 +83,20 @@ def render(document: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _classes(test: Mapping[str, Any], uneven: str | None) -> list[str]:
+    """Balanced accuracy where classes are uneven, the worst classes, and those that cannot be judged."""
+    lines = []
+    if uneven:
+        found = classes.balanced(test)
+        low, high = found["interval"]
+        lines.append(
+            f"Classes are uneven ({uneven}): balanced accuracy {found['balanced_accuracy']:.2%} (95 % interval {low:.2%} to "
+            f"{high:.2%}), macro F1 {found['macro_f1']:.4f}."
+        )
+    lines += [f"{line[:1].upper()}{line[1:]}." for line in classes.told(test.get("per_class", {}))]
+    return [text for line in lines for text in ("", line)]
 
 
 def _reliability(document: Mapping[str, Any], shipped: str) -> list[str]:

@@ -17,6 +17,7 @@ from edgekit.bench.evaluate import load_predictions, predictions_of
 from edgekit.errors import DataError, IntegrityError, UnknownName, UsageError
 from edgekit.evidence import verdict
 from edgekit.evidence.comparisons import Predictions, compare
+from edgekit.report import classes
 from edgekit.report.write import read
 from edgekit.store import MANIFEST, sha256_file
 
@@ -51,7 +52,8 @@ def runs(path_a: Path, path_b: Path, artifact: str | None = None) -> dict[str, A
         artifact: only the files of this name.
 
     Returns:
-        a, b (the folders), recipes_differ_in (dotted keys), comparisons (rows of `edgekit.evidence.comparisons.compare`).
+        a, b (the folders), recipes_differ_in (dotted keys), uneven (what is uneven about the classes of one of them, or None),
+        comparisons (rows of `edgekit.evidence.comparisons.compare`).
 
     Raises:
         UsageError: both are the same folder. UnknownName: one has no file `artifact`.
@@ -79,6 +81,7 @@ def runs(path_a: Path, path_b: Path, artifact: str | None = None) -> dict[str, A
         "a": str(path_a),
         "b": str(path_b),
         "recipes_differ_in": _differ(a, b),
+        "uneven": classes.uneven(a.document) or classes.uneven(b.document),
         "comparisons": rows,
     }
 

@@ -10,20 +10,26 @@ import numpy as np
 
 from edgekit.bench.evaluate import load_logits, load_predictions, predictions_of
 from edgekit.evidence import metrics, temperature
+from edgekit.evidence.by_class import FEWEST
 from edgekit.evidence.risk_coverage import RiskCoverage
 from edgekit.evidence.weighted import METRICS
-from edgekit.report import answer, changes, gallery, numbers, page, pareto, plots, study_plots
+from edgekit.report import answer, changes, classes, gallery, numbers, page, pareto, plots, study_plots
 
 _FORESTS = ("accuracy", "augrc")
 
 
 def render(document: Mapping[str, Any], root: Path) -> str:
     """The page of the run in folder `root`, whose report.json holds `document`."""
-    rows, classes = artifact_rows(document), document["dataset"]["classes"]
+    rows, names = artifact_rows(document), document["dataset"]["classes"]
     shipped = next(row for row in rows if row["name"] == document["run"]["shipped"])
     changed = changes.load(root, shipped["name"])
     found = pareto.points(rows)
     figures, tables = _figures(document, root)
+    by_class = changes.per_class(changed, names)
+    # From the predictions, so that reports of older versions have it too.
+    recalls = {
+        row["name"]: {"n": row["n"], "recall": row["right"] / row["n"] if row["n"] else None} for row in by_class
+    }
     return page.fill(
         "report.html.j2",
         r=document,
@@ -33,11 +39,13 @@ def render(document: Mapping[str, Any], root: Path) -> str:
         validity=answer.validity,
         pareto=found,
         figures=figures | {"pareto": pareto.plot(found)},
-        tables=tables | {"samples": changes.samples(changed, classes)},
-        by_class=changes.per_class(changed, classes),
+        tables=tables | {"samples": changes.samples(changed, names)},
+        by_class=by_class,
+        recalls=classes.rows(recalls, classes.trained_on(document)),
+        fewest=FEWEST,
         changed=changed,
-        pictures=changes.pictures(root, changed, classes) if changed.quantized else [],
-        removed=gallery.thumbnails(root / "curation/gallery.npz", classes),
+        pictures=changes.pictures(root, changed, names) if changed.quantized else [],
+        removed=gallery.thumbnails(root / "curation/gallery.npz", names),
     )
 
 
@@ -90,19 +98,19 @@ def _figures(document: Mapping[str, Any], root: Path) -> tuple[dict[str, Any], d
             matrix = metrics.confusion(p.argmax(axis=1), labels, p.shape[1])
     assert matrix is not None
     panels = {"as the files answer": before} | ({"with temperature": after} if after else {})
-    classes = document["dataset"]["classes"]
+    names = document["dataset"]["classes"]
     risks = {name: (curve.accepted / curve.n, curve.errors / curve.accepted) for name, curve in curves.items()}
     figures = {
         "removed": plots.removed_per_class(document["curation"]["per_class"]),
         "curves": plots.learning_curves(document["training"]),
-        "confusion": plots.confusion_matrix(matrix, classes),
+        "confusion": plots.confusion_matrix(matrix, names),
         "reliability": plots.reliability_diagrams(panels),
         "risk_coverage": plots.risk_coverage(risks, points),
         "differences": differences(document["comparisons"]),
     }
     return figures, {
         "epochs": numbers.epochs(document["training"]),
-        "confusions": numbers.confusions(matrix, classes),
+        "confusions": numbers.confusions(matrix, names),
         "reliability": numbers.reliability(panels),
         "risks": numbers.risks(curves),
         "differences": numbers.differences(document["comparisons"]),

@@ -7,8 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgekit.evidence.by_class import UNEVEN, imbalance
+from edgekit.report import classes
 from edgekit.report.integrity import Check, checks
 from edgekit.types import Evaluation, Gate, Measurement, Report
+
+_HEADINGS = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "nll": "NLL",
+    "ece": "ECE",
+    "augrc": "AUGRC",
+}
+_OF_UNEVEN = ("balanced_accuracy", "macro_f1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +62,10 @@ def of_report(report: Report, gates: Sequence[Gate] | None = None) -> dict[str, 
     shipped = document["run"]["shipped"]
     judged = [Gate(**row) for row in document["gates"]] if gates is None else gates
     remarks = [f"Shipped: {shipped}."]
+    if uneven := classes.uneven(document):
+        test = classes.shipped_test(document)
+        found = f"balanced accuracy {test['balanced_accuracy']:.4f}, macro F1 {test['macro_f1']:.4f}"
+        remarks.append(f"Classes are uneven ({uneven}): {'; '.join([found, *classes.told(test['per_class'])])}.")
     if verdict := document.get("verdict"):
         remarks.append(f"Verdict on the curation {document['curation']['method']!r}: {verdict['verdict']}.")
         if verdict["next"]:
@@ -73,24 +88,17 @@ def of_report(report: Report, gates: Sequence[Gate] | None = None) -> dict[str, 
 
 def _files(document: Mapping[str, Any]) -> Table:
     on_test = {row["artifact"]: row for row in document["evaluations"] if row["split"] == "test"}
+    names = [name for name in _HEADINGS if name not in _OF_UNEVEN or classes.uneven(document)]
     rows = []
     for row in document["artifacts"]:
         test = on_test[row["name"]]
         latencies = [latency(m) for m in document["measurements"] if m["artifact"] == row["name"]]
-        figures = [f"{test[name]:.4f}" for name in ("accuracy", "nll", "ece", "augrc")]
+        figures = [f"{test[name]:.4f}" for name in ("accuracy", *names)]
         sizes = [f"{row[name] / 1024:,.1f}" for name in ("size_bytes", "gzip_bytes")]
         rows.append([row["name"], *sizes, *figures, "; ".join(latencies) or "not measured"])
     n = max((row["n"] for row in on_test.values()), default=0)
-    headings = [
-        "file",
-        "KB",
-        "gzip KB",
-        f"test accuracy (n = {n:,})",
-        "NLL",
-        "ECE",
-        "AUGRC",
-        "p50 ms at target (threads)",
-    ]
+    quality = [f"test accuracy (n = {n:,})", *(_HEADINGS[name] for name in names)]
+    headings = ["file", "KB", "gzip KB", *quality, "p50 ms at target (threads)"]
     return Table(headings=headings, rows=rows)
 
 
@@ -102,7 +110,8 @@ def latency(row: Mapping[str, Any]) -> str:
 
 def of_evaluations(rows: Sequence[Evaluation]) -> Table:
     """The files that `edgekit evaluate` ran."""
-    names = ("accuracy", "nll", "brier", "ece", "aurc", "augrc")
+    uneven = any(imbalance(each["n"] for each in row.per_class.values()) >= UNEVEN for row in rows)
+    names = ("accuracy", *(_OF_UNEVEN if uneven else ()), "nll", "brier", "ece", "aurc", "augrc")
     return Table(
         headings=["file", "split", "n", *names],
         rows=[

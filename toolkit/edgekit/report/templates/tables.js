@@ -1,5 +1,6 @@
 "use strict";
-// Every table in a .scroll frame: sorting by its headings, a filter where it asks for one, its numbers as CSV.
+// Every table in a .scroll frame: sorting by its headings, a filter where it asks for one, its first rows (data-first) before a
+// button for more, its numbers as CSV.
 {
   const FIRST = 20;
   const STEP = 100;
@@ -102,6 +103,7 @@
     const heads = headings(table);
     const body = table.tBodies[0];
     const { columns, items, element } = "rows" in table.dataset ? listed(table) : standing(table, heads.length);
+    const first = columns ? FIRST : Number(table.dataset.first);
     const inputs = [];
     let order = items;
     let view = items;
@@ -111,7 +113,7 @@
     status.setAttribute("role", "status");
 
     function show() {
-      const next = columns ? view.slice(shown, shown + (shown ? STEP : FIRST)) : view.slice(shown);
+      const next = first ? view.slice(shown, shown + (shown ? STEP : first)) : view.slice(shown);
       body.append(...next.map(element));
       shown += next.length;
       more.hidden = shown >= view.length;
@@ -183,7 +185,7 @@
     }
     frame.after(more, told);
     more.addEventListener("click", show);
-    if (columns) refresh();
+    if (first) refresh();
   }
 
   // What a closed <details> holds waits until it is opened.
