@@ -73,7 +73,7 @@ def test_the_default_student_learns(keras, shipped):
         model,
         train,
         shipped.val,
-        section(epochs=6),
+        section(epochs=6, batch_size=128),
         full=2000,
         seed=0,
         augment="shift-flip",
@@ -126,7 +126,9 @@ def test_a_diverging_run_is_a_training_error(keras, shipped):
             model,
             take(shipped.train, np.arange(256)),
             shipped.val,
-            section(epochs=2, learning_rate=1e30, clip_norm=None, schedule="constant", optimizer="adam"),
+            section(
+                epochs=2, batch_size=128, learning_rate=1e30, clip_norm=None, schedule="constant", optimizer="adam"
+            ),
             full=256,
             seed=0,
             augment="none",

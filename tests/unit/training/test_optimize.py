@@ -23,8 +23,8 @@ def section(**values):
     return recipe.from_mapping({"training": values}).training
 
 
-def rates(keras, total, **values):
-    made = optimize.schedule(keras, section(**values), total)
+def rates(keras, total, averaged=0, **values):
+    made = optimize.schedule(keras, section(**values), total, averaged)
     return [float(made(step)) for step in range(total + 1)]
 
 
@@ -43,13 +43,13 @@ def test_steps(keras):
 
 
 def test_swa_ends_the_cosine_where_averaging_begins(keras):
-    found = rates(keras, 100, learning_rate=1.0, warmup=0.0, epochs=10, swa=0.3, swa_learning_rate=0.2)
+    found = rates(keras, 100, averaged=30, learning_rate=1.0, warmup=0.0, swa=0.3, swa_learning_rate=0.2)
     assert found[35] == pytest.approx(0.2 + 0.8 * 0.5)
     assert found[70:] == pytest.approx([0.2] * 31)
 
 
 def test_constant(keras):
-    assert optimize.schedule(keras, section(schedule="constant", warmup=0.0, learning_rate=0.5), 10) == 0.5
+    assert optimize.schedule(keras, section(schedule="constant", warmup=0.0, learning_rate=0.5), 10, 0) == 0.5
 
 
 def test_distillation_loss_by_hand(keras):

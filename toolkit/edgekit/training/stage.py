@@ -196,7 +196,7 @@ def weights_of(
     labels: NDArray[np.int64], weights: NDArray[np.float32] | None, section: TrainingSection
 ) -> NDArray[np.float32] | None:
     """(n,) mean 1: the curation's `weights`, times the inverse of the class's count if `section` asks for that."""
-    if section.class_weights == "none":
+    if section.class_weights != "balanced":
         return weights
     share = (1 / np.maximum(np.bincount(labels), 1))[labels]
     both = share if weights is None else share * weights
