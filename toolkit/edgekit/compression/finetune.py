@@ -13,6 +13,7 @@ from edgekit import tf
 from edgekit.data.ahead import Ahead
 from edgekit.data.pixels import to_float
 from edgekit.errors import TrainingError
+from edgekit.training.budget import epochs_of_round
 from edgekit.types import Reporter, Split
 
 
@@ -31,7 +32,7 @@ def finetune(
     weights: NDArray[np.float32] | None = None,
     callbacks: Sequence[Any] = (),
 ) -> list[float]:
-    """Train `model` (tf_keras, gives probabilities) in place with Adam; returns the loss per epoch.
+    """Train `model` (tf_keras, gives probabilities) in place with Adam; returns the loss per round (budget.epochs_of_round).
 
     Args:
         cosine: let the learning rate fall to 0 by half a cosine over all steps (Loshchilov & Hutter 2017, arXiv 1608.03983).
@@ -53,18 +54,20 @@ def finetune(
     )
     rng = np.random.default_rng([seed, 2])
     losses: list[float] = []
-    for epoch in range(epochs):
-        order = rng.permutation(len(train))
-        blocks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    length = epochs_of_round(steps, epochs)
+    for number in range(epochs // length):
+        orders = [rng.permutation(len(train)) for _ in range(length)]
+        blocks = [order[start : start + batch_size] for order in orders for start in range(0, len(order), batch_size)]
         with Ahead(train.x, blocks) as images:
             # Keras counts steps from the optimizer's, so schedules go on over calls of fit.
             history = model.fit(
                 tf.stream(_batches(images, blocks, train.y, weights)), verbose=0, callbacks=list(callbacks)
             )
         losses.append(float(history.history["loss"][0]))
-        reporter.progress((epoch + 1) * steps, epochs * steps, f"steps  loss {losses[-1]:.3f}")
+        done = (number + 1) * length
+        reporter.progress(done * steps, epochs * steps, f"steps  loss {losses[-1]:.3f}")
         if not np.isfinite(losses[-1]):
-            raise TrainingError(f"{what} diverged in epoch {epoch + 1}; lower {setting}.")
+            raise TrainingError(f"{what} diverged in epoch {done}; lower {setting}.")
     return losses
 
 

@@ -21,8 +21,6 @@ from edgekit.types import InputSpec
 
 _LARGE_BATCH, _SMALL_BATCH = 128, 32
 _RETRIES = 2
-# Rounds that a training of a small set is told in: its epochs are a multiple of them.
-_ROUNDS = 24
 _FEWEST_STEPS, _FEWEST_ROUNDS = 32, 12  # of a round, of a training
 
 
@@ -36,12 +34,13 @@ class Length:
     most: int = 3_600
 
     def epochs_of(self, samples: int, classes: int, batch: int) -> int:
-        """Passes over `samples` in steps of `batch`: `epochs`, or the multiple of `_ROUNDS` that has enough steps."""
+        """Passes over `samples` in steps of `batch`: `epochs`, or as many as have enough steps, in whole rounds."""
         per_epoch = math.ceil(samples / batch)
         least = min(self.most, self.steps + self.per_class * classes)
         if samples >= LARGE_TRAIN or per_epoch * self.epochs >= least:
             return self.epochs
-        return _ROUNDS * math.ceil(least / per_epoch / _ROUNDS)
+        length = math.ceil(_FEWEST_STEPS / per_epoch)
+        return length * math.ceil(least / per_epoch / length)
 
 
 STUDENT = Length(epochs=24, steps=1_000, per_class=80)
