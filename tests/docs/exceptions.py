@@ -17,8 +17,10 @@ DOWNLOAD = "needs a data set that is downloaded"
 WEIGHTS = "downloads weights; tests/unit/students/test_public.py fetches such a file from a server of its own"
 LADDER = "climbs several quantizations and fine-tunes; tests/functional/test_small.py does it on a small network"
 REGISTRY = "installs from a package index"
+FOLDS = "one build for each fold; tests/functional/test_small_data.py cross-validates"
 
 PLANNED = {
+    "edgekit build --data digits.csv --cv 5": FOLDS,
     "edgekit build --data photos/ --image-size 96": ELSEWHERE.format("docs/howto/images.md"),
     "edgekit build --data recordings/ --student audio_cnn --waveform": ELSEWHERE.format("docs/howto/audio.md"),
     "edgekit build --coverage 0.9": ANOTHER_TRAINING,

@@ -21,12 +21,12 @@ from tests.docs.pages import Command
 
 from edgekit.errors import EdgekitError, GateNotMet
 
-_FEW = "--set data.limit=400 --set teacher.epochs=1 --set training.epochs=1"
+_FEW = "--set data.limit=400 --set teacher.epochs=1 --set training.epochs=1 --set accept_chance=true"
 SHORT = {
     "build": f"{_FEW} --set quantization.onnx=false --set bench.targets=[]",
     "curate": f"{_FEW} --set quantization.onnx=false --set bench.targets=[] --set curation.folds=2",
     "train": _FEW,
-    "compress": "--set bench.targets=[] --set quantization.onnx=false",
+    "compress": "--set bench.targets=[] --set quantization.onnx=false --set accept_chance=true",
     "bench": "--runs 50",
 }
 FIRST = "edgekit build --out runs/first"  # the one that is measured as well, since pages judge its latency
