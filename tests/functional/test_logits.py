@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 from tests.conftest import Told
+from tests.cpu import EXACT_INT8
 from typer.testing import CliRunner
 
 from edgekit import backend, compressing, pipeline, recipe
@@ -59,7 +60,10 @@ def test_the_files_end_before_the_softmax_and_every_reader_is_told(runs):
 
 def test_probabilities_are_the_softmax_and_the_float_ones_are_those_of_the_other_build(runs):
     plain, logits = runs
+    made = [{row["name"] for row in each.document["artifacts"]} for each in runs]
     for name in ("model_float32.tflite", "model_float32.onnx", INT8, "model_int8.onnx"):
+        if not EXACT_INT8 and not all(name in files for files in made):
+            continue
         _, labels, p, raw = stored(logits, name)
         assert p == pytest.approx(softmax(raw.astype(np.float64), axis=1), abs=1e-12)
         _, _, before, none = stored(plain, name)

@@ -52,6 +52,7 @@ def test_the_student_is_the_largest_that_fits_and_the_size_is_a_gate(ladder):
     report, told = ladder
     assert report.document["recipe"]["student"] == {
         "name": "microresnet", "width": "s", "max_size": 40960, "weights": None, "backbone": None, "frozen": False,
+        "head_first": "auto",
     }  # fmt: skip
     assert any("largest width of microresnet within 40,960 bytes" in note for note in told.notes)
     gates = {gate["demand"]: gate["met"] for gate in report.document["gates"]}

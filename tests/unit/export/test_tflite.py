@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from tests.cpu import EXACT_INT8
 
 from edgekit.bench import litert, onnxrt
 from edgekit.errors import ExportError, GateNotMet
@@ -167,7 +168,7 @@ def test_onnxruntime_quantizes_the_float_onnx(files, shipped, calibration_sample
     onnx.quantize(files["onnx"], target, calibration_samples)
     x = stage.parity_samples(shipped)
     exact, found = onnxrt.probabilities(files["onnx"], x), onnxrt.probabilities(target, x)
-    assert parity.agreement(exact, found) >= 0.95
+    assert parity.agreement(exact, found) >= (0.95 if EXACT_INT8 else 0.9)
     assert target.stat().st_size < files["onnx"].stat().st_size
     assert capsys.readouterr().out == ""
 
