@@ -149,3 +149,11 @@ def test_a_frozen_backbone_reads_little_of_the_teacher():
 def test_no_teacher_has_patches():
     with pytest.raises(RecipeError, match="no teacher is one; leave it out"):
         recipe.from_mapping({"teacher": {"patchout": "structured"}})
+
+
+def test_complete_recipes_of_earlier_versions_are_read():
+    """The products' recipes say what was the default of keys that their method or precision does not read."""
+    found = sorted((Path(__file__).parents[2] / "models").glob("*/recipe.yaml"))
+    assert found and all(recipe.load(path) for path in found)
+    with pytest.raises(RecipeError, match="folds is not read by 'none'"):
+        recipe.load(settings=["curation.folds=7"])

@@ -176,11 +176,11 @@ class QuantizationSection(Section):
         if self.calibration and self.precision not in ("int8", "int16x8", "auto"):
             raise ValueError(f"calibration (--calibration) is not read for {self.precision} files; leave it out")
         plain = {
-            "qat_epochs": AUTO,
-            "qat_learning_rate": QuantizationSection.model_fields["qat_learning_rate"].default,
+            "qat_epochs": (AUTO, 4),  # 4 is what complete recipes of earlier versions say
+            "qat_learning_rate": (QuantizationSection.model_fields["qat_learning_rate"].default,),
         }
-        for name, default in plain.items():
-            if getattr(self, name) != default and not self.trained:
+        for name, unset in plain.items():
+            if getattr(self, name) not in unset and not self.trained:
                 raise ValueError(f"{name} is read only by int8-qat and auto; leave it out")
         return self
 

@@ -129,6 +129,7 @@ def unread(section: CurationSection) -> list[str]:
         found.append("trusted_val")
     if section.max_class_edit is not None and section.method == "none":
         found.append("max_class_edit")
-    if section.folds != plain["folds"] and "folds" not in section.needs:
+    # 5 is what complete recipes of earlier versions say of every method.
+    if section.folds not in (plain["folds"], 5) and "folds" not in section.needs:
         found.append("folds")
     return found
