@@ -220,6 +220,7 @@ def test_a_public_checkpoint_is_frozen_curated_and_ships_as_int8(tones, tmp_path
         "data.spec": str(tones),
         "data.val_fraction": 0.3,
         "data.audio": {"sample_rate": 16_000, "clip_s": 0.415, "n_mels": 128},
+        "accept_chance": True,
         "student.name": "ast_or_passt",
         "student.backbone": str(formulas.saved(tmp_path, formulas.ast(size))),
         "student.frozen": True,

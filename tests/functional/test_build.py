@@ -336,7 +336,13 @@ def edgekit(*arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
 
 
-ARGUMENTS = ["--curate", "iqr", "--deterministic", *(f"--set={key}={value}" for key, value in FAST.items())]
+ARGUMENTS = [
+    "--curate",
+    "iqr",
+    "--deterministic",
+    "--set=curation.max_class_edit=1",
+    *(f"--set={key}={value}" for key, value in FAST.items()),
+]
 
 
 def weights(folder):
