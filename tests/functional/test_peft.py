@@ -170,7 +170,7 @@ def test_a_killed_training_goes_on(keras, small_npz, backbones, tmp_path):
     job = jobs.Job(ids=dataset.train.ids, labels=dataset.train.y, checkpoint=str(tmp_path / "progress"))
     with pytest.raises(Killed):
         stage.run("student", asked, dataset, job, tmp_path / "killed", Kills())
-    assert json.loads((tmp_path / "progress/state.json").read_text())["epoch"] == 2
+    assert json.loads((tmp_path / "progress/0/state.json").read_text())["epoch"] == 2
     going_on = GoesOn()
     stage.run("student", asked, dataset, job, tmp_path / "killed", going_on)
     assert going_on.first is not None and going_on.first > 0.5, (
