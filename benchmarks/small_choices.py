@@ -66,9 +66,11 @@ def save(rows: list[dict[str, Any]], quick: bool) -> None:
             known = [100 * (one - other) for one, other in pairs if one is not None and other is not None]
             if known:
                 gains.setdefault(arm, {})[name] = round(float(np.mean(known)), 2)
+    complete = len(rows) == DRAWS * (len(EVEN) * (1 + len(CHANGES)) + len(UNEVEN) * (1 + len(WEIGHTS)))
     means = {arm: round(float(np.mean(list(each.values()))), 2) for arm, each in gains.items()}
-    record("small_choices", min(means.values(), default=0.0), "points gained, least of the choices", "not negative",
-           None if quick or not means else min(means.values()) >= 0, {"mean": means, "by_set": gains}, rows, quick)  # fmt: skip
+    met = min(means.values()) >= 0 if complete and not quick else None
+    detail, least = {"mean": means, "by_set": gains}, min(means.values(), default=0.0)
+    record("small_choices", least, "points gained, least of the choices", "not negative", met, detail, rows, quick)
 
 
 def main() -> None:
