@@ -16,7 +16,7 @@ _KNOWN = 0.9
 # Fewer steps leave even the averages of batch normalization near their start.
 _FEW_STEPS = 100
 # Loss of the last quarter of the rounds, as a share of that of the quarter before. Any schedule that ends at a rate of 0 lowers
-# the loss at the end; only a network that was far from done lowers it as much. Measured: docs/small-data.md.
+# the loss at the end; only a network that was far from done lowers it as much.
 _STILL_FALLING = 0.9
 # A large teacher learns wrong labels by heart, which a small student cannot and should not.
 _FAR_BELOW = 0.25
