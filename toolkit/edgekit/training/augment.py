@@ -4,7 +4,7 @@ A view is one random variation of every image: `draw` decides it for all samples
 view can be made twice, which lets a teacher be asked about it once (training.distill).
 "shift" moves an image by up to one 28th of its side (1 pixel at 28), "shift-flip" also mirrors half of them, "affine" rotates,
 scales, shears and moves, for digits and other drawings, "photo" mirrors and moves by up to an eighth. "color" is "shift" with
-another contrast, brightness and balance of the channels, which helps small sets most; "color-flip" also mirrors. "audio" is for
+another contrast, brightness and balance of the channels; "color-flip" also mirrors. "audio" is for
 the features of sound, (T, F, 1) (training.sound).
 """
 
