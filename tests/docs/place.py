@@ -171,7 +171,8 @@ def _decide(words: list[str], folder: Path) -> None:
     if not edits.exists():
         import pyarrow.parquet as pq
 
-        scores = next(folder.glob("runs/*/curation/scores.parquet"))
+        # Of the run that the page has just made; others may be of other data.
+        scores = max(folder.glob("runs/*/curation/scores.parquet"), key=lambda path: path.stat().st_mtime)
         edits.write_text(json.dumps({"id": pq.read_table(scores)["id"][0].as_py(), "action": "drop"}) + "\n")
 
 
