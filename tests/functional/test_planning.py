@@ -17,7 +17,7 @@ def test_a_plan_is_what_then_happens(tmp_path, monkeypatch):
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
     asked = recipe.load(
         settings=["student.name=conv8", "training.epochs=1", "teacher.epochs=1", "curation.method=iqr", "bench.targets=[]",
-                  "quantization.onnx=false"],
+                  "quantization.onnx=false", "curation.max_class_edit=1", "accept_chance=true"],
         values={"data.spec": str(tmp_path / "data.npz")},
     )  # fmt: skip
     from edgekit import data
