@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
-import soxr
-from record import arguments, median, record, say
+from record import arguments, median, need, record, run, say
 
 from edgekit.data.sources import fsdd
 
 WHOLE, SMALL, REPEATS = 3000, 300, 5
+TINY = 80
 GOAL_REAL_TIME, GOAL_S = 20.0, 15.0
 # name -> (suffix, sample rate of the files, data.audio); the rate of the features is FSDD's.
 CASES: dict[str, tuple[str, int, dict[str, Any]]] = {
@@ -46,11 +45,11 @@ if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 from edgekit.data.audio import reading
 from edgekit.data.audio.features import read_clips
-from edgekit.sections import AudioSection
+from edgekit.recipe import AudioSection
 import numpy as np, scipy.fft
 files = sorted(Path(sys.argv[1]).rglob("*.*"))
 options = AudioSection(sample_rate=8000, **json.loads(sys.argv[2])).options
-seconds = sum(told.frames / told.sample_rate for told in (reading.head(path.read_bytes()) for path in files))
+seconds = sum(head.frames / head.sample_rate for head in (reading.head(path.read_bytes()) for path in files))
 start = time.process_time()
 clips = read_clips(lambda i: files[i].read_bytes(), str, len(files), options, training=np.ones(len(files), bool), skip_bad=False)
 print(json.dumps({"cpu_s": time.process_time() - start, "audio_s": seconds, "shape": clips.x.shape}))
@@ -59,6 +58,8 @@ print(json.dumps({"cpu_s": time.process_time() - start, "audio_s": seconds, "sha
 
 def originals(count: int) -> list[tuple[str, np.ndarray]]:
     """`count` (label, waveform at 8 kHz), evenly over what there is."""
+    import soundfile
+
     root = fsdd.recordings()
     if root is None:
         rng = np.random.default_rng(0)
@@ -74,6 +75,9 @@ def originals(count: int) -> list[tuple[str, np.ndarray]]:
 
 def write(root: Path, clips: list[tuple[str, np.ndarray]], suffix: str, rate: int) -> Path:
     """The clips as root/<label>/<number><suffix> at `rate`."""
+    import soundfile
+    import soxr
+
     for i, (label, x) in enumerate(clips):
         buffer = io.BytesIO()
         soundfile.write(buffer, x if rate == 8000 else soxr.resample(x, 8000, rate), rate, format=suffix[1:].upper())
@@ -83,7 +87,7 @@ def write(root: Path, clips: list[tuple[str, np.ndarray]], suffix: str, rate: in
     return root
 
 
-def run(code: str, *words: str) -> dict[str, Any]:
+def fresh(code: str, *words: str) -> dict[str, Any]:
     """The answer of a fresh process with an empty cache."""
     with tempfile.TemporaryDirectory() as cache:
         return again(code, Path(cache), *words)
@@ -104,8 +108,9 @@ def again(code: str, cache: Path, *words: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    quick = arguments(__doc__ or "").quick
-    count, repeats = (SMALL, 1) if quick else (WHOLE, REPEATS)
+    quick = arguments(__doc__).quick
+    need("pip install 'edgekit[audio]'", packages=("soundfile", "soxr"))
+    count, repeats = quick.of((WHOLE, REPEATS), (SMALL, 1), (TINY, 1))
     clips = originals(count)
     raw: dict[str, Any] = {}
     real_time: dict[str, float] = {}
@@ -114,8 +119,8 @@ def main() -> None:
             (suffix, rate): write(Path(temporary, f"{suffix[1:]}{rate}"), clips, suffix, rate)
             for suffix, rate, _ in CASES.values()
         }
-        for name, (suffix, rate, audio) in CASES.items():
-            raw[name] = [run(CORE, str(folders[suffix, rate]), json.dumps(audio)) for _ in range(repeats)]
+        for name, (suffix, rate, audio) in list(CASES.items())[quick.of(0, 0, -1) :]:
+            raw[name] = [fresh(CORE, str(folders[suffix, rate]), json.dumps(audio)) for _ in range(repeats)]
             real_time[name] = median([each["audio_s"] / each["cpu_s"] for each in raw[name]])
             say(f"{name}: {real_time[name]:.0f}x real time per core")
         root = str(folders[".wav", 8000])
@@ -140,4 +145,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

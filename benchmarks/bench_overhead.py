@@ -8,7 +8,6 @@ of the device tests (tests/devices/vm.py), booted here; --target takes a real on
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import ROOT, median, record, say
+from record import ROOT, lacking, median, parser, record, run, say
 
 STUDENT = ROOT / "models" / "fashion-mnist-s-int8" / "model_int8.tflite"
 DATA, SAMPLES = "fashion-mnist-mini", 64
@@ -40,8 +39,11 @@ def machine(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     from tests.devices import image, vm
 
     say("booting the arm64 test machine")
-    running = vm.Machine(image.cached(), folder)
-    running.start()
+    try:
+        running = vm.Machine(image.cached(), folder)
+        running.start()
+    except RuntimeError as error:
+        lacking(f"the arm64 test machine, or --target: {error}")
     try:
         yield "ssh://pi", {"EDGEKIT_SSH_CONFIG": str(running.config)}
     finally:
@@ -60,7 +62,8 @@ def bench(path: Path, target: str, environment: Mapping[str, str]) -> dict[str, 
     )
     wall_s = time.perf_counter() - begin
     if done.returncode:
-        raise SystemExit(f"edgekit bench failed ({done.returncode}): {done.stderr.strip().splitlines()[-1:]}")
+        print(done.stderr.strip().split("\n")[-1], file=sys.stderr)
+        raise SystemExit(done.returncode)
     (row,) = json.loads(done.stdout)
     parts = row["conditions"]
     found = {
@@ -101,10 +104,9 @@ def measure(target: str, environment: dict[str, str], repeats: int, folder: Path
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one repeat, within 60 s on 2 cores")
-    parser.add_argument("--target", help="an ssh target, e.g. ssh://pi@raspberrypi; default: the arm64 test machine")
-    options = parser.parse_args()
+    arguments = parser(__doc__, "one repeat")
+    arguments.add_argument("--target", help="an ssh target, e.g. ssh://pi@raspberrypi; default: the arm64 test machine")
+    options = arguments.parse_args()
     repeats = QUICK_REPEATS if options.quick else REPEATS
     with tempfile.TemporaryDirectory(prefix="ek-") as name:
         folder = Path(name)
@@ -128,4 +130,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,6 +8,8 @@ the channels go in every layer but the residual streams. Both files are converte
 
 The latency is that of the runtime as it is used, with its XNNPACK kernels. Where these compute int8 in wide tiles of channels
 (Intel AMX), fewer channels than a tile are not faster; so the ratio with the runtime's plain kernels stands beside it.
+
+    python benchmarks/channel_pruning.py --run RUN --epochs 4
 """
 
 from __future__ import annotations
@@ -20,19 +22,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from record import median, record, say
+from record import Case, median, parser, record, run, say
+from sized import sized
 
-from edgekit import backend, data, recipe, students
-from edgekit.bench.evaluate import predict
+from edgekit import data, recipe, students
 from edgekit.bench.measure import measure
-from edgekit.bench.standalone import artifact_of
-from edgekit.compression import channels_stage
+from edgekit.compression.channels import stage as channels_stage
 from edgekit.data.pixels import to_float
 from edgekit.data.splits import take
 from edgekit.export import calibration, tflite
 from edgekit.export.shrink import shrink
+from edgekit.frameworks import backend
+from edgekit.inference.evaluate import predict
+from edgekit.inference.standalone import artifact_of
 from edgekit.recipe import Recipe
-from edgekit.training.augment import resolve
+from edgekit.training.augment import augmentation_of
+from edgekit.training.batches import Samples
 from edgekit.training.fit import fit
 from edgekit.types import Artifact, Dataset, Silent
 
@@ -49,12 +54,13 @@ class Notes(Silent):
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a smaller case, within 60 s on 2 cores")
-    parser.add_argument("--run", type=Path, action="append", default=[], help="an unpruned build; may be given twice")
-    parser.add_argument("--epochs", type=int, default=12, help="of fine-tuning")
-    parser.add_argument("--learning-rate", type=float, default=4e-3, help="of fine-tuning")
-    return parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument(
+        "--run", type=Path, action="append", default=[], help="an unpruned build; may be given twice"
+    )
+    arguments.add_argument("--epochs", type=int, default=12, help="of fine-tuning")
+    arguments.add_argument("--learning-rate", type=float, default=4e-3, help="of fine-tuning")
+    return arguments.parse_args()
 
 
 def unpruned(run: Path) -> tuple[Recipe, Dataset, Path]:
@@ -65,17 +71,18 @@ def unpruned(run: Path) -> tuple[Recipe, Dataset, Path]:
     return loaded, data.load_section(loaded.data, loaded.seed), run / "models/student_float.keras"
 
 
-def small_case(folder: Path) -> tuple[Recipe, Dataset, Path]:
-    """A student m, trained for two epochs on some of the shipped images."""
-    loaded = recipe.load(settings=["student.width=m", "training.epochs=2"])
-    whole = data.load_section(loaded.data, loaded.seed)
-    dataset = dataclasses.replace(whole, train=take(whole.train, range(0, len(whole.train), 3)))
+def small_case(folder: Path, quick: Case) -> tuple[Recipe, Dataset, Path]:
+    """A student m, trained for two epochs on some of the shipped images; of a tiny case an untrained xs."""
+    whole, width = data.load("fashion-mnist-mini", seed=42), quick.of("m", "m", "xs")
+    dataset = dataclasses.replace(whole, train=take(whole.train, range(0, len(whole.train), quick.of(3, 10, 100))))
+    loaded = sized(dataset, f"student.width={width}", "training.epochs=2")
     keras = backend.load()
     backend.seed(keras, loaded.seed, deterministic=False)
-    model = students.build("students", "microresnet", keras, dataset.input.shape, len(dataset.classes), "m")
-    name = resolve(loaded.training.augment, mirrored=dataset.input.mirrored)
-    fit(keras, model, dataset.train, dataset.val, loaded.training,
-        full=len(dataset.train), seed=loaded.seed, augment=name, reporter=Silent())  # fmt: skip
+    model = students.build("students", "microresnet", keras, dataset.input.shape, len(dataset.classes), width)
+    if quick is not Case.TINY:
+        samples = Samples(train=dataset.train, val=dataset.val, full=len(dataset.train))
+        augmentation = augmentation_of(loaded.training, dataset.input)
+        fit(keras, model, samples, loaded.training, augmentation=augmentation, seed=loaded.seed, reporter=Silent())
     model.save(folder / "student_float.keras")
     return loaded, dataset, folder / "student_float.keras"
 
@@ -101,12 +108,14 @@ def plain_ratio(artifacts: list[Artifact]) -> float:
     return median(ratios)
 
 
-def compared(loaded: Recipe, dataset: Dataset, path: Path, folder: Path, epochs: int, rate: float) -> dict[str, Any]:
+def compared(
+    loaded: Recipe, dataset: Dataset, path: Path, folder: Path, epochs: int, rate: float, quick: Case
+) -> dict[str, Any]:
     """Prune, fine-tune, convert both; size, latency and test accuracy side by side."""
     pruning = loaded.pruning.model_copy(update={"channels": SHARE, "epochs": epochs, "learning_rate": rate})
     channels_stage.run(
         loaded.model_copy(update={"pruning": pruning}),
-        dataset.train, dataset.val, None, path, folder, Notes(), mirrored=dataset.input.mirrored,
+        dataset.train, dataset.val, None, path, folder, Notes(), spec=dataset.input,
     )  # fmt: skip
     keras = backend.load()
     samples = calibration.choose(loaded.quantization, dataset, dataset.train, loaded.seed).samples
@@ -115,14 +124,16 @@ def compared(loaded: Recipe, dataset: Dataset, path: Path, folder: Path, epochs:
         content = tflite.convert(keras.models.load_model(model, compile=False), "int8", calibration=samples)
         (folder / f"{name}.tflite").write_bytes(shrink(content))
         artifacts.append(artifact_of(folder / f"{name}.tflite"))
-    plan = loaded.bench.model_copy(update={"targets": ("host",), "threads": (1,), "runs": 200})
-    rounds = [measure(artifacts, plan, to_float(dataset.val.x[:1])).measurements for _ in range(ROUNDS)]
+    plan = loaded.bench.model_copy(update={"targets": ("host",), "threads": (1,), "runs": quick.of(200, 200, 50)})
+    rounds = [
+        measure(artifacts, plan, to_float(dataset.val.x[:1])).measurements for _ in range(quick.of(ROUNDS, ROUNDS, 1))
+    ]
     ratios = sorted(after.p50_ms / before.p50_ms for before, after in rounds)
     right = [float((predict(a, dataset.test.x).argmax(axis=1) == dataset.test.y).mean()) for a in artifacts]
     facts = json.loads((folder / "pruning.json").read_text())
     return {
         "student": f"{loaded.student.name}-{loaded.student.width or 'first'}",
-        "latency": round(ratios[ROUNDS // 2], 3),
+        "latency": round(ratios[len(ratios) // 2], 3),
         "latency_plain_kernels": round(plain_ratio(artifacts), 3),
         "size": round(artifacts[1].size_bytes / artifacts[0].size_bytes, 3),
         "points_lost": round(100 * (right[0] - right[1]), 2),
@@ -135,25 +146,25 @@ def compared(loaded: Recipe, dataset: Dataset, path: Path, folder: Path, epochs:
 
 
 def main() -> None:
-    asked = options()
-    small = asked.quick or not asked.run
-    epochs = 2 if small else asked.epochs
+    arguments = options()
+    small = arguments.quick or not arguments.run
+    epochs = arguments.quick.of(2, 2, 1) if small else arguments.epochs
     rows = []
-    for run in [None] if small else asked.run:
+    for unchanged in [None] if small else arguments.run:
         with tempfile.TemporaryDirectory() as folder:
-            loaded, dataset, path = unpruned(run) if run else small_case(Path(folder))
-            rows.append(compared(loaded, dataset, path, Path(folder), epochs, asked.learning_rate))
+            loaded, dataset, path = unpruned(unchanged) if unchanged else small_case(Path(folder), arguments.quick)
+            rows.append(compared(loaded, dataset, path, Path(folder), epochs, arguments.learning_rate, arguments.quick))
         say(str({key: value for key, value in rows[-1].items() if key not in ("history", "channels")}))
     met = None if small else all(
         row["valid"] and row["latency"] <= LATENCY and row["size"] <= SIZE and row["points_lost"] <= POINTS for row in rows
     )  # fmt: skip
-    told = ("student", "latency", "latency_plain_kernels", "size", "points_lost", "accuracy", "bytes", "macs", "params")
+    keys = ("student", "latency", "latency_plain_kernels", "size", "points_lost", "accuracy", "bytes", "macs", "params")
     detail = {
         "share": SHARE,
         "epochs": epochs,
-        "learning_rate": asked.learning_rate,
+        "learning_rate": arguments.learning_rate,
         "data": dataset.source,
-        "students": [{key: row[key] for key in told} for row in rows],
+        "students": [{key: row[key] for key in keys} for row in rows],
     }
     goal = f"latency <= {LATENCY}, size <= {SIZE}, <= {POINTS} points lost, students m and l"
     record(
@@ -164,9 +175,9 @@ def main() -> None:
         met,
         detail,
         rows,
-        small,
+        arguments.quick or small,
     )
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 import os
 import tempfile
@@ -30,34 +29,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from curation_sets import Asked, make
+from curation_sets import Spec, make
 from curation_small_tables import write_tables
-from record import RESULTS, median, record, say
+from record import Case, kept, median, parser, record, run, say
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from edgekit import chooser, recipe
+from edgekit import recipe
+from edgekit.curation import auto as chooser
 from edgekit.curation import gate, select
 from edgekit.curation.noise import estimated_noise
 from edgekit.data.pixels import to_float
 from edgekit.errors import DataError
 from edgekit.recipe import CurationSection, section_of
-from edgekit.stages import Stages
+from edgekit.runs.stages import Stages
 from edgekit.training.gather import fold_numbers, gather
 from edgekit.types import Dataset, Selection, Signals, Silent
 
 FOLDS, STEPS = 3, 600
 CLEAN = (
-    Asked("drawings", 2, 381, 16.3), Asked("fashion-mnist", 10, 500, 10), Asked("fsdd", 6, 226), Asked("mnist", 10, 200),
-    Asked("cifar10-jpeg", 2, 200), Asked("drawings", 6, 200, 10), Asked("drawings", 60, 240), Asked("mnist", 2, 120, 10),
-    Asked("fashion-mnist", 10, 2000, 10), Asked("drawings", 2, 60), Asked("fashion-mnist", 6, 500), Asked("mnist", 10, 1000, 10),
-    Asked("cifar10-jpeg", 10, 1000), Asked("fsdd", 10, 1000, 10), Asked("fashion-mnist", 10, 5000), Asked("drawings", 60, 2400),
+    Spec("drawings", 2, 381, 16.3), Spec("fashion-mnist", 10, 500, 10), Spec("fsdd", 6, 226), Spec("mnist", 10, 200),
+    Spec("cifar10-jpeg", 2, 200), Spec("drawings", 6, 200, 10), Spec("drawings", 60, 240), Spec("mnist", 2, 120, 10),
+    Spec("fashion-mnist", 10, 2000, 10), Spec("drawings", 2, 60), Spec("fashion-mnist", 6, 500), Spec("mnist", 10, 1000, 10),
+    Spec("cifar10-jpeg", 10, 1000), Spec("fsdd", 10, 1000, 10), Spec("fashion-mnist", 10, 5000), Spec("drawings", 60, 2400),
 )  # fmt: skip
 NOISY = (
-    Asked("mnist", 10, 500, noise=0.1), Asked("fashion-mnist", 10, 1000, noise=0.1),
-    Asked("mnist", 10, 2000, noise=0.1), Asked("mnist", 10, 2000, 10, noise=0.1), Asked("fashion-mnist", 10, 5000, noise=0.1),
+    Spec("mnist", 10, 500, noise=0.1), Spec("fashion-mnist", 10, 1000, noise=0.1),
+    Spec("mnist", 10, 2000, noise=0.1), Spec("mnist", 10, 2000, 10, noise=0.1), Spec("fashion-mnist", 10, 5000, noise=0.1),
 )  # fmt: skip
-QUICK = (Asked("drawings", 2, 60, 5), Asked("drawings", 4, 200, noise=0.1))
+QUICK = (Spec("drawings", 2, 60, 5), Spec("drawings", 4, 200, noise=0.1))
 # The fifth goal's methods; what is added is told beside them and judged by nothing.
 METHODS = ("auto", "self-confidence", "confident-learning", "consensus", "iqr")
 BESIDE = {"iqr, out-of-fold": {"method": "iqr", "basis": "out-of-fold"}}
@@ -67,12 +67,11 @@ JUDGES = ("linear", "network")
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two sets of drawings")
-    parser.add_argument("--judge", choices=JUDGES, help="one judge; default: both, the linear one first")
-    parser.add_argument("--resume", action="store_true", help="keep the rows that are in the result file")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="where the sets are; default: EDGEKIT_DATA")
-    return parser.parse_args()
+    arguments = parser(__doc__, "two sets of drawings")
+    arguments.add_argument("--judge", choices=JUDGES, help="one judge; default: both, the linear one first")
+    arguments.add_argument("--resume", action="store_true", help="keep the rows that are in the result file")
+    arguments.add_argument("--data", type=Path, metavar="DIR", help="where the sets are; default: EDGEKIT_DATA")
+    return arguments.parse_args()
 
 
 def linear(dataset: Dataset) -> tuple[Signals, int]:
@@ -94,11 +93,11 @@ def linear(dataset: Dataset) -> tuple[Signals, int]:
     return known, int(fold_of.max()) + 1
 
 
-def _judge(h: Any, y: Any, learned: Any, told: Any, p: Any) -> None:
+def _judge(h: Any, y: Any, learned: Any, rows: Any, p: Any) -> None:
     with warnings.catch_warnings():  # of a solver that would go on
         warnings.simplefilter("ignore")
         judge = LogisticRegression(C=10, max_iter=60).fit(h[learned], y[learned])
-    p[np.ix_(told, judge.classes_)] = judge.predict_proba(h[told])
+    p[np.ix_(rows, judge.classes_)] = judge.predict_proba(h[rows])
 
 
 def networks(dataset: Dataset) -> tuple[Signals, int]:
@@ -121,23 +120,25 @@ def _epochs(samples: int, batch: int) -> int:
     return math.ceil(STEPS / math.ceil(samples / batch))
 
 
-def case(asked: Asked, judge: str) -> dict[str, Any]:
+def case(spec: Spec, judge: str) -> dict[str, Any]:
     """One set and its judge, and what each method does with and without the bound."""
-    start, dataset = time.perf_counter(), make(asked)
+    start, dataset = time.perf_counter(), make(spec)
     known, folds = (linear if judge == "linear" else networks)(dataset)
     seconds = time.perf_counter() - start
     assert known.oof_probs is not None and known.pred_probs is not None
     methods = {name: {"method": name} for name in METHODS} | BESIDE
     rows = {}
     for name, values in methods.items():
-        rows[name] = told(dataset, known, section_of(values), asked.seed)
-        rows[name]["without_bound"] = told(dataset, known, section_of({**values, "max_class_edit": 1}), asked.seed)
+        rows[name] = selection_row(dataset, known, section_of(values), spec.seed)
+        rows[name]["without_bound"] = selection_row(
+            dataset, known, section_of({**values, "max_class_edit": 1}), spec.seed
+        )
     say(
-        f"{asked.name}, {judge}: {seconds:.0f} s, the folds agree with {gate.agreement(known):.3f} of the labels; most of a "
+        f"{spec.name}, {judge}: {seconds:.0f} s, the folds agree with {gate.agreement(known):.3f} of the labels; most of a "
         "class: " + ", ".join(f"{name} {row['most_of_a_class']:.1%}" for name, row in rows.items())
     )
     return {
-        **asked._asdict(), "name": asked.name, "judge": judge, "folds": folds, "sizes": np.bincount(dataset.train.y).tolist(),
+        **spec._asdict(), "name": spec.name, "judge": judge, "folds": folds, "sizes": np.bincount(dataset.train.y).tolist(),
         "oof_agreement": gate.agreement(known),
         "in_sample_agreement": float((known.pred_probs.argmax(axis=1) == known.labels).mean()),
         "estimate": estimated_noise(known.oof_probs, known.labels), "weak": gate.weakness(known),
@@ -145,7 +146,7 @@ def case(asked: Asked, judge: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def told(dataset: Dataset, known: Signals, section: CurationSection, seed: int) -> dict[str, Any]:
+def selection_row(dataset: Dataset, known: Signals, section: CurationSection, seed: int) -> dict[str, Any]:
     """What a selection takes of the class that loses most, and what it finds of the wrong labels."""
     chosen = section.method
     try:
@@ -192,29 +193,29 @@ def judged(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def save(rows: list[dict[str, Any]], asked: Sequence[Asked], quick: bool) -> None:
+def save(rows: list[dict[str, Any]], specs: Sequence[Spec], quick: bool) -> None:
     """The result file with the rows so far; `met` is null while sets are missing from the networks'."""
     by = {judge: [row for row in rows if row["judge"] == judge] for judge in JUDGES}
     methods = {judge: judged(own) for judge, own in by.items()}
     met = sum(each["clean_met"] + each["noisy_met"] for each in methods["network"].values())
-    whole = len(by["network"]) == len(asked) and not quick
+    whole = len(by["network"]) == len(specs) and not quick
     record(
         "curation_small", met, f"of {2 * len(METHODS)} goals met",
         "clean: <= 2 % of any class in the median, <= 10 % always; 10 % noise, n >= 500: recall >= .6, precision >= .7",
         met == 2 * len(METHODS) if whole else None,
-        {"methods": methods, "sets": {judge: len(own) for judge, own in by.items()}, "of": len(asked)}, rows, quick,
+        {"methods": methods, "sets": {judge: len(own) for judge, own in by.items()}, "of": len(specs)}, rows, quick,
     )  # fmt: skip
 
 
-if __name__ == "__main__":
+def main() -> None:
     given = options()
     if given.data:
         os.environ["EDGEKIT_DATA"] = str(given.data.resolve())
-    sets = QUICK if given.quick else (*CLEAN, *NOISY)
-    file = RESULTS / "curation_small.json"
-    kept = json.loads(file.read_text())["raw"] if given.resume and not given.quick and file.exists() else []
-    wanted = [(judge, each) for judge in JUDGES for each in sets]
-    done = {(row["judge"], row["name"]): row for row in kept}
+    sets = given.quick.of((*CLEAN, *NOISY), QUICK, QUICK[:1])
+    rows = kept("curation_small").get("raw", []) if given.resume and not given.quick else []
+    judges = JUDGES[:1] if given.quick is Case.TINY else JUDGES
+    wanted = [(judge, each) for judge in judges for each in sets]
+    done = {(row["judge"], row["name"]): row for row in rows}
     order = [(judge, each.name) for judge, each in wanted]
     with tempfile.TemporaryDirectory() as cache:
         os.environ.setdefault("XDG_CACHE_HOME", cache)
@@ -224,3 +225,7 @@ if __name__ == "__main__":
                 save([done[one] for one in order if one in done], sets, given.quick)
     if not given.quick:
         write_tables([done[one] for one in order if one in done])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from record import ROOT
+from record import ROOT, put
 
 PAGE = ROOT / "docs" / "curation.md"
 BEGIN, END = "<!-- tables: written by benchmarks/curation_small.py -->", "<!-- end of tables -->"
@@ -15,8 +15,7 @@ _TITLES = {"linear": "Judged by logistic regressions", "network": "Judged by net
 
 def write_tables(rows: Sequence[Mapping[str, Any]]) -> None:
     """Put the tables between the page's marks."""
-    before, rest = PAGE.read_text().split(BEGIN)
-    PAGE.write_text(before + BEGIN + "\n\n" + tables(rows) + END + rest.split(END)[1])
+    put(PAGE, BEGIN, tables(rows), END)
 
 
 def tables(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from record import ROOT
+from record import ROOT, put
 
 PAGE = ROOT / "docs" / "does-curation-help.md"
 BEGIN, END = "<!-- tables: written by benchmarks/does_curation_help.py -->", "<!-- end of tables -->"
@@ -24,9 +24,7 @@ _CONTROLS = ("full", "random-of-", "matched-of-")
 
 def write_tables(studies: Mapping[str, Any]) -> None:
     """Put the tables of all studies between the page's marks."""
-    before, rest = PAGE.read_text().split(BEGIN)
-    after = rest.split(END)[1]
-    PAGE.write_text(before + BEGIN + "\n\n" + tables(studies) + END + after)
+    put(PAGE, BEGIN, tables(studies), END)
 
 
 def tables(studies: Mapping[str, Any]) -> str:
@@ -101,10 +99,10 @@ def verdict_rows(study: Mapping[str, Any]) -> Iterable[str]:
             cells.append(
                 f"{said} {factor * row['effect']:+.2f} ({factor * row['lower']:+.2f} to {factor * row['upper']:+.2f})"
             )
-        yield f"| {arm} − {_told(control)} | " + " | ".join(cells) + " |"
+        yield f"| {arm} − {_control_text(control)} | " + " | ".join(cells) + " |"
 
 
-def _told(control: str) -> str:
+def _control_text(control: str) -> str:
     return {"full": "all data", "random-of-": "random", "matched-of-": "random by class"}[
         next(prefix for prefix in _CONTROLS if control.startswith(prefix))
     ]

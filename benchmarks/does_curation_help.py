@@ -5,7 +5,7 @@ fall. Each study is merged into results/does_curation_help.json with its own dat
 resumed where it was interrupted (`--keep`). `--quick` runs a cut-down study (one arm, one RNG seed, one epoch). `--tables` only
 writes the tables of docs/does-curation-help.md again from the result file. All take hours; EDGEKIT_DATA must hold the full set.
 
-    python benchmarks/does_curation_help.py --only conv8-20k-sym10 --keep studies
+    EDGEKIT_DATA=DATA python benchmarks/does_curation_help.py --keep studies     # --only conv8-20k-sym10: one of them
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ from typing import Any
 import numpy as np
 import yaml
 from curation_tables import write_tables
-from record import RESULTS, ROOT, record, say
+from record import ROOT, Case, kept, parser, record, run, say
 
 STUDIES = ROOT / "benchmarks" / "studies"
-FILE = RESULTS / "does_curation_help.json"
 _OF_VERDICT = (
     "arm", "control", "metric", "artifact", "verdict", "effect", "lower", "upper", "p_holm", "p_sign_flip", "arm_value",
     "control_value", "higher_is_better", "detectable",
@@ -35,21 +34,24 @@ _OF_VERDICT = (
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one cut-down study")
-    parser.add_argument(
+    arguments = parser(__doc__, "one cut-down study")
+    arguments.add_argument(
         "--only", action="append", metavar="NAME", help="a study of benchmarks/studies; may be repeated"
     )
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="where the studies' folders stay, to be resumed")
-    parser.add_argument("--jobs", default="2")
-    parser.add_argument("--tables", action="store_true", help="only write the tables of the page again")
-    return parser.parse_args()
+    arguments.add_argument("--keep", type=Path, metavar="DIR", help="where the studies' folders stay, to be resumed")
+    arguments.add_argument("--jobs", default="2")
+    arguments.add_argument("--tables", action="store_true", help="only write the tables of the page again")
+    return arguments.parse_args()
 
 
-def made(file: Path, folder: Path, jobs: str) -> dict[str, Any]:
-    """The study.json of `file`, made in `folder` or resumed there; a whole one is taken as it is."""
+def study_document(file: Path, folder: Path, jobs: str, quick: bool = False) -> dict[str, Any]:
+    """The study.json of `file`, made in `folder` or resumed there; a whole one is taken as it is.
+
+    In a tiny case no run begins: the study is read, planned and told.
+    """
     if not (folder / "study.json").exists():
         command = [sys.executable, "-m", "edgekit", "study", str(file), "--out", str(folder), "--jobs", jobs]
+        command += ["--max-hours", "1e-9"] if quick is Case.TINY else []
         done = subprocess.run([*command, *(["--resume"] if folder.exists() else [])], stdout=sys.stderr)
         if done.returncode not in (0, 5):  # 5: runs failed, which study.json names and `excluded` tells
             raise SystemExit(done.returncode)
@@ -66,8 +68,8 @@ def reports(document: Mapping[str, Any], folder: Path, arm: str) -> list[tuple[i
 def noise_found(rows: list[tuple[int, dict[str, Any]]]) -> dict[str, float | None] | None:
     """Recall and precision on labels made wrong on purpose, mean over runs; None without such labels or edits."""
     known = [row["curation"].get("injected_noise") for _, row in rows]
-    told = [row for row in known if row and row["precision"] is not None]
-    return {key: float(np.mean([row[key] for row in told])) for key in ("recall", "precision")} if told else None
+    judged = [row for row in known if row and row["precision"] is not None]
+    return {key: float(np.mean([row[key] for row in judged])) for key in ("recall", "precision")} if judged else None
 
 
 def calibrated(rows_of_reports: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def calibrated(rows_of_reports: list[tuple[int, dict[str, Any]]]) -> dict[str, A
     return spread | {"without_fit": without_fit}
 
 
-def told(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def summary(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """What a reader needs of the study in `folder`."""
     rests = {row["rests_on"] for row in document["verdicts"]}
     of_arm = {arm["name"]: reports(document, folder, arm["name"]) for arm in document["arms"]}
@@ -137,32 +139,34 @@ def _quick(folder: Path) -> Path:
 
 
 def main() -> None:
-    asked = options()
-    known = json.loads(FILE.read_text())["detail"]["studies"] if FILE.exists() else {}
-    if asked.tables:
+    arguments = options()
+    known = kept("does_curation_help").get("detail", {}).get("studies", {})
+    if arguments.tables:
         write_tables(known)
         return
     files = {file.stem: file for file in sorted(STUDIES.glob("*.yaml"))}
-    if unknown := [name for name in asked.only or [] if name not in files]:
+    if unknown := [name for name in arguments.only or [] if name not in files]:
         raise SystemExit(f"No study {unknown[0]!r}; there are {', '.join(files)}.")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = asked.keep or Path(temporary)
-        if asked.quick:
+        folder = arguments.keep or Path(temporary)
+        if arguments.quick:
             files, known = {"quick": _quick(Path(temporary))}, {}
-        for name in asked.only or list(files):
+        for name in arguments.only or list(files):
             start = time.perf_counter()
-            known[name] = told(made(files[name], folder / name, asked.jobs), folder / name)
+            known[name] = summary(
+                study_document(files[name], folder / name, arguments.jobs, arguments.quick), folder / name
+            )
             say(f"{name}: {time.perf_counter() - start:.0f} s")
     known = {name: known[name] for name in files if name in known}
     whole = [name for name, study in known.items() if not study["excluded"]]
-    met = None if asked.quick else set(whole) >= set(files)
+    met = None if arguments.quick else set(whole) >= set(files)
     record(
         "does_curation_help", len(whole), f"of {len(files)} studies complete", "all of them", met,
-        {"studies": known}, None, asked.quick,
+        {"studies": known}, None, arguments.quick,
     )  # fmt: skip
-    if not asked.quick:
+    if not arguments.quick:
         write_tables(known)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

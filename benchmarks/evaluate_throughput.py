@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from record import ROOT, arguments, median, record, say
+from record import ROOT, arguments, median, record, run, say
 
 from edgekit import data
-from edgekit.bench import litert
+from edgekit.inference import litert
 
 MODEL = ROOT / "models" / "fashion-mnist-microresnet-int8" / "model_int8.tflite"
 
@@ -37,10 +37,10 @@ def plain(path: Path, x: np.ndarray) -> np.ndarray:
 def main() -> None:
     quick = arguments(__doc__).quick
     dataset = data.load("fashion-mnist-mini")
-    x = np.concatenate([part.x for part in (dataset.train, dataset.val, dataset.cal)])[: 2000 if quick else 10_000]
+    x = np.concatenate([part.x for part in (dataset.train, dataset.val, dataset.cal)])[: quick.of(10_000, 2000, 50)]
     raw: dict[str, list[float]] = {"edgekit": [], "plain": []}
     same = True
-    for number in range(4 if quick else 11):
+    for number in range(quick.of(11, 4, 2)):
         start = time.perf_counter()
         ours = litert.run(MODEL, x)
         middle = time.perf_counter()
@@ -58,4 +58,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

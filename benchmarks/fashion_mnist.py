@@ -6,28 +6,23 @@ two epochs. Needs the data set ($EDGEKIT_DATA, the cache, or the network). `--ke
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
 from builds import build, test_of
-from record import ROOT, arguments, record, say
+from record import ROOT, Case, parser, record, run, say
 
 
 def main() -> None:
-    keep = Path(sys.argv.pop(sys.argv.index("--keep") + 1)) if "--keep" in sys.argv else None
-    if keep:
-        sys.argv.remove("--keep")
-    quick = arguments(__doc__).quick
+    arguments = parser(__doc__, "two epochs")
+    arguments.add_argument("--keep", type=Path, metavar="DIR", help="where the run stays")
+    given = arguments.parse_args()
+    quick, options = given.quick, ["--recipe", str(ROOT / "benchmarks/recipes/fashion-mnist.yaml")]
+    options += ["--set", "training.epochs=2"] if quick else []
+    options += ["--data", "fashion-mnist-mini"] if quick is Case.TINY else []
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--recipe", str(ROOT / "benchmarks/recipes/fashion-mnist.yaml")]
-        made = build(
-            keep or Path(folder, "run"),
-            Path(folder, "cache"),
-            *options,
-            *(["--set", "training.epochs=2"] if quick else []),
-        )
-    report = made.pop("report")
+        built = build(given.keep or Path(folder, "run"), Path(folder, "cache"), *options, quick=quick)
+    report = built.pop("report")
     size = next(a["size_bytes"] for a in report["artifacts"] if a["name"] == "model_int8.tflite")
     int8, exact = (test_of(report, f"model_{p}.tflite")["accuracy"] for p in ("int8", "float32"))
     training = report["training"]["student"]
@@ -42,9 +37,9 @@ def main() -> None:
     }
     say(str(detail))
     met = None if quick else int8 >= 0.915 and size <= 40 * 1024 and training["seconds"] <= 25 * 60
-    raw = {"evaluations": report["evaluations"], "history": training["history"], "timings": report["timings"], **made}
+    raw = {"evaluations": report["evaluations"], "history": training["history"], "timings": report["timings"], **built}
     record("fashion_mnist", int8, "int8 test accuracy", ">= 0.915, <= 40,960 B, <= 1,500 s", met, detail, raw, quick)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -7,7 +7,7 @@ of the protocol (studies/fsdd/protocol.yaml) complete, whichever way its verdict
 protocol) is merged into results/fsdd.json and docs/fsdd.md with its own date: `--only` runs one. EDGEKIT_DATA must hold fsdd.
 `--quick` trains one epoch of one network.
 
-    python benchmarks/fsdd.py --only official --keep runs/fsdd
+    EDGEKIT_DATA=DATA python benchmarks/fsdd.py --keep runs/fsdd
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 from builds import build, test_of
-from does_curation_help import made, told
+from does_curation_help import study_document, summary
 from fsdd_tables import write_tables
-from record import RESULTS, ROOT, record, say
+from record import ROOT, kept, parser, record, run, say
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -41,30 +41,28 @@ MOST_DROP = {"ds_cnn": 0.5, "ast_tiny": 1.0}
 QUICK = ["--set", "training.epochs=1"]
 NOISE = ["--set", "data.noise={kind: symmetric, rate: 0.1}"]
 BACKBONE = ["--recipe", str(RECIPES / "fsdd-backbone.yaml"), *NOISE]
-FILE = RESULTS / "fsdd.json"
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one epoch of one network")
-    parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be repeated")
-    parser.add_argument(
+    arguments = parser(__doc__, "one epoch of one network")
+    arguments.add_argument("--only", action="append", choices=PARTS, help="a part; may be repeated")
+    arguments.add_argument(
         "--keep", type=Path, metavar="DIR", help="where the runs stay; finished ones are taken as they are"
     )
-    return parser.parse_args()
+    return arguments.parse_args()
 
 
 class Runs:
     """Builds in `root` with a cache of their own; a finished one is not made again."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, quick: bool) -> None:
+        self.root, self.quick = root, quick
 
     def report(self, name: str, *arguments: str) -> dict[str, Any]:
         folder = self.root / name
         if not (folder / "report.html").exists():
             say(f"{name} ...")
-            build(folder, self.root / "cache", *arguments, "--force")
+            build(folder, self.root / "cache", *arguments, "--force", quick=self.quick)
         found: dict[str, Any] = json.loads((folder / "report.json").read_text())
         return found
 
@@ -97,7 +95,7 @@ def official(runs: Runs, quick: bool) -> dict[str, Any]:
     names = ["audio_cnn"] if quick else list(STUDENTS)
     rows = {}
     for name in names:
-        report = runs.report(f"official-{name}", "--recipe", str(RECIPES / STUDENTS[name]), *(QUICK * quick))
+        report = runs.report(f"official-{name}", "--recipe", str(RECIPES / STUDENTS[name]), *(QUICK if quick else []))
         rows[name] = figures(report, runs.root / f"official-{name}")
     best = max(rows.values(), key=lambda row: row["accuracy"] if row["size_bytes"] <= 60 * 1024 else 0)
     met = best["accuracy"] >= 0.985 and all(
@@ -113,7 +111,7 @@ def speakers(runs: Runs, quick: bool) -> dict[str, Any]:
         for speaker in SPEAKERS[: 1 if quick else None]:
             report = runs.report(
                 f"without-{speaker}-{augment}", "--recipe", str(RECIPES / "fsdd.yaml"), "--set", f"data.leave_out={speaker}",
-                "--set", f"training.augment={augment}", *(QUICK * quick),
+                "--set", f"training.augment={augment}", *(QUICK if quick else []),
             )  # fmt: skip
             rows[speaker] = figures(report, runs.root / f"without-{speaker}-{augment}")
         values = [row["accuracy"] for row in rows.values()]
@@ -128,10 +126,10 @@ def speakers(runs: Runs, quick: bool) -> dict[str, Any]:
 
 def noise(runs: Runs, quick: bool) -> dict[str, Any]:
     """AUROC of the curations' scores on labels made wrong on purpose; the backbone has learned the same wrong labels."""
-    backbone = runs.report("noisy-none", *BACKBONE, "--set", "data.leave_out=null", *(QUICK * quick))
+    backbone = runs.report("noisy-none", *BACKBONE, "--set", "data.leave_out=null", *(QUICK if quick else []))
     path = runs.root / "noisy-none" / "models" / "student_float.keras"
-    asked = recipe.load(runs.root / "noisy-none" / "recipe.yaml")
-    dataset = data.load_section(asked.data, asked.seed)
+    noisy_recipe = recipe.load(runs.root / "noisy-none" / "recipe.yaml")
+    dataset = data.load_section(noisy_recipe.data, noisy_recipe.seed)
     assert dataset.flipped is not None
     rows = {}
     for name, arguments in {
@@ -152,11 +150,11 @@ def noise(runs: Runs, quick: bool) -> dict[str, Any]:
             "ap": float(average_precision_score(wrong, suspicion)),
         }
     met = min(rows["influence"]["auroc"], rows["consensus"]["auroc"]) >= 0.95
-    told = {
+    arms = {
         "backbone_accuracy": test_of(backbone, backbone["run"]["shipped"])["accuracy"],
         "wrong": len(dataset.flipped),
     }
-    return {"rows": rows, **told, "met": None if quick else met}
+    return {"rows": rows, **arms, "met": None if quick else met}
 
 
 def protocol(runs: Runs, quick: bool) -> dict[str, Any]:
@@ -165,7 +163,9 @@ def protocol(runs: Runs, quick: bool) -> dict[str, Any]:
     left_out = SPEAKERS[: 1 if quick else None]
     backbones = {}
     for speaker in left_out:
-        report = runs.report(f"noisy-{speaker}", *BACKBONE, "--set", f"data.leave_out={speaker}", *(QUICK * quick))
+        report = runs.report(
+            f"noisy-{speaker}", *BACKBONE, "--set", f"data.leave_out={speaker}", *(QUICK if quick else [])
+        )
         backbones[speaker] = test_of(report, report["run"]["shipped"])["accuracy"]
     study["base"]["student"]["backbone"] = str(runs.root / "noisy-{leave_out}" / "models" / "student_float.keras")
     if quick:
@@ -173,32 +173,32 @@ def protocol(runs: Runs, quick: bool) -> dict[str, Any]:
         study["base"]["training"]["epochs"] = 1
     file, folder = runs.root / "protocol.yaml", runs.root / "protocol"
     file.write_text(yaml.safe_dump(study))
-    document = made(file, folder, "2")
-    found = told(document, folder)
+    document = study_document(file, folder, "2", quick)
+    found = summary(document, folder)
     complete = not found["excluded"] and len(found["seeds"]) >= 10
     return {"backbones": backbones, "study": found, "met": None if quick else complete}
 
 
 def main() -> None:
-    asked = options()
+    arguments = options()
     made_now: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        runs = Runs((asked.keep or Path(temporary)).resolve())
-        for name in asked.only or (PARTS[:1] if asked.quick else PARTS):
+        runs = Runs((arguments.keep or Path(temporary)).resolve(), arguments.quick)
+        for name in arguments.only or (PARTS[:1] if arguments.quick else PARTS):
             start = time.perf_counter()
             part = {"official": official, "speakers": speakers, "noise": noise, "protocol": protocol}[name](
-                runs, asked.quick
+                runs, arguments.quick
             )
             made_now[name] = part | {"measured": time.strftime("%Y-%m-%d"), "seconds": time.perf_counter() - start}
     # Read last, so that parts that ran at the same time do not lose each other.
-    known = json.loads(FILE.read_text())["detail"]["parts"] if FILE.exists() and not asked.quick else {}
+    known = {} if arguments.quick else kept("fsdd").get("detail", {}).get("parts", {})
     known |= made_now
-    met = None if asked.quick else sum(bool(part["met"]) for part in known.values()) == len(PARTS)
+    met = None if arguments.quick else sum(bool(part["met"]) for part in known.values()) == len(PARTS)
     value = sum(bool(part["met"]) for part in known.values())
-    if not asked.quick:
+    if not arguments.quick:
         write_tables(known)
-    record("fsdd", value, "of 4 parts met", "all of them", met, {"parts": known}, None, asked.quick)
+    record("fsdd", value, "of 4 parts met", "all of them", met, {"parts": known}, None, arguments.quick)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -6,19 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from curation_tables import arm_rows, verdict_rows
-from record import ROOT
+from record import ROOT, put
 
 PAGE = ROOT / "docs" / "fsdd.md"
 
 
 def write_tables(parts: Mapping[str, Any]) -> None:
     """Put each part's table between its marks on the page."""
-    page = PAGE.read_text()
     for name, part in parts.items():
         begin, end = marks(name)
-        before, rest = page.split(begin)
-        page = before + begin + "\n\n" + table(name, part) + "\n" + end + rest.split(end)[1]
-    PAGE.write_text(page)
+        put(PAGE, begin, table(name, part) + "\n", end)
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -55,10 +52,10 @@ def _speakers(part: Mapping[str, Any]) -> Iterable[str]:
     names = list(part["auto"]["speakers"])
     yield f"| augmentation | mean, % | SD over speakers | {' | '.join(names)} |"
     yield "|" + "---|" * (3 + len(names))
-    for augment, told in (("auto", "audio"), ("none", "none")):
+    for augment, kind in (("auto", "audio"), ("none", "none")):
         found = part[augment]
         cells = [_percent(found["speakers"][name]["accuracy"]) for name in names]
-        yield f"| {told} | {_percent(found['mean'])} | {100 * found['sd']:.2f} | {' | '.join(cells)} |"
+        yield f"| {kind} | {_percent(found['mean'])} | {100 * found['sd']:.2f} | {' | '.join(cells)} |"
 
 
 def _noise(part: Mapping[str, Any]) -> Iterable[str]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from record import arguments, median, record, say
+from record import arguments, median, need, record, run, say
 from scipy.stats import spearmanr
 
 from edgekit.curation import attribution, curvature, trak
@@ -152,14 +152,15 @@ def peak_memory(rows: int) -> int:
     return int(done.stdout)
 
 
-if __name__ == "__main__":
+def main() -> None:
     quick = arguments(__doc__).quick
-    case = arrays(6_000 if quick else 60_000, 200 if quick else 1_000)
+    need("pip install 'edgekit[bench]'", packages=("captum", "torch"))
+    case = arrays(*quick.of((60_000, 1_000), (6_000, 200), (300, 50)))
     heads = train_head(case[0], case[1], CLASSES, seed=0, checkpoints=CHECKPOINTS)
     other = captum_tracin(*case, heads)
     other() if quick else None
     fast, ours, theirs = [], [], []
-    for turn in range(3):
+    for turn in range(quick.of(3, 3, 1)):
         fast.append(timed(lambda: fast_ones(*case, heads))[0])
         seconds, (own, (mean, _)) = timed(lambda: tracin(*case, heads))
         ours.append(seconds)
@@ -172,7 +173,7 @@ if __name__ == "__main__":
         float(np.abs(mean - their_mean).max() / np.abs(mean).max()),
         float(np.abs(own - their_own).max() / np.abs(own).max()),
     )
-    memory = peak_memory(20_000 if quick else 200_000)
+    memory = peak_memory(quick.of(200_000, 20_000, 1_000))
     say(f"selecting: {memory / 1024**3:.2f} GB at the peak")
     detail = {
         "select_peak_rss_bytes": memory, "goal_select_peak_rss_bytes": 1024**3,
@@ -188,3 +189,7 @@ if __name__ == "__main__":
         "head_scores", ratio, "times faster than captum's TracInCPFast", "10 times; <= 2 s; <= 60 s; <= 1 GB",
         None if quick else met, detail, {"fast": fast, "tracin": ours, "captum": theirs}, quick,
     )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -7,7 +7,6 @@ ours, theirs, ours, theirs, a fresh process each time; the medians over the roun
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -18,31 +17,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import ROOT, median, record, say
+from record import ROOT, Case, lacking, median, need, parser, record, run, say
 
-from edgekit import addresses
 from edgekit.bench.runners import python
 from edgekit.bench.session import Job
-from edgekit.bench.standalone import artifact_of
 from edgekit.bench.targets import host
 from edgekit.bench.workspace import workspace
-from edgekit.recipe import BenchSection
+from edgekit.inference.standalone import artifact_of
+from edgekit.recipe import BenchSection, addresses
 from edgekit.types import Artifact
 
 PEERS = Path(os.environ.get("EDGEKIT_MLPERF", ROOT.parent / "shared" / "peers" / "mlperf-tiny"))
 FILES = ("pretrainedResnet", "pretrainedResnet_quant", "vww_96_int8", "vww_96_float")
+PROGRAM = Path(sys.executable).parent / "litert-benchmark"
 ROUNDS, QUICK_ROUNDS = 7, 2
-RUNS, WARMUPS, THREADS = 2000, 200, 1
+RUNS, TINY_RUNS, WARMUPS, THREADS = 2000, 50, 200, 1
 GOAL_PERCENT = 10.0
 
 
-def ours(artifact: Artifact) -> dict[str, Any]:
+def ours(artifact: Artifact, runs: int) -> dict[str, Any]:
     """The median of one visit of edgekit's runner to this machine, in microseconds, and what it is made of."""
     image = np.random.default_rng(0).random((1, *artifact.inputs[0].shape[1:]), dtype=np.float32)
     transport = host.connect(addresses.parse("host"))
     try:
         with workspace(transport) as space:
-            plan = BenchSection(runs=RUNS, warmup=WARMUPS)
+            plan = BenchSection(runs=runs, warmup=WARMUPS)
             job = Job(artifacts=[artifact], plan=plan, image=image, samples=None, threads=(THREADS,))
             session = python.measure(space, job)
     finally:
@@ -59,14 +58,13 @@ def ours(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def theirs(path: Path) -> dict[str, Any]:
+def theirs(path: Path, runs: int) -> dict[str, Any]:
     """What litert-benchmark, installed beside this Python, tells of a file."""
-    program = Path(sys.executable).parent / "litert-benchmark"
-    settings = {"model": path, "num_threads": THREADS, "num_runs": RUNS, "warmup_runs": WARMUPS}
+    settings = {"model": path, "num_threads": THREADS, "num_runs": runs, "warmup_runs": WARMUPS}
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         options = [f"--{name}={value}" for name, value in {**settings, "result_json": result}.items()]
-        subprocess.run([program, *options], check=True, capture_output=True, timeout=300)
+        subprocess.run([PROGRAM, *options], check=True, capture_output=True, timeout=300)
         found = json.loads(result.read_text())
     return {
         "median_us": found["latency"]["median_ms"] * 1e3,
@@ -76,16 +74,23 @@ def theirs(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, within 60 s on 2 cores")
-    parser.add_argument("--peers", type=Path, default=PEERS, help="folder of the MLPerf Tiny files")
-    options = parser.parse_args()
-    artifacts = [artifact_of(options.peers / f"{name}.tflite") for name in FILES]
+    arguments = parser(__doc__, "fewer rounds")
+    arguments.add_argument("--peers", type=Path, default=PEERS, help="folder of the MLPerf Tiny files")
+    options = arguments.parse_args()
+    need("pip install ai-edge-litert", programs=(str(PROGRAM),))
+    files = [options.peers / f"{name}.tflite" for name in FILES]
+    if options.quick is Case.TINY:
+        files = [path for path in files if path.is_file()][:1] or files
+    if missing := [path.name for path in files if not path.is_file()]:
+        lacking(
+            f"{', '.join(missing)} of MLPerf Tiny in {options.peers}: --peers or EDGEKIT_MLPERF names another folder"
+        )
+    artifacts, runs = [artifact_of(path) for path in files], options.quick.of(RUNS, RUNS, TINY_RUNS)
     raw: dict[str, dict[str, list[dict[str, Any]]]] = {a.name: {"ours": [], "theirs": []} for a in artifacts}
-    for number in range(QUICK_ROUNDS if options.quick else ROUNDS):
+    for number in range(options.quick.of(ROUNDS, QUICK_ROUNDS, 1)):
         for artifact in artifacts:
-            raw[artifact.name]["ours"].append(ours(artifact))
-            raw[artifact.name]["theirs"].append(theirs(artifact.path))
+            raw[artifact.name]["ours"].append(ours(artifact, runs))
+            raw[artifact.name]["theirs"].append(theirs(artifact.path, runs))
             last = {who: rows[-1]["median_us"] for who, rows in raw[artifact.name].items()}
             say(f"round {number + 1} {artifact.name}: ours {last['ours']:.1f} µs, theirs {last['theirs']:.0f} µs")
     rows = []
@@ -106,7 +111,7 @@ def main() -> None:
         "files": rows,
         "threads": THREADS,
         "rounds": len(raw[artifacts[0].name]["ours"]),
-        "runs_each": RUNS,
+        "runs_each": runs,
         "our_resolution_ns": resolution_ns,
         "their_resolution_ns": 10_000,
     }
@@ -116,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

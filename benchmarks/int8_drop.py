@@ -9,7 +9,7 @@ decides nothing: int8_drop.py [--quick] [RUN ...]
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import json
 import tempfile
 import time
@@ -17,18 +17,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import record, say
+from record import Case, parser, record, run, say
+from sized import sized
 
-from edgekit import backend, data, recipe, students
-from edgekit.bench import litert
+from edgekit import data, students
 from edgekit.compression import qat
-from edgekit.compression.finetune import finetune
-from edgekit.compression.twin import twin
+from edgekit.compression.finetune import Schedule, finetune
+from edgekit.compression.twin.twin import twin
 from edgekit.data.pixels import to_float
+from edgekit.data.splits import take
 from edgekit.export import tflite
 from edgekit.export.calibration import calibration_index
 from edgekit.export.shrink import shrink
+from edgekit.frameworks import backend
+from edgekit.inference import litert
 from edgekit.recipe import QuantizationSection
+from edgekit.training.augment import Augmentation
+from edgekit.training.batches import Samples
 from edgekit.training.fit import fit
 from edgekit.types import Dataset, Silent, Split
 
@@ -38,7 +43,7 @@ WIDTHS = (8, 16, 24, 32)
 SPREAD = 2.5
 
 
-def depthwise(keras: Any, seed: int, classes: int = 10, spread: float = SPREAD) -> Any:
+def depthwise(keras: Any, seed: int, widths: tuple[int, ...] = WIDTHS) -> Any:
     """Depthwise-separable blocks with batch normalization and ReLU, whose channels' scales differ by orders of magnitude.
 
     Long training brings MobileNets there (Nagel et al. 2019, arXiv 1906.04721, figure 2); here the scales of batch
@@ -50,20 +55,20 @@ def depthwise(keras: Any, seed: int, classes: int = 10, spread: float = SPREAD) 
         return layers.BatchNormalization(momentum=0.9, name=name)  # the statistics settle within a short training
 
     image = keras.Input((28, 28, 1), name="image")
-    x = layers.Conv2D(WIDTHS[0], 3, strides=2, padding="same", use_bias=False, name="stem")(image)
+    x = layers.Conv2D(widths[0], 3, strides=2, padding="same", use_bias=False, name="stem")(image)
     x = layers.ReLU(name="stem_relu")(norm("stem_bn")(x))
-    for number, width in enumerate(WIDTHS[1:]):
+    for number, width in enumerate(widths[1:]):
         strides = 2 if number == 0 else 1
         x = layers.DepthwiseConv2D(3, strides=strides, padding="same", use_bias=False, name=f"b{number}_depthwise")(x)
         x = layers.ReLU(name=f"b{number}_relu_a")(norm(f"b{number}_bn_a")(x))
         x = layers.Conv2D(width, 1, use_bias=False, name=f"b{number}_pointwise")(x)
         x = layers.ReLU(name=f"b{number}_relu_b")(norm(f"b{number}_bn_b")(x))
-    x = layers.Dense(classes, name="logits")(layers.GlobalAveragePooling2D(name="average")(x))
+    x = layers.Dense(10, name="logits")(layers.GlobalAveragePooling2D(name="average")(x))
     model = keras.Model(image, layers.Softmax(name="probabilities")(x), name="depthwise")
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         if layer.name.endswith("bn_a"):
-            layer.gamma.assign(rng.lognormal(0.0, spread, layer.gamma.shape))
+            layer.gamma.assign(rng.lognormal(0.0, SPREAD, layer.gamma.shape))
     return model
 
 
@@ -76,9 +81,9 @@ def accuracy(content: bytes, split: Split) -> float:
 
 
 def trained(model: Any, keras: Any, dataset: Dataset, epochs: int, seed: int, augment: str) -> Any:
-    section = recipe.load(settings=[f"training.epochs={epochs}"]).training
-    train = dataset.train
-    fit(keras, model, train, dataset.val, section, full=len(train), seed=seed, augment=augment, reporter=Silent())
+    section = sized(dataset, f"training.epochs={epochs}").training
+    samples = Samples(train=dataset.train, val=dataset.val, full=len(dataset.train))
+    fit(keras, model, samples, section, augmentation=Augmentation(name=augment), seed=seed, reporter=Silent())
     return model
 
 
@@ -89,25 +94,29 @@ def calibration(dataset: Dataset, seed: int) -> np.ndarray:
 def tuned(model: Any, dataset: Dataset, section: QuantizationSection, seed: int) -> Any:
     """The float network trained on as quantization-aware training does it: optimizer, rate, epochs, batches."""
     copy = twin(model)
+    schedule = Schedule(
+        epochs=section.qat_epochs, learning_rate=section.qat_learning_rate, batch_size=128, seed=seed, cosine=True
+    )
     finetune(
-        copy, dataset.train, epochs=section.qat_epochs, learning_rate=section.qat_learning_rate, cosine=True, batch_size=128,
-        seed=seed, reporter=Silent(), what="Fine-tuning", setting="quantization.qat_learning_rate",
+        copy, dataset.train, schedule, reporter=Silent(), what="Fine-tuning", setting="quantization.qat_learning_rate",
     )  # fmt: skip
     return copy
 
 
-def recovered(dataset: Dataset, seed: int, epochs: int, qat_epochs: int) -> dict[str, Any]:
+def recovered(
+    dataset: Dataset, seed: int, epochs: int, qat_epochs: int, widths: tuple[int, ...] = WIDTHS
+) -> dict[str, Any]:
     """Accuracy of the depthwise network on test: float, PTQ, QAT, and PTQ after as much float training; one scale per kernel."""
     keras, start = backend.load("tensorflow"), time.perf_counter()
     backend.seed(keras, seed, deterministic=False)
-    model = trained(depthwise(keras, seed), keras, dataset, epochs, seed, "none")
+    model = trained(depthwise(keras, seed, widths), keras, dataset, epochs, seed, "none")
     samples = calibration(dataset, seed)
     settings = [
         "quantization.precision=int8-qat",
         "quantization.per_channel=false",
         f"quantization.qat_epochs={qat_epochs}",
     ]
-    section = recipe.load(settings=settings).quantization
+    section = sized(dataset, *settings).quantization
     aware = qat.quantize_aware(model, dataset.train, section, batch_size=128, seed=seed, reporter=Silent())
     longer = tuned(model, dataset, section, seed)
     files = {
@@ -155,14 +164,16 @@ def of_run(folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one RNG seed and few epochs, within 60 s on 2 cores")
-    parser.add_argument("runs", nargs="*", type=Path, help="run folders whose drop to tell")
-    given = parser.parse_args()
-    quick = given.quick
-    dataset = data.load("fashion-mnist-mini")
-    epochs, qat_epochs = (3, 1) if quick else (5, recipe.load().quantization.qat_epochs)
-    rows = [recovered(dataset, seed, epochs, qat_epochs) for seed in (QUICK_SEEDS if quick else SEEDS)]
+    arguments = parser(__doc__, "one RNG seed and few epochs")
+    arguments.add_argument("runs", nargs="*", type=Path, help="run folders whose drop to tell")
+    given = arguments.parse_args()
+    quick, dataset = given.quick, data.load("fashion-mnist-mini")
+    if quick is Case.TINY:
+        few = np.arange(200)
+        dataset = dataclasses.replace(dataset, train=take(dataset.train, few), test=take(dataset.test, few))
+    epochs, qat_epochs = quick.of((5, 4), (3, 1), (1, 1))
+    widths = quick.of(WIDTHS, WIDTHS, WIDTHS[:2])
+    rows = [recovered(dataset, seed, epochs, qat_epochs, widths) for seed in (QUICK_SEEDS if quick else SEEDS)]
     demanded = [of_run(run) for run in given.runs]
     drops = demanded or ([] if quick else [default_student(0, 8)])
     drop, back = (float(np.mean([row[name] for row in rows])) for name in ("ptq_drop", "won_back"))
@@ -190,4 +201,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

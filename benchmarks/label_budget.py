@@ -14,14 +14,17 @@ import tempfile
 from typing import Any
 
 import numpy as np
-from record import arguments, record, say
+from record import Case, arguments, record, run, say
 from scipy.stats import permutation_test
+from sized import sized
 
-from edgekit import backend, data, labeling, recipe, registry, students
+from edgekit import data, registry, students
 from edgekit.curation.pool import label_next
 from edgekit.data.pixels import to_float
 from edgekit.data.splits import take
-from edgekit.stages import Stages
+from edgekit.frameworks import backend
+from edgekit.pipeline import label_next as labeling
+from edgekit.runs.stages import Stages
 from edgekit.training.augment import Augmentation
 from edgekit.types import Silent
 
@@ -31,10 +34,10 @@ START, STEPS, BATCH = 200, 300, 64
 class Trainer:
     """The student's network, compiled once: building graphs would take longer than the short trainings."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "microresnet") -> None:
         self.keras = backend.load("tensorflow")
         self.keras.utils.set_random_seed(0)
-        full = students.build("teachers", "microresnet", self.keras, (28, 28, 1), 10)
+        full = students.build("teachers", name, self.keras, (28, 28, 1), 10)
         self.model = self.keras.Model(full.input, full.get_layer("logits").output)
         schedule = self.keras.optimizers.schedules.CosineDecay(4e-4, STEPS - 30, warmup_target=8e-3, warmup_steps=30)
         self.optimizer = self.keras.optimizers.AdamW(schedule, weight_decay=0.02, clipnorm=1.0)
@@ -44,8 +47,8 @@ class Trainer:
         self.blank = [np.zeros_like(v.numpy()) for v in self.optimizer.variables]
         self.start = self.model.get_weights()
 
-    def accuracy(self, train: Any, test: Any, seed: int) -> float:
-        """Train from fresh weights on `train` for STEPS steps and test."""
+    def accuracy(self, train: Any, test: Any, seed: int, steps: int = STEPS) -> float:
+        """Train from fresh weights on `train` for so many steps and test."""
         rng = np.random.default_rng(seed)
         fresh = [
             w if w.ndim < 2 else (rng.normal(size=w.shape) * np.sqrt(2 / np.prod(w.shape[:-1]))).astype(np.float32)
@@ -57,7 +60,7 @@ class Trainer:
             if variable is not rate:
                 variable.assign(zero)
         move = Augmentation(name="shift-flip")
-        for _ in range(STEPS):
+        for _ in range(steps):
             index = rng.integers(0, len(train), BATCH)
             x = train.x[index]
             moved = move.apply(x, move.draw(len(x), x.shape[1:], rng))
@@ -67,21 +70,22 @@ class Trainer:
 
 
 def curve(
-    dataset: Any, trainer: Trainer, strategies: list[str], budgets: list[int], seed: int
+    dataset: Any, trainer: Trainer, strategies: list[str], budgets: list[int], seed: int, quick: Case
 ) -> dict[str, list[float]]:
     """Test accuracy of each strategy at each budget, for one seed: its own start set, teacher and initial weights."""
     order = np.random.default_rng([seed, 1]).permutation(len(dataset.train))
     labeled = take(dataset.train, np.sort(order[:START]))
     rest = take(dataset.train, np.sort(order[START:]))
     begun = dataclasses.replace(dataset, train=labeled, fingerprint=f"{dataset.fingerprint}/{seed}")
-    asked = recipe.load(settings=["teacher.name=microresnet", "teacher.epochs=40", f"seed={seed}"])
-    pool = labeling.as_pool(asked, begun, rest, Stages(Silent()))
+    name, epochs = quick.of(("microresnet", 40), ("microresnet", 40), ("cnn32-64", 1))
+    wanted = sized(begun, f"teacher.name={name}", f"teacher.epochs={epochs}", f"seed={seed}")
+    pool = labeling.as_pool(wanted, begun, rest, Stages(Silent()))
     position = {name: i for i, name in enumerate(dataset.train.ids)}
     found: dict[str, list[float]] = {}
     for strategy, budget in itertools.product(strategies, budgets):
         chosen = [position[row.id] for row in label_next(pool, strategy, budget, seed)]
         train = take(dataset.train, np.sort(np.concatenate([order[:START], chosen])))
-        found.setdefault(strategy, []).append(trainer.accuracy(train, dataset.test, seed))
+        found.setdefault(strategy, []).append(trainer.accuracy(train, dataset.test, seed, quick.of(STEPS, STEPS, 2)))
     say(f"seed {seed}: " + ", ".join(f"{name} {np.mean(values):.4f}" for name, values in found.items()))
     return found
 
@@ -89,11 +93,13 @@ def curve(
 def against_random(curves: list[dict[str, list[float]]], strategy: str) -> dict[str, Any]:
     """Paired over seeds: the mean difference of the mean over budgets, at each budget, and the sign-flip p."""
     gains = np.array([np.subtract(c[strategy], c["random"]) for c in curves])
-    means = gains.mean(axis=1)
-    test = permutation_test(
-        (means,), lambda x, axis: x.mean(axis=axis), permutation_type="samples", n_resamples=np.inf, vectorized=True
-    )
-    return {"gain": means.mean(), "by_budget": gains.mean(axis=0).tolist(), "p": float(test.pvalue)}
+    means, p = gains.mean(axis=1), 1.0
+    if len(means) > 1:
+        test = permutation_test(
+            (means,), lambda x, axis: x.mean(axis=axis), permutation_type="samples", n_resamples=np.inf, vectorized=True
+        )
+        p = float(test.pvalue)
+    return {"gain": means.mean(), "by_budget": gains.mean(axis=0).tolist(), "p": p}
 
 
 def holm(p: dict[str, float]) -> dict[str, float]:
@@ -105,15 +111,15 @@ def holm(p: dict[str, float]) -> dict[str, float]:
     return adjusted
 
 
-if __name__ == "__main__":
+def main() -> None:
     quick = arguments(__doc__).quick
     dataset = data.load("fashion-mnist-mini", seed=42)
     strategies = ["random", "margin"] if quick else ["random", *(n for n in registry.POOLS if n != "random")]
-    budgets = [100, 400] if quick else [100, 200, 400, 800, 1600]
+    budgets = quick.of([100, 200, 400, 800, 1600], [100, 400], [100])
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
-        trainer = Trainer()
-        curves = [curve(dataset, trainer, strategies, budgets, seed) for seed in range(2 if quick else 6)]
+        trainer = Trainer(quick.of("microresnet", "microresnet", "cnn32-64"))
+        curves = [curve(dataset, trainer, strategies, budgets, seed, quick) for seed in range(quick.of(6, 2, 1))]
     rows = {name: against_random(curves, name) for name in strategies if name != "random"}
     adjusted = holm({name: row["p"] for name, row in rows.items()})
     for name, row in rows.items():
@@ -131,3 +137,7 @@ if __name__ == "__main__":
         {"budgets": budgets, "seeds": len(curves), "start": START, "accuracy": means, "against_random": rows},
         curves, quick,
     )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from builds import build, test_of
-from record import arguments, record, say
+from record import arguments, record, run, say
 
-from edgekit.bench.evaluate import load_predictions, predictions_of
 from edgekit.evidence.comparisons import compare
 from edgekit.evidence.reliability import SMALL_SHARE
 from edgekit.export import operators
+from edgekit.inference.evaluate import load_predictions, predictions_of
 
 INT8, FLOAT = "model_int8.tflite", "model_float32.tflite"
 OUTPUTS = {"probabilities": [], "logits": ["--logits-output"]}
@@ -27,7 +27,7 @@ _AFTER = tuple(f"{metric}_after_temperature" for metric in METRICS[1:])
 QUICK = ["--student", "conv8", "--set", "training.epochs=1"]
 
 
-def told(run: Path, report: dict[str, Any], name: str) -> dict[str, Any]:
+def file_row(run: Path, report: dict[str, Any], name: str) -> dict[str, Any]:
     """Size, operators, quality and ties of a file of a run."""
     test, reliability = test_of(report, name), report["reliability"][name]
     ties, content = reliability["figures"]["ties"], (run / "artifacts" / name).read_bytes()
@@ -50,10 +50,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = {output: Path(folder, output) for output in OUTPUTS}
         for output, more in OUTPUTS.items():
-            made = build(runs[output], Path(folder, "cache"), *options, *(QUICK if quick else []), *more)
-            report = made["report"]
-            rows[output] = {name: told(runs[output], report, name) for name in (INT8, FLOAT)}
-            rows[output] |= {"reused": report["reused_stages"], "seconds": round(made["seconds"], 1)}
+            built = build(runs[output], Path(folder, "cache"), *options, *(QUICK if quick else []), *more, quick=quick)
+            report = built["report"]
+            rows[output] = {name: file_row(runs[output], report, name) for name in (INT8, FLOAT)}
+            rows[output] |= {"reused": report["reused_stages"], "seconds": round(built["seconds"], 1)}
             row = rows[output][INT8]
             say(f"{output}: {row['distinct_confidences']:,} distinct confidences, {row['tied_share']:.1%} tied")
         one, two = (
@@ -78,4 +78,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

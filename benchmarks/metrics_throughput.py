@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import arguments, median, record, say
+from record import arguments, median, record, run, say
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 import edgekit
@@ -48,7 +48,7 @@ def predictions(n: int, seed: int = 0, classes: int = 10) -> tuple[Any, Any]:
 
 
 def plain(p: Any, labels: Any) -> dict[str, float]:
-    """The definitions of METHODS.md section 5, sample by sample; scikit-learn for accuracy, NLL and AUGRC (by its AUROC)."""
+    """Each metric by its definition (docs/methods.md, "Quality and reliability"); scikit-learn for accuracy, NLL, AUROC_f."""
     n = len(labels)
     p = p.astype(np.float64)
     confidence, error = p.max(axis=1), p.argmax(axis=1) != labels
@@ -88,10 +88,11 @@ def plain(p: Any, labels: Any) -> dict[str, float]:
 
 def main() -> None:
     quick = arguments(__doc__).quick
-    p, labels = predictions(10_000)
+    count = quick.of(10_000, 10_000, 1_000)
+    p, labels = predictions(count)
     raw: dict[str, list[float]] = {"edgekit": [], "plain": []}
     difference = 0.0
-    for turn in range(4 if quick else 11):
+    for turn in range(quick.of(11, 4, 2)):
         start = time.perf_counter()
         ours = edgekit.quality(p, labels)
         middle = time.perf_counter()
@@ -106,9 +107,9 @@ def main() -> None:
             )
     ratio = median([b / a for a, b in zip(raw["edgekit"], raw["plain"], strict=True)])
 
-    many = 100_000 if quick else 1_000_000
+    many = quick.of(1_000_000, 100_000, 1_000)
     million = []
-    for _ in range(3):
+    for _ in range(quick.of(3, 3, 1)):
         done = subprocess.run(
             [sys.executable, "-c", _PEAK, str(Path(__file__).parent), str(many)],
             capture_output=True,
@@ -117,7 +118,7 @@ def main() -> None:
         )
         million.append([float(value) for value in done.stdout.split()])
         say(f"{many} predictions: {million[-1][0]:.2f} s, peak {million[-1][1] / 1024**2:.0f} MB")
-    draws, other = 1_000 if quick else 10_000, predictions(10_000, seed=0)[0] * 0.97 + 0.003
+    draws, other = quick.of(10_000, 1_000, 10), predictions(count, seed=0)[0] * 0.97 + 0.003
     drawn = []
     for _ in range(3):
         start = time.perf_counter()
@@ -141,4 +142,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,10 +1,14 @@
-"""Do the curation methods find wrong labels? Injected noise with known indices, METHODS.md section 9.
+"""Do the curation methods find wrong labels? Injected noise with known indices.
+
+The checks are those of docs/methods.md, "Checks with injected noise".
 
 Fashion-MNIST: a pool of 20,000 training images, 4,000 others as clean validation, 3 folds, mean of 3 noise draws; then the
 whole training set once with 5 folds; MNIST once. 10 % symmetric noise, and pair noise (25 % within {0<->6, 7<->9}). Beside the
 methods: the same with validation labels as noisy as the rest, and an out-of-fold teacher that also trains on the clean
 validation samples, so that nobody is credited for data the others did not have. The noise estimate and what `--curate auto`
 chooses are recorded at 0, 5, 10 and 20 % on the shipped data. EDGEKIT_DATA must hold both sets for a full run.
+
+    EDGEKIT_DATA=DATA python benchmarks/noise_detection.py
 """
 
 from __future__ import annotations
@@ -18,14 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import arguments, record, say
+from record import Case, arguments, record, run, say
+from sized import sized
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from edgekit import chooser, data, recipe, registry
+from edgekit import data, registry
+from edgekit.curation import auto as chooser
 from edgekit.curation.noise import estimated_noise
 from edgekit.data.splits import frozen, take
 from edgekit.recipe import section_of
-from edgekit.stages import Stages
+from edgekit.runs.stages import Stages
 from edgekit.training import jobs, stage
 from edgekit.training import signals as training_signals
 from edgekit.training.gather import fold_numbers, gather
@@ -91,21 +97,21 @@ def arms(known: Signals, bad: Any, seed: int) -> dict[str, dict[str, float]]:
     return rows
 
 
-def clean_teacher_arm(asked: Any, dataset: Dataset, bad: Any, stages: Stages) -> dict[str, float]:
+def clean_teacher_arm(wanted: Any, dataset: Dataset, bad: Any, stages: Stages) -> dict[str, float]:
     """Self-confidence of fold networks that train on the clean validation samples too."""
-    train, val, folds = dataset.train, dataset.val, asked.curation.folds
+    train, val, folds = dataset.train, dataset.val, wanted.curation.folds
     val = dataclasses.replace(val, ids=np.char.add("clean/", np.arange(len(val)).astype(str)))
     both = Split(
         x=np.concatenate([train.x, val.x]), y=np.concatenate([train.y, val.y]), ids=np.concatenate([train.ids, val.ids])
     )
     whole = dataclasses.replace(dataset, train=both, fingerprint=dataset.fingerprint + "+val")
-    fold_of = fold_numbers(train, folds, asked.seed)
+    fold_of = fold_numbers(train, folds, wanted.seed)
     p = np.empty((len(train), len(dataset.classes)), np.float32)
     for number in range(folds):
         inside = np.concatenate([fold_of != number, np.ones(len(val), dtype=bool)])
         job = jobs.Job(ids=both.ids[inside], labels=both.y[inside], watch=train.ids[fold_of == number], seed=number)
         with tempfile.TemporaryDirectory() as folder:
-            stage.train("fold", asked, whole, job, Path(folder), stages.reporter)
+            stage.train("fold", wanted, whole, job, Path(folder), stages.reporter)
             p[fold_of == number] = training_signals.read(Path(folder) / "signals.npz")["pred_probs"]
     return metrics(bad, -p[np.arange(len(bad)), train.y])
 
@@ -123,12 +129,12 @@ def case(name: str, kind: str, size: int, folds: int, draw: int, *, fair: bool) 
     bad = given != true
     fingerprint = f"{dataset.fingerprint}/{kind}/{size}/{draw}"
     dataset = dataclasses.replace(dataset, train=dataclasses.replace(dataset.train, y=given), fingerprint=fingerprint)
-    asked = recipe.from_mapping(
-        {"curation": {"method": "consensus", "folds": folds, "trusted_val": True}, "seed": draw}
+    wanted = sized(
+        dataset, "curation.method=consensus", f"curation.folds={folds}", "curation.trusted_val=true", f"seed={draw}"
     )
     stages = Stages(Silent())
     start = time.perf_counter()
-    known = gather(("dynamics", "folds", "digests"), asked, dataset, stages).signals
+    known = gather(("dynamics", "folds", "digests"), wanted, dataset, stages).signals
     trained = time.perf_counter() - start
     rows = arms(known, bad, draw)
     scored = time.perf_counter() - start - trained
@@ -141,7 +147,7 @@ def case(name: str, kind: str, size: int, folds: int, draw: int, *, fair: bool) 
             rows[f"{method} {variant}, noisy validation".replace(" ,", ",")] = metrics(bad, -decision.scores.values)
     if fair:
         rows["self-confidence, teacher also trained on clean validation"] = clean_teacher_arm(
-            asked, dataset, bad, stages
+            wanted, dataset, bad, stages
         )
     accuracy = float((known.oof_probs.argmax(axis=1) == true).mean())
     say(
@@ -155,7 +161,7 @@ def case(name: str, kind: str, size: int, folds: int, draw: int, *, fair: bool) 
     }  # fmt: skip
 
 
-def estimate_case(kind: str, folds: int) -> dict[str, Any]:
+def estimate_case(kind: str, folds: int, quick: Case) -> dict[str, Any]:
     """The noise estimate and auto's choice on the shipped data; training and validation labels carry the same noise."""
     dataset = data.load("fashion-mnist-mini", seed=42)
     rng = np.random.default_rng(11)
@@ -167,9 +173,13 @@ def estimate_case(kind: str, folds: int) -> dict[str, Any]:
         val=dataclasses.replace(dataset.val, y=noisy(dataset.val.y, kind, pairs, rng)),
         fingerprint=f"{dataset.fingerprint}/{kind}/auto",
     )
-    asked = recipe.from_mapping({"curation": {"method": "auto", "folds": folds}})
-    known = gather(("folds",), asked, dataset, Stages(Silent())).signals
-    _, facts = chooser.choose(known, asked.curation, seed=42)
+    if quick is Case.TINY:
+        dataset = dataclasses.replace(dataset, train=take(dataset.train, np.arange(200)))
+        given, true = given[:200], true[:200]
+    short = ("teacher.name=cnn32-64", "teacher.epochs=1") if quick is Case.TINY else ()
+    wanted = sized(dataset, "curation.method=auto", f"curation.folds={folds}", *short)
+    known = gather(("folds",), wanted, dataset, Stages(Silent())).signals
+    _, facts = chooser.choose(known, wanted.curation, seed=42)
     estimate, actual = estimated_noise(known.oof_probs, given), float((given != true).mean())
     say(f"shipped data, {kind}: actual {actual:.3f}, estimate {estimate:.3f}, auto: {facts['chosen']}")
     return {"noise": kind, "actual": round(actual, 4), "estimate": round(estimate, 4), **facts}
@@ -213,18 +223,18 @@ def checks(pool: Mapping[str, Any], full: Mapping[str, Any]) -> dict[str, bool]:
     return found
 
 
-if __name__ == "__main__":
+def main() -> None:
     quick = arguments(__doc__).quick
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
         if quick:
-            estimates = [estimate_case("sym10", 2)]
+            estimates = [estimate_case("sym10", 2, quick)]
             record(
                 "noise_detection", abs(estimates[0]["estimate"] - estimates[0]["actual"]), "error of the noise estimate",
-                "all checks of METHODS.md section 9", None, {"estimates": estimates}, [], quick,
+                "all checks of a full run", None, {"estimates": estimates}, [], quick,
             )  # fmt: skip
-            raise SystemExit
-        estimates = [estimate_case(kind, 5) for kind in ("sym0", "sym5", "sym10", "sym20")]
+            return
+        estimates = [estimate_case(kind, 5, quick) for kind in ("sym0", "sym5", "sym10", "sym20")]
         cases = [
             case("fashion-mnist", kind, 20000, 3, draw, fair=True) for kind in ("sym10", "pair") for draw in range(3)
         ]
@@ -245,3 +255,7 @@ if __name__ == "__main__":
         "noise_detection", sum(found.values()), f"of {len(found)} checks met", f"all {len(found)}", all(found.values()),
         {"checks": found, "pool_20000_mean_of_3_draws": pool, "whole_sets": full, "estimates": estimates}, cases, quick,
     )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -12,7 +12,7 @@ EDGEKIT_DATA=... python benchmarks/pretrained_small.py [--quick] [--resume] [--w
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import json
 import math
 import tempfile
@@ -22,16 +22,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from drawings import drawings
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-from record import RESULTS, record, say
+from PIL import Image
+from record import RESULTS, Case, parser, record, run, say
 from scipy import stats
+from sized import sized
 
-from edgekit import backend, data, recipe, students
+from edgekit import data, recipe, students
 from edgekit.data.pixels import to_float
 from edgekit.data.splits import take
+from edgekit.frameworks import backend
 from edgekit.training import phases, transfer
-from edgekit.training.augment import resolve
+from edgekit.training.augment import Augmentation, resolve
+from edgekit.training.batches import Samples
 from edgekit.training.fit import fit
 from edgekit.types import Dataset, Silent, Split
 
@@ -41,39 +45,8 @@ STEPS, EPOCHS, BATCH, RATE = 1_000, 10, 32, 4e-3
 DRAWS, HEAD, PRETRAINING_EPOCHS = 3, 0.2, 8
 PART = RESULTS / f"{NAME}.part.json"
 ARMS = ("random", "all at once", "head first")
-SHAPES = ("circle", "square", "triangle", "cross", "zigzag", "arc")
+CLASSES = 6  # of the drawings
 Pixels = NDArray[np.uint8]
-
-
-def drawing(shape: str, rng: np.random.Generator) -> Pixels:
-    """(28, 28, 1): a white outline, turned, of a random place, size and width, on dark noise."""
-    image = Image.new("L", (112, 112))
-    pen, reach, turn = ImageDraw.Draw(image), rng.uniform(18, 38), rng.uniform(0, 2 * math.pi)
-    x, y = rng.uniform(reach, 112 - reach, 2)
-    width = int(rng.integers(5, 12))
-
-    def at(angle: float, share: float = 1.0) -> tuple[float, float]:
-        return x + share * reach * math.cos(turn + angle), y + share * reach * math.sin(turn + angle)
-
-    corners = {"square": 4, "triangle": 3}.get(shape, 36)
-    if shape in ("circle", "square", "triangle"):
-        pen.line([at(2 * math.pi * i / corners) for i in range(corners + 1)], 255, width, "curve")
-    elif shape == "arc":
-        pen.line([at(1.3 * math.pi * i / 24) for i in range(25)], 255, width, "curve")
-    elif shape == "cross":
-        pen.line([at(0), at(math.pi)], 255, width)
-        pen.line([at(math.pi / 2), at(-math.pi / 2)], 255, width)
-    else:
-        pen.line([at(math.pi), at(2.2, 0.7), at(0.3, 0.3), at(-0.8, 0.7), at(0)], 255, width, "curve")
-    small = np.asarray(image.resize((28, 28), Image.Resampling.BOX), np.float32) * rng.uniform(0.5, 1)
-    noisy = small + rng.normal(20, 25, small.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)[..., None]
-
-
-def drawings(count: int, seed: int) -> tuple[Pixels, NDArray[np.int64]]:
-    rng = np.random.default_rng([seed, 77])
-    labels = np.arange(count) % len(SHAPES)
-    return np.stack([drawing(SHAPES[k], rng) for k in labels]), labels.astype(np.int64)
 
 
 def balanced(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -109,21 +82,26 @@ def of_dataset(dataset: Dataset, *, gray: bool, draw: int) -> tuple[Split, Split
     )
 
 
-def of_drawings(draw: int) -> tuple[Split, Split, Split]:
-    x, y = drawings(TRAIN + VAL, draw)
-    return (
-        split("train", x[:TRAIN], y[:TRAIN]),
-        split("val", x[TRAIN:], y[TRAIN:]),
-        split("test", *drawings(TEST, 100 + draw)),
-    )
+def of_drawings(draw: int, quick: Case) -> tuple[Split, Split, Split]:
+    rng, test = np.random.default_rng([draw, 77]), quick.of(TEST, TEST, 60)
+    each = -(-(TRAIN + VAL + test) // CLASSES)
+    x, y = drawings(np.full(CLASSES, each), rng)
+    some = balanced(y, TRAIN + VAL, rng)
+    others = np.setdiff1d(np.arange(len(y)), some)[:test]
+    parts = {"train": some[:TRAIN], "val": some[TRAIN:], "test": others}
+    train, val, test = (split(name, x[rows], y[rows]) for name, rows in parts.items())
+    return train, val, test
 
 
-def kinds() -> dict[str, tuple[Callable[[int], tuple[Split, Split, Split]], bool]]:
+def kinds(quick: Case) -> dict[str, tuple[Callable[[int], tuple[Split, Split, Split]], bool]]:
     """Kind of data -> (what makes a draw of it, whether its labels survive mirroring)."""
+    sets = {"drawings": (lambda draw: of_drawings(draw, quick), False)}
+    if quick is Case.TINY:
+        return sets
     mnist, cifar = data.load("mnist"), data.load("cifar10-jpeg")
     return {
         "mnist": (lambda draw: of_dataset(mnist, gray=False, draw=draw), False),
-        "drawings": (of_drawings, False),
+        **sets,
         "cifar10-gray": (lambda draw: of_dataset(cifar, gray=True, draw=draw), True),
         "cifar10": (lambda draw: of_dataset(cifar, gray=False, draw=draw), True),
     }
@@ -133,37 +111,39 @@ def accuracy(model: Any, part: Split) -> float:
     return float((model.predict(to_float(part.x[:]), batch_size=500, verbose=0).argmax(axis=1) == part.y).mean())
 
 
-def pretrain(keras: Any, path: Path, epochs: int, *, quick: bool) -> dict[str, Any]:
-    """Fashion-MNIST's training part, less the 10 % for validation, as a build trains on it; its test part judges."""
-    start, dataset = time.perf_counter(), data.load("fashion-mnist")
-    section = recipe.load(settings=[f"training.epochs={epochs}"]).training
-    train = take(dataset.train, np.arange(6_000)) if quick else dataset.train
+def pretrain(keras: Any, path: Path, epochs: int, *, quick: Case) -> dict[str, Any]:
+    """Fashion-MNIST's training part, less the 10 % for validation, as a build trains on it; its test part judges.
+
+    A tiny case leaves the weights random.
+    """
+    name = quick.of("fashion-mnist", "fashion-mnist", "fashion-mnist-mini")
+    start, dataset = time.perf_counter(), data.load(name)
+    train = take(dataset.train, np.arange(quick.of(len(dataset.train), 6_000, 200)))
+    section = sized(dataclasses.replace(dataset, train=train), f"training.epochs={epochs}").training
     backend.seed(keras, 0, deterministic=False)
     model = students.build("students", "microresnet", keras, (28, 28, 1), 10, WIDTH)
-    fit(
-        keras, model, train, dataset.val, section, full=len(train), seed=0, augment="shift-flip",
-        reporter=Silent(),
-    )  # fmt: skip
+    found: dict[str, Any] = {"epochs": epochs, "samples": len(train)}
+    if quick is not Case.TINY:
+        samples = Samples(train=train, val=dataset.val, full=len(train))
+        fit(keras, model, samples, section, augmentation=Augmentation(name="shift-flip"), seed=0, reporter=Silent())
+        found["test_accuracy"] = accuracy(model, dataset.test)
     model.save(path)
-    found = {"epochs": epochs, "samples": len(train), "test_accuracy": accuracy(model, dataset.test)}
     found["seconds"] = round(time.perf_counter() - start, 1)
     say(f"trained on Fashion-MNIST: {found}")
     return found
 
 
 def trained(
-    keras: Any, parts: tuple[Split, Split, Split], arm: str, weights: Path, draw: int, *, mirrored: bool, quick: bool
+    keras: Any, parts: tuple[Split, Split, Split], arm: str, weights: Path, draw: int, *, mirrored: bool, quick: Case
 ) -> dict[str, Any]:
     start, (train, val, test) = time.perf_counter(), parts
-    epochs = 2 if quick else EPOCHS
-    values = {"epochs": epochs, "batch_size": BATCH, "learning_rate": RATE}
-    section = recipe.from_mapping({"training": values}).training
-    steps = 50 if quick else STEPS
+    epochs, steps = quick.of((EPOCHS, STEPS), (2, 50), (2, 2))
+    settings = (f"training.epochs={epochs}", f"training.batch_size={BATCH}", f"training.learning_rate={RATE}")
+    section = recipe.load(settings=settings).training
     backend.seed(keras, draw, deterministic=False)
     model = students.build("students", "microresnet", keras, train.x.shape[1:], int(test.y.max()) + 1, WIDTH)
-    options = {
-        "full": BATCH * steps // epochs, "seed": draw, "augment": resolve("auto", mirrored=mirrored), "reporter": Silent(),
-    }  # fmt: skip
+    samples = Samples(train=train, val=val, full=BATCH * steps // epochs)
+    augmentation = Augmentation(name=resolve("auto", mirrored=mirrored))
     fresh = ("logits",)
     if arm != "random":
         loaded = transfer.start_from(keras, model, weights)
@@ -172,14 +152,14 @@ def trained(
         head.set_weights([head.kernel_initializer(head.kernel.shape), np.zeros(head.bias.shape, np.float32)])
         fresh = tuple({*loaded.fresh, "logits"})
     plan = phases.HeadFirst(fresh=frozenset(fresh), share=HEAD) if arm == "head first" else None
-    phases.fit_in_phases(keras, model, train, val, section, plan, **options)
+    phases.fit_in_phases(keras, model, samples, section, plan, augmentation=augmentation, seed=draw, reporter=Silent())
     return {"accuracy": accuracy(model, test), "seconds": round(time.perf_counter() - start, 1)}
 
 
-def measured(keras: Any, weights: Path, rows: list[dict[str, Any]], *, quick: bool, kept: dict[str, Any]) -> None:
+def measured(keras: Any, weights: Path, rows: list[dict[str, Any]], *, quick: Case, kept: dict[str, Any]) -> None:
     """Add a row for each draw, kind of data and arm that `rows` lacks."""
     for draw in range(1 if quick else DRAWS):
-        for kind, (make, mirrored) in kinds().items():
+        for kind, (make, mirrored) in kinds(quick).items():
             missing = [
                 arm for arm in ARMS if not any((r["kind"], r["draw"], r["arm"]) == (kind, draw, arm) for r in rows)
             ]
@@ -202,21 +182,20 @@ def gains(rows: list[dict[str, Any]], arm: str, than: str) -> dict[str, list[flo
     return gained
 
 
-def told(gained: dict[str, list[float]]) -> dict[str, Any]:
+def mean_gain(gained: dict[str, list[float]]) -> dict[str, Any]:
     """Mean over the sets with the 95 % interval of Student's t over them, and the mean of each kind."""
     each = np.concatenate(list(gained.values()))
-    half = float(stats.t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each)))
+    half = float(stats.t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each))) if len(each) > 1 else 0.0
     mean = float(each.mean())
     kinds = {kind: round(float(np.mean(values)), 2) for kind, values in gained.items()}
     return {"mean": round(mean, 2), "interval": [round(mean - half, 2), round(mean + half, 2)], "kinds": kinds}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one draw and 50 steps, which decide nothing")
-    parser.add_argument("--resume", action="store_true", help="go on with the rows and weights of a broken run")
-    parser.add_argument("--weights", type=Path, metavar="FILE.keras", help="where the trained weights stay")
-    given = parser.parse_args()
+    arguments = parser(__doc__, "one draw and 50 steps, which decide nothing")
+    arguments.add_argument("--resume", action="store_true", help="go on with the rows and weights of a broken run")
+    arguments.add_argument("--weights", type=Path, metavar="FILE.keras", help="where the trained weights stay")
+    given = arguments.parse_args()
     keras = backend.load("tensorflow")
     kept = json.loads(PART.read_text()) if given.resume and PART.is_file() else {}
     with tempfile.TemporaryDirectory() as folder:
@@ -228,8 +207,8 @@ def main() -> None:
             }
             rows = []
         measured(keras, weights, rows, quick=given.quick, kept=kept)
-    compared = {f"{arm}, than random": told(gains(rows, arm, "random")) for arm in ARMS[1:]}
-    compared["head first, than all at once"] = told(gains(rows, "head first", "all at once"))
+    compared = {f"{arm}, than random": mean_gain(gains(rows, arm, "random")) for arm in ARMS[1:]}
+    compared["head first, than all at once"] = mean_gain(gains(rows, "head first", "all at once"))
     means: dict[str, dict[str, float]] = {kind: {} for kind in dict.fromkeys(row["kind"] for row in rows)}
     for kind, arms in means.items():
         for arm in ARMS:
@@ -250,4 +229,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

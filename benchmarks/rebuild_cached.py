@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from builds import QUICK, build
-from record import arguments, record, say
+from record import arguments, record, run, say
 
 
 def main() -> None:
@@ -14,9 +14,9 @@ def main() -> None:
     options = ["--curate", "iqr", *(QUICK if quick else [])]
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder, "cache")
-        first = build(Path(folder, "first"), cache, *options, "--quantize", "int8")
+        first = build(Path(folder, "first"), cache, *options, "--quantize", "int8", quick=quick)
         say(f"first {first['seconds']:.1f} s")
-        second = build(Path(folder, "second"), cache, *options, "--quantize", "dynamic")
+        second = build(Path(folder, "second"), cache, *options, "--quantize", "dynamic", quick=quick)
         say(f"second {second['seconds']:.1f} s, reused {second['report']['reused_stages']}")
     ratio = second["seconds"] / first["seconds"]
     detail = {
@@ -24,9 +24,9 @@ def main() -> None:
         "second_s": round(second["seconds"], 2),
         "reused": second["report"]["reused_stages"],
     }
-    raw = {name: made["report"]["timings"] for name, made in (("first", first), ("second", second))}
+    raw = {name: built["report"]["timings"] for name, built in (("first", first), ("second", second))}
     record("rebuild_cached", ratio, "second / first", "<= 0.2", None if quick else ratio <= 0.2, detail, raw, quick)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,12 +15,9 @@ from typing import Any
 import numpy as np
 from builds import build
 from numpy.typing import NDArray
-from record import ROOT, arguments, median, record, say
+from record import ROOT, arguments, median, need, record, run, say
 
 from edgekit import data
-
-sys.path.insert(0, str(ROOT))
-from tests.unit.report.browser import opened
 
 _OPTIONS = ["--curate", "iqr", "--quantize", "int8", "--set", "teacher.epochs=2", "--set", "training.epochs=3"]
 _MOST_BYTES, _MOST_S = 5 * 1024**2, 1.0
@@ -47,11 +44,16 @@ def swapped(path: Path, samples: int) -> None:
 
 def main() -> None:
     quick = arguments(__doc__).quick
-    samples, repeats = (1_000, 3) if quick else (10_000, 10)
+    need("apt-get install chromium chromium-driver", programs=("chromium", "chromedriver"))
+    need("pip install 'edgekit[dev]'", packages=("pytest", "selenium"))
+    sys.path.insert(0, str(ROOT))
+    from tests.unit.report.browser import opened
+
+    samples, repeats = quick.of((10_000, 10), (1_000, 3), (100, 1))
     with tempfile.TemporaryDirectory() as folder:
         swapped(Path(folder, "data.npz"), samples)
         run = Path(folder, "run")
-        build(run, Path(folder, "cache"), "--data", str(Path(folder, "data.npz")), *_OPTIONS)
+        build(run, Path(folder, "cache"), "--data", str(Path(folder, "data.npz")), *_OPTIONS, quick=quick)
         page = run / "report.html"
         size = page.stat().st_size
         say(f"{samples:,} test samples: {size / 1024**2:.2f} MB")
@@ -72,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import ROOT, arguments, record, say
+from record import ROOT, arguments, record, run, say
 
-from edgekit import backend, data, students
-from edgekit.bench.litert import quantize
+from edgekit import data, students
 from edgekit.data.pixels import to_float
 from edgekit.export import tflite
 from edgekit.export.shrink import shrunk
+from edgekit.frameworks import backend
+from edgekit.inference.litert import quantize
 from edgekit.types import TensorSpec
 
 MLPERF = Path(os.environ.get("EDGEKIT_MLPERF", ROOT.parent / "shared" / "peers" / "mlperf-tiny"))
-INPUTS, QUICK_INPUTS = 1000, 100
+INPUTS, QUICK_INPUTS, TINY_INPUTS = 1000, 100, 2
 
 
 def opened(content: bytes) -> Any:
@@ -73,7 +74,7 @@ def default_student(images: np.ndarray) -> bytes:
 
 def main() -> None:
     quick = arguments(__doc__).quick
-    count = QUICK_INPUTS if quick else INPUTS
+    count = quick.of(INPUTS, QUICK_INPUTS, TINY_INPUTS)
     dataset = data.load("fashion-mnist-mini")
     images = np.concatenate([dataset.val.x, dataset.cal.x])[:count]
     files = {"default student": default_student(images)}
@@ -113,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -7,8 +7,6 @@ Float accuracy of the default student on even test samples, 900 steps of 32, thr
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import os
 import tempfile
@@ -16,24 +14,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import RESULTS, record, say
-from small_sets import Asked, make
+from record import kept, parser, record, run, say
+from small_sets import Spec, make
 
-from edgekit import backend, data, pipeline, recipe
+from edgekit import data, recipe
 from edgekit.data.pixels import to_float
+from edgekit.frameworks import backend
+from edgekit.pipeline.build import build
 from edgekit.types import Silent
 
 EVEN = (
-    Asked("fashion-mnist", 10, 200),
-    Asked("mnist", 10, 200),
-    Asked("cifar10-jpeg", 10, 400),
-    Asked("drawings", 6, 120),
+    Spec("fashion-mnist", 10, 200),
+    Spec("mnist", 10, 200),
+    Spec("cifar10-jpeg", 10, 400),
+    Spec("drawings", 6, 120),
 )
 UNEVEN = (
-    Asked("fashion-mnist", 10, 300, 10),
-    Asked("mnist", 10, 300, 10),
-    Asked("drawings", 2, 200, 10),
-    Asked("fashion-mnist", 10, 5000, 10),
+    Spec("fashion-mnist", 10, 300, 10),
+    Spec("mnist", 10, 300, 10),
+    Spec("drawings", 2, 200, 10),
+    Spec("fashion-mnist", 10, 5000, 10),
 )
 DEFAULT = "default"
 CHANGES = {
@@ -45,11 +45,11 @@ WEIGHTS = {"no class weights": "training.class_weights=none"}
 STEPS, DRAWS = 900, 3
 
 
-def accuracy(spec: Path, out: Path, *settings: str) -> float:
+def accuracy(spec: Path, out: Path, steps: int, *settings: str) -> float:
     dataset = data.load(str(spec))
-    epochs = max(1, round(STEPS / math.ceil(len(dataset.train) / 32)))
+    epochs = max(1, round(steps / math.ceil(len(dataset.train) / 32)))
     given = (f"data.spec={spec}", f"training.epochs={epochs}", *settings)
-    pipeline.build(recipe.load(settings=given), out, until="train", reporter=Silent())
+    build(recipe.load(settings=given), out, until="train", reporter=Silent())
     model = backend.load("tensorflow").models.load_model(out / "models/student_float.keras", compile=False)
     found = model.predict(to_float(dataset.test.x[:]), batch_size=500, verbose=0)
     return float((found.argmax(axis=1) == dataset.test.y).mean())
@@ -74,27 +74,29 @@ def save(rows: list[dict[str, Any]], quick: bool) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one set, one draw, one change")
-    parser.add_argument("--resume", action="store_true", help="keep the rows of the result file")
-    asked = parser.parse_args()
-    path = RESULTS / "small_choices.json"
-    rows: list[dict[str, Any]] = json.loads(path.read_text())["raw"] if asked.resume and path.exists() else []
+    options = parser(__doc__, "one set, one draw, one change")
+    options.add_argument("--resume", action="store_true", help="keep the rows of the result file")
+    arguments = options.parse_args()
+    rows: list[dict[str, Any]] = (
+        kept("small_choices").get("raw", []) if arguments.resume and not arguments.quick else []
+    )
     plan = [(each, arms) for group, arms in ((EVEN, CHANGES), (UNEVEN, WEIGHTS)) for each in group]
-    for draw in range(1 if asked.quick else DRAWS):
-        for each, arms in plan[3:4] if asked.quick else plan:
+    for draw in range(1 if arguments.quick else DRAWS):
+        for each, arms in plan[3:4] if arguments.quick else plan:
             missing = [(arm, setting) for arm, setting in {DEFAULT: "", **arms}.items()
                        if not any((r["set"], r["draw"], r["arm"]) == (each.name, draw, arm) for r in rows)]  # fmt: skip
-            with tempfile.TemporaryDirectory() as made:
-                os.environ["XDG_CACHE_HOME"] = made
-                spec = make(each, draw, Path(made)) if missing else None
-                for arm, setting in missing[: 2 if asked.quick else None]:
+            with tempfile.TemporaryDirectory() as temporary:
+                os.environ["XDG_CACHE_HOME"] = temporary
+                spec = make(each, draw, Path(temporary)) if missing else None
+                for arm, setting in missing[: arguments.quick.of(None, 2, 1)]:
                     assert spec is not None
-                    found = accuracy(spec, Path(made) / arm, *([setting] if setting else []))
+                    found = accuracy(
+                        spec, Path(temporary) / arm, arguments.quick.of(STEPS, 100, 1), *([setting] if setting else [])
+                    )
                     rows.append({"set": each.name, "draw": draw, "arm": arm, "accuracy": found})
                     say(f"{each.name}, draw {draw}, {arm}: {found:.4f}")
-                    save(rows, asked.quick)
+                    save(rows, arguments.quick)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

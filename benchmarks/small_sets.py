@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from drawings import drawn, shapes
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from edgekit import data
 
@@ -20,7 +20,7 @@ _TEST = 1_000
 _SIDE, _ROOM = 64, 2  # pixels of a drawing, and how many times larger it is drawn
 
 
-class Asked(NamedTuple):
+class Spec(NamedTuple):
     """A set: where from, how many classes and samples, most frequent class to the rarest."""
 
     source: str
@@ -35,20 +35,23 @@ class Asked(NamedTuple):
         )
 
 
-def make(asked: Asked, draw: int, folder: Path) -> Path:
+def make(spec: Spec, draw: int, folder: Path) -> Path:
     """Write draw number `draw` of a set below `folder`; returns what --data takes."""
-    rng = np.random.default_rng([draw, asked.n, asked.classes])
-    if asked.source == "drawings":
-        each = -(-_TEST // asked.classes)
-        shapes = rng.uniform(-0.75, 0.75, (asked.classes, 5, 2))
-        sizes = _sizes(asked)
-        y_train, y_test = (np.repeat(np.arange(asked.classes), count) for count in (sizes, each))
-        x_train, x_test = (np.stack([_drawn(shapes[k], rng) for k in y])[..., None] for y in (y_train, y_test))
+    rng = np.random.default_rng([draw, spec.n, spec.classes])
+    if spec.source == "drawings":
+        each = -(-_TEST // spec.classes)
+        points = shapes(spec.classes, rng)
+        sizes = _sizes(spec)
+        y_train, y_test = (np.repeat(np.arange(spec.classes), count) for count in (sizes, each))
+        x_train, x_test = (
+            np.stack([drawn(points[k], rng, side=_SIDE, room=_ROOM, pen=_pen) for k in y])[..., None]
+            for y in (y_train, y_test)
+        )
     else:
-        whole = data.load(asked.source, split=False)
-        some = np.sort(rng.permutation(len(whole.classes))[: asked.classes])
-        train = _rows(whole.train.y, some, _sizes(asked), rng)
-        test = _rows(whole.test.y, some, np.full(asked.classes, -(-_TEST // asked.classes)), rng)
+        whole = data.load(spec.source, split=False)
+        some = np.sort(rng.permutation(len(whole.classes))[: spec.classes])
+        train = _rows(whole.train.y, some, _sizes(spec), rng)
+        test = _rows(whole.test.y, some, np.full(spec.classes, -(-_TEST // spec.classes)), rng)
         if whole.root is not None:
             for part, split, rows in (("train", whole.train, train), ("test", whole.test, test)):
                 for name, k in zip(split.ids[rows], split.y[rows], strict=True):
@@ -64,11 +67,11 @@ def make(asked: Asked, draw: int, folder: Path) -> Path:
     return folder / "set.npz"
 
 
-def _sizes(asked: Asked) -> NDArray[np.int64]:
+def _sizes(spec: Spec) -> NDArray[np.int64]:
     """How many samples of each class, `n` in all, at least 3 each."""
-    share = np.geomspace(asked.ratio, 1, asked.classes)
-    sizes = np.maximum(3, np.floor(share / share.sum() * asked.n)).astype(np.int64)
-    sizes[0] += max(0, asked.n - sizes.sum())
+    share = np.geomspace(spec.ratio, 1, spec.classes)
+    sizes = np.maximum(3, np.floor(share / share.sum() * spec.n)).astype(np.int64)
+    sizes[0] += max(0, spec.n - sizes.sum())
     return sizes
 
 
@@ -79,15 +82,6 @@ def _rows(
     return np.sort(np.concatenate([order[labels[order] == k][:count] for k, count in zip(some, sizes, strict=True)]))
 
 
-def _drawn(shape: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(64, 64): one line through the five points of its class, drawn each time by an unsteady hand, on noise."""
-    angle, size = rng.normal(0, 0.15), rng.uniform(0.75, 1.1)
-    turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    points = (shape + rng.normal(0, 0.1, shape.shape)) @ turn + rng.normal(0, 0.08, 2)
-    side = _SIDE * _ROOM
-    canvas = Image.new("L", (side, side), 0)
-    pixels = [tuple(float(v) for v in (point + 1) / 2 * side) for point in points]
-    width = int(rng.integers(2, 7)) * _ROOM
-    ImageDraw.Draw(canvas).line(pixels, fill=int(rng.integers(150, 256)), width=width, joint="curve")
-    small = np.asarray(canvas.resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float64)
-    return np.clip(small + rng.normal(0, 12, small.shape), 0, 255).astype(np.uint8)
+def _pen(rng: np.random.Generator) -> tuple[int, int]:
+    width = int(rng.integers(2, 7))  # drawn first: the sets must stay what they were
+    return int(rng.integers(150, 256)), width

@@ -6,12 +6,12 @@ import subprocess
 import sys
 import time
 
-from record import arguments, median, record, say
+from record import arguments, median, record, run, say
 
 
 def main() -> None:
     quick = arguments(__doc__).quick
-    runs = 5 if quick else 20
+    runs = quick.of(20, 5, 1)
     raw: dict[str, list[float]] = {"--help": [], "list": [], "doctor": [], "python -c pass": []}
     for _ in range(runs + 1):
         for name, samples in raw.items():
@@ -27,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,37 +1,32 @@
 """What does each student cost? Writes toolkit/edgekit/students/facts.json, which `edgekit list students` shows.
 
 MAC and parameters are counted, the int8 size is that of an untrained network's file, converted and shrunk as a build does it: it
-does not depend on the weights. Run it after a change to an architecture, the converter or the shrinking.
+does not depend on the weights. Run it (`make facts`) after a change to an architecture, the converter or the shrinking, and for a
+new student. --check measures nothing: it names the students that the file lacks, and ends with 1 if there are any. `--quick`
+takes one width and input of each student and writes nothing.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from record import Case, parser, run
 
-from edgekit import backend, registry, students
-from edgekit.environment import versions
+from edgekit import registry, students
 from edgekit.export import tflite
 from edgekit.export.shrink import shrink
-from edgekit.students.facts import CLASSES, PATH
+from edgekit.frameworks import backend
+from edgekit.runs.environment import versions
+from edgekit.students.facts import CLASSES, PATH, missing
 from edgekit.training import flops
 
-GRAY, COLOR, LARGE = (28, 28, 1), (32, 32, 3), (96, 96, 3)
-# A second of sound: 98 frames of 25 ms, one each 10 ms, 40 bands.
-SECOND = (98, 40, 1)
-# Where a student was made for something else than images of 28 and 32 pixels.
-INPUTS = {
-    "microresnet": (GRAY, COLOR, LARGE),
-    "resnet8": (COLOR,),
-    "ds_cnn": ((49, 10, 1), GRAY, COLOR),
-    "mobilenetv2": (LARGE,),
-    "audio_cnn": (SECOND, GRAY),
-    "ast_tiny": (SECOND, GRAY),
-    "passt_tiny": (SECOND, GRAY),
-}
+# (H, W, C) of the images that a student is described for, where its module has no INPUTS of its own.
+INPUTS = ((28, 28, 1), (32, 32, 3))
 _MORE = 100
 
 
@@ -63,19 +58,37 @@ def measured(keras: Any, name: str, width: str, shape: tuple[int, int, int]) -> 
     return row
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser(__doc__, "a width of each student, and no file")
+    options.add_argument("--check", action="store_true", help="name the students that the file lacks; measure nothing")
+    given = options.parse_args(arguments)
+    if given.check:
+        if lacking := missing():
+            print(f"{PATH.name} lacks {', '.join(lacking)}: run `make facts`.", file=sys.stderr)
+        return int(bool(lacking))
+    write(given.quick)
+    return 0
+
+
+def write(quick: Case = Case.WHOLE) -> None:
     keras = backend.load()
     found: dict[str, dict[str, list[Any]]] = {}
     for name, entry in registry.STUDENTS.items():
         if entry.from_file:  # as large as that
             continue
+        inputs = getattr(importlib.import_module(registry.module("students", name)), "INPUTS", INPUTS)
         rows = found[name] = {}
-        for width in entry.widths or ("",):
-            rows[width] = [measured(keras, name, width, shape) for shape in INPUTS.get(name, (GRAY, COLOR))]
-    made = versions("tensorflow", "keras", "ai-edge-litert")
-    lines = json.dumps({"classes": CLASSES, "versions": made, "students": found}, indent=1)
-    PATH.write_text(lines + "\n")
+        for width in (entry.widths or ("",))[: 1 if quick else None]:
+            rows[width] = [measured(keras, name, width, shape) for shape in inputs[: 1 if quick else None]]
+        if quick is Case.TINY:
+            break
+    installed = versions("tensorflow", "keras", "ai-edge-litert")
+    lines = json.dumps({"classes": CLASSES, "versions": installed, "students": found}, indent=1)
+    if quick:
+        print(lines)
+    else:
+        PATH.write_text(lines + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

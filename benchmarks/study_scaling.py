@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from record import arguments, record, say
+from record import Case, arguments, need, record, run, say
 
 STUDY = {
     "base": {"data": {"spec": "fashion-mnist-mini"}, "student": {"name": "conv8"}, "training": {"epochs": 60}},
@@ -33,22 +33,24 @@ WAYS = {
 }
 
 
-def made(file: Path, folder: Path, options: list[str]) -> dict[str, Any]:
+def study_document(file: Path, folder: Path, options: list[str], quick: Case) -> dict[str, Any]:
     """Seconds of the whole command and of its runs, and the verdicts."""
     command = [sys.executable, "-m", "edgekit", "study", str(file), "--out", str(folder), "--json", *options]
+    command += ["--max-hours", "1e-9"] if quick is Case.TINY else []
     start = time.perf_counter()
     done = subprocess.run(
         command, env=os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}, capture_output=True, text=True
     )
     seconds = time.perf_counter() - start
-    if done.returncode:
-        raise SystemExit(done.stderr)
+    if done.returncode and quick is not Case.TINY:  # of a tiny case no run begins, which is no success
+        print(done.stderr, file=sys.stderr)
+        raise SystemExit(done.returncode)
     document = json.loads(done.stdout)
     begun = [file.stat().st_mtime for file in folder.glob("jobs/*/recipe.yaml")]
     ended = [file.stat().st_mtime for file in folder.glob("jobs/*/outcome.json")]
     return {
         "seconds": round(seconds, 2),
-        "from_first_to_last_run": round(max(ended) - min(begun), 2),
+        "from_first_to_last_run": round(max(ended) - min(begun), 2) if ended else 0.0,
         "runs": {run["name"]: run["seconds"] for run in document["runs"]},
         "verdicts": [{k: row[k] for k in ("metric", "artifact", "effect", "lower", "upper")} for row in document["verdicts"]],
     }  # fmt: skip
@@ -56,6 +58,7 @@ def made(file: Path, folder: Path, options: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     quick = arguments(__doc__).quick
+    need("pip install 'edgekit[ray]'", packages=("ray",))
     study = json.loads(json.dumps(STUDY))
     if quick:
         study["base"]["training"]["epochs"] = study["seeds"] = 1
@@ -64,7 +67,10 @@ def main() -> None:
         file = Path(folder, "study.yaml")
         file.write_text(yaml.safe_dump(study))
         for number, (name, options) in enumerate(WAYS.items()):
-            found[name] = made(file, Path(folder, str(number)), options)
+            if number and quick is Case.TINY:
+                found[name] = found["one local"]
+                continue
+            found[name] = study_document(file, Path(folder, str(number)), options, quick)
             say(f"{name}: {found[name]['seconds']:.1f} s, of which runs {found[name]['from_first_to_last_run']:.1f} s")
     one, two, ray = (found[name] for name in WAYS)
     same = one["verdicts"] == two["verdicts"] == ray["verdicts"]
@@ -72,7 +78,9 @@ def main() -> None:
     detail = {
         "seconds": {name: row["seconds"] for name, row in found.items()},
         "ray_over_local": round(cost, 3),
-        "ray_over_local_without_its_start": round(ray["from_first_to_last_run"] / two["from_first_to_last_run"], 3),
+        "ray_over_local_without_its_start": round(
+            ray["from_first_to_last_run"] / (two["from_first_to_last_run"] or 1), 3
+        ),
         "same_verdicts_digit_for_digit": same,
     }
     met = None if quick else bool(speedup >= 1.8 and cost <= 1.15 and same)
@@ -80,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -12,12 +12,15 @@ import time
 from typing import Any
 
 import numpy as np
-from record import arguments, median, record, say
+from record import arguments, median, record, run, say
+from sized import sized
 
-from edgekit import backend, data, recipe, students
+from edgekit import data, students
 from edgekit.data.splits import take
+from edgekit.frameworks import backend
 from edgekit.training import flops
 from edgekit.training.augment import Augmentation
+from edgekit.training.batches import Samples
 from edgekit.training.fit import fit
 from edgekit.types import Silent
 
@@ -28,25 +31,23 @@ BATCH, CLOSE, MOST_AUGMENTATION = 128, 0.1, 0.2
 def images_per_s(keras: Any, dataset: Any, train: Any, width: str, arm: str) -> float:
     """Of the second epoch, validation left out by keeping it tiny."""
     precision, xla = ARMS[arm]
-    section = recipe.load(
-        settings=["training.epochs=2", f"training.batch_size={BATCH}", f"training.xla={xla}"]
-    ).training
+    section = sized(dataset, "training.epochs=2", f"training.batch_size={BATCH}", f"training.xla={xla}").training
     backend.seed(keras, 0, deterministic=False)
     with backend.computing(keras, precision):
         model = students.build("students", "microresnet", keras, dataset.input.shape, 10, width=width)
         val = take(dataset.val, np.arange(10))
-        options = {"full": len(train), "seed": 0, "augment": "none", "reporter": Silent()}
-        history = fit(keras, model, train, val, section, **options)
+        samples = Samples(train=train, val=val, full=len(train))
+        history = fit(keras, model, samples, section, augmentation=Augmentation(name="none"), seed=0, reporter=Silent())
     return len(train) / history["seconds"][1]
 
 
-def augmentation_ms(x: Any) -> dict[str, float]:
+def augmentation_ms(x: Any, repeats: int) -> dict[str, float]:
     """Milliseconds for one batch, drawing included."""
     rng, found = np.random.default_rng(0), {}
     for name in ("shift-flip", "affine", "photo"):
         augmentation = Augmentation(name=name, cutout=0.25)
         seconds = []
-        for _ in range(30):
+        for _ in range(repeats):
             start = time.perf_counter()
             augmentation.apply(x, augmentation.draw(len(x), x.shape[1:], rng))
             seconds.append(time.perf_counter() - start)
@@ -56,10 +57,10 @@ def augmentation_ms(x: Any) -> dict[str, float]:
 
 def main() -> None:
     quick = arguments(__doc__).quick
-    widths, rounds = (("s", "l"), 1) if quick else (("xs", "s", "m", "l"), 3)
+    widths, rounds = quick.of((("xs", "s", "m", "l"), 3), (("s", "l"), 1), (("xs",), 1))
     arms = [arm for arm in ARMS if not (quick and "XLA" in arm)]
     keras, dataset = backend.load(), data.load("fashion-mnist-mini")
-    train = take(dataset.train, np.arange(1280 if quick else 3840))
+    train = take(dataset.train, np.arange(quick.of(3840, 256, 128)))
     raw: dict[str, dict[str, list[float]]] = {width: {arm: [] for arm in arms} for width in widths}
     for _ in range(rounds):
         for width in widths:
@@ -78,15 +79,15 @@ def main() -> None:
         faster = ratios["bfloat16"] > 1 + CLOSE if auto == "float32" else ratios["bfloat16"] < 1 - CLOSE
         right = right and not faster
         rows[width] = {"macs": macs, "auto": auto, "images_per_s": round(median(found["float32"])), **ratios}
-    costs = augmentation_ms(train.x[:BATCH])
-    step_ms = 1000 * BATCH / rows["s"]["images_per_s"]
+    costs = augmentation_ms(train.x[:BATCH], quick.of(30, 30, 2))
+    step_ms = 1000 * BATCH / rows.get("s", rows[widths[-1]])["images_per_s"]
     shares = {name: round(ms / step_ms, 3) for name, ms in costs.items()}
     detail = {"ratio_to_float32": rows, "augmentation_ms": costs, "augmentation_share_of_a_step_of_s": shares}
     met = None if quick else right and max(shares.values()) <= MOST_AUGMENTATION
-    value = rows["l"]["bfloat16"]
+    value = rows[widths[-1]]["bfloat16"]
     goal = "auto takes the faster one; augmentation <= 0.2 of a step"
     record("training_precision", value, "bfloat16 / float32 images per second, width l", goal, met, detail, raw, quick)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,6 +8,7 @@ on both sides (the ratio of the whole fits, with it, is in the detail). A third 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import subprocess
@@ -15,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from record import arguments, median, record, say
+from record import Case, arguments, median, record, run, say
 
 ARMS = ("edgekit", "plain", "plain_with_xla")
 
@@ -23,10 +24,14 @@ ARMS = ("edgekit", "plain", "plain_with_xla")
 def arm(name: str, epochs: int, samples: int, seed: int) -> dict[str, Any]:
     """Train one arm in this process; seconds of each epoch and accuracy on the 1,000 held-out images (never test)."""
     import numpy as np
+    from sized import sized
 
-    from edgekit import backend, data, recipe, students
+    from edgekit import data, students
     from edgekit.data.pixels import to_float
     from edgekit.data.splits import take
+    from edgekit.frameworks import backend
+    from edgekit.training.augment import Augmentation
+    from edgekit.training.batches import Samples
     from edgekit.training.fit import fit
     from edgekit.training.signals import probabilities
     from edgekit.types import Silent
@@ -38,9 +43,10 @@ def arm(name: str, epochs: int, samples: int, seed: int) -> dict[str, Any]:
     model = students.build("students", "microresnet", keras, dataset.input.shape, 10)
     start = time.perf_counter()
     if name == "edgekit":
-        section = recipe.load(settings=[f"training.epochs={epochs}"]).training
-        options = {"full": len(train), "seed": seed, "augment": "shift-flip", "reporter": Silent()}
-        epoch_seconds = list(fit(keras, model, train, dataset.val, section, **options)["seconds"])
+        section = sized(dataclasses.replace(dataset, train=train), f"training.epochs={epochs}").training
+        parts = Samples(train=train, val=dataset.val, full=len(train))
+        options = {"augmentation": Augmentation(name="shift-flip"), "seed": seed, "reporter": Silent()}
+        epoch_seconds = list(fit(keras, model, parts, section, **options)["seconds"])
     else:
         x, clock = to_float(train.x), [start]
         model.compile(
@@ -66,13 +72,16 @@ def main() -> None:
         print(json.dumps(arm(sys.argv[1], *map(int, sys.argv[2:]))))
         return
     quick = arguments(__doc__).quick
-    rounds, epochs, samples = (1, 3, 2000) if quick else (3, 8, 9000)
+    rounds, epochs, samples = quick.of((3, 8, 9000), (1, 3, 2000), (1, 2, 200))
     raw: dict[str, list[dict[str, Any]]] = {name: [] for name in ARMS}
     for seed in range(rounds):
         for name in ARMS:
             if name == "plain_with_xla" and (quick or seed):
                 continue
             count = 3 if name == "plain_with_xla" else epochs
+            if quick is Case.TINY:
+                raw[name].append(arm(name, count, samples, seed))
+                continue
             command = [sys.executable, __file__, name, str(count), str(samples), str(seed)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             raw[name].append(json.loads(done.stdout.splitlines()[-1]))
@@ -93,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

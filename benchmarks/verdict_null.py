@@ -2,7 +2,7 @@
 
 Goal: "better" or "worse" in at most 63 of 1,000 simulated studies (5 % and its sampling error). Each study has two arms drawn
 from one distribution, 6, 8, 10 or 20 paired RNG seeds, 2,000 test samples and 500 resamples; training seeds move a student's
-accuracy by .2 to .8 points (METHODS.md section 6), samples are hard for all seeds alike, half of the files have 256 levels.
+accuracy by .2 to .8 points (an assumption), samples are hard for all seeds alike, half of the files have 256 levels.
 Judged twice: accuracy alone, and accuracy, AUGRC, NLL and debiased ECE together, where any claim counts.
 
 Beside it, on the same studies, what was not chosen: the plain percentile interval of the hierarchical bootstrap, and sign flips
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from record import arguments, record, say
+from record import arguments, record, run, say
 from scipy.special import expit
 from scipy.stats import norm
 
@@ -132,7 +132,7 @@ def columns(rows: list[dict[str, Any]]) -> dict[str, str]:
 
 def main() -> None:
     quick = arguments(__doc__).quick
-    count, start = 40 if quick else 1000, time.perf_counter()
+    count, start = quick.of(1000, 40, 2), time.perf_counter()
     same = []
     for number in range(count):
         same.append(claims(number, 0.0, FAMILY))
@@ -160,4 +160,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

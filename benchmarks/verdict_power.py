@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import numpy as np
-from record import arguments, record, say
+from record import arguments, record, run, say
 from verdict_null import ACCURACY, DRAWS, SAMPLES, columns, simulate, spread
 
 from edgekit.evidence import planning, verdict
@@ -32,8 +32,8 @@ def project(number: int, seeds: int, arms: int) -> dict[str, Any]:
     effect = 100 * planning.detectable_effect(known, seeds, SAMPLES, comparisons=arms)
     if effect > LARGEST:
         raise SystemExit(f"The planner asks for {effect:.1f} points, more than this simulation has room for.")
-    made, _ = simulate(rng, shared, seeds, {**dict.fromkeys(names, 0.0), "arm0": effect, "control": 0.0})
-    found = verdict.judge(made, [(name, "control") for name in names], ["accuracy"], draws=DRAWS, seed=number)
+    simulated, _ = simulate(rng, shared, seeds, {**dict.fromkeys(names, 0.0), "arm0": effect, "control": 0.0})
+    found = verdict.judge(simulated, [(name, "control") for name in names], ["accuracy"], draws=DRAWS, seed=number)
     return {
         "effect_points": round(effect, 4),
         "seen": found[0].verdict == "better",
@@ -43,10 +43,10 @@ def project(number: int, seeds: int, arms: int) -> dict[str, Any]:
 
 def main() -> None:
     quick = arguments(__doc__).quick
-    count, start = 30 if quick else 500, time.perf_counter()
+    count, start = quick.of(500, 30, 1), time.perf_counter()
     raw: dict[str, list[dict[str, Any]]] = {}
     for arms in (1, 4):
-        for seeds in SEEDS:
+        for seeds in quick.of(SEEDS, SEEDS, SEEDS[:1]):
             name = f"{seeds} seeds, {arms} comparison{'s' if arms > 1 else ''}"
             raw[name] = [project(number, seeds, arms) for number in range(count)]
             say(f"{time.perf_counter() - start:.0f} s, {name}: {np.mean([p['seen'] for p in raw[name]]):.3f} seen")
@@ -70,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -4,7 +4,7 @@ Goal: the mean over the seeds reaches each row's accuracy, and no file is larger
 results/zoo_accuracy.json with its own date, revision and load: rows measured at other times stay. `--quick` builds one seed of
 one row on the shipped images. Needs the rows' data sets ($EDGEKIT_DATA, the cache, or the network).
 
-    python benchmarks/zoo_accuracy.py --only mnist-xs --keep runs/zoo
+    python benchmarks/zoo_accuracy.py --seeds 1 --keep runs/zoo     # --only mnist-xs: one row
     edgekit zoo publish runs/zoo/mnist-xs-* --name mnist-xs-int8 --results benchmarks/results/zoo_accuracy.json
 """
 
@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from builds import build, test_of
-from record import RESULTS, ROOT, cpu_facts, record, say
+from record import ROOT, Case, cpu_facts, kept, parser, record, run, say
 
 from edgekit import recipe
 from edgekit.bench.files import bench_files
-from edgekit.environment import environment
+from edgekit.evidence.proportion import wilson
+from edgekit.runs.environment import environment
 from edgekit.types import Silent
-from edgekit.zoo.publish import interval
 
 RECIPES = ROOT / "benchmarks" / "recipes"
 
@@ -73,15 +73,15 @@ QUICK = [
 ]
 
 
-def measure(row: Row, seeds: tuple[int, ...], keep: Path | None, options: list[str]) -> dict[str, Any]:
+def measure(row: Row, seeds: tuple[int, ...], keep: Path | None, quick: Case) -> dict[str, Any]:
     """Build every seed of a row; what is kept and finished already is not built again."""
     found = []
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             out = keep / f"{row.name}-{seed}" if keep else Path(folder, "run")
             # Kept runs share the stage cache in the folder too, so that a training that was stopped goes on.
-            made = _run(row, seed, out, keep / "cache" if keep else Path(folder, "cache"), options)
-        found.append(_figures(made, seed))
+            built = _run(row, seed, out, keep / "cache" if keep else Path(folder, "cache"), quick)
+        found.append(_figures(built, seed))
         say(_line(row.name, found[-1]))
     mean = sum(each["accuracy"] for each in found) / len(found)
     return {
@@ -99,10 +99,10 @@ def measure(row: Row, seeds: tuple[int, ...], keep: Path | None, options: list[s
     }
 
 
-def _run(row: Row, seed: int, out: Path, cache: Path, options: list[str]) -> dict[str, Any]:
-    settings = ["--recipe", str(row.recipe), "--seed", str(seed), *options]
+def _run(row: Row, seed: int, out: Path, cache: Path, quick: Case) -> dict[str, Any]:
+    settings = ["--recipe", str(row.recipe), "--seed", str(seed), *(QUICK if quick else [])]
     if not (out / "manifest.json").is_file():
-        return build(out, cache, *settings)
+        return build(out, cache, *settings, quick=quick)
     manifest = json.loads((out / "manifest.json").read_text())
     if manifest["recipe"] != recipe.load(row.recipe, values={"seed": seed}).to_yaml():
         sys.exit(f"{out} is a run of another recipe than {row.recipe}; remove it, or choose another --keep.")
@@ -112,15 +112,15 @@ def _run(row: Row, seed: int, out: Path, cache: Path, options: list[str]) -> dic
     return {"report": json.loads((out / "report.json").read_text())}
 
 
-def _figures(made: dict[str, Any], seed: int) -> dict[str, Any]:
-    report = made["report"]
+def _figures(built: dict[str, Any], seed: int) -> dict[str, Any]:
+    report = built["report"]
     shipped = next(each for each in report["artifacts"] if each["name"] == report["run"]["shipped"])
     int8, exact = test_of(report, shipped["name"]), test_of(report, "model_float32.tflite")
     val = next(e for e in report["evaluations"] if e["artifact"] == shipped["name"] and e["split"] == "val")
     return {
         "seed": seed,
         "accuracy": int8["accuracy"],
-        "interval_95": interval(int8["accuracy"], int8["n"]),
+        "interval_95": wilson(int8["accuracy"], int8["n"]),
         "n": int8["n"],
         "val_accuracy": val["accuracy"],
         "float32_accuracy": exact["accuracy"],
@@ -190,29 +190,28 @@ def judge(rows: dict[str, dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    asked = _arguments()
-    if asked.quick:
+    arguments = _arguments()
+    if arguments.quick:
         names, seeds = ["fashion-mnist-s"], (1,)
     else:
-        names, seeds = asked.only or [row.name for row in ROWS], asked.seeds
+        names, seeds = arguments.only or [row.name for row in ROWS], arguments.seeds
     table = {row.name: row for row in ROWS}
     if strange := [name for name in names if name not in table]:
         sys.exit(f"There is no row {strange[0]!r}; the rows are {', '.join(table)}.")
-    path = RESULTS / "zoo_accuracy.json"
-    rows: dict[str, Any] = {} if asked.quick or not path.is_file() else json.loads(path.read_text())["raw"]
+    rows: dict[str, Any] = {} if arguments.quick else kept("zoo_accuracy").get("raw", {})
     for name in names:
         row = table[name]
         if not row.recipe.is_file():
             say(f"{name}: not measured, since {row.recipe.relative_to(ROOT)} is not there")
             continue
         mine = seeds or row.seeds
-        rows[name] = measure(row, mine, None if asked.quick else asked.keep, QUICK if asked.quick else [])
-        if row.above and asked.keep and (latency := side_by_side(row, asked.keep, mine)):
+        rows[name] = measure(row, mine, None if arguments.quick else arguments.keep, arguments.quick)
+        if row.above and arguments.keep and (latency := side_by_side(row, arguments.keep, mine)):
             rows[name]["side_by_side"] = latency
         mean, largest = rows[name]["mean_accuracy"], rows[name]["largest_bytes"]
         say(f"{name}: mean {mean:.4f} over {len(mine)} seeds, at most {largest:,} bytes")
         judge(rows)
-        write(rows, asked.quick)
+        write(rows, arguments.quick)
     if not rows:
         sys.exit("No row could be measured: none of the recipes is there.")
     if not any(table[name].recipe.is_file() for name in names):
@@ -244,14 +243,15 @@ def write(rows: dict[str, dict[str, Any]], quick: bool) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a smaller case, within 60 s on 2 cores")
-    parser.add_argument("--only", action="append", metavar="NAME", help="a row; may be repeated; default: all")
-    parser.add_argument("--seeds", type=_seeds, default=(), metavar="1,2,3", help="RNG seeds; default: the row's own")
-    parser.add_argument(
+    arguments = parser(__doc__, "one seed of one row on the shipped images")
+    arguments.add_argument("--only", action="append", metavar="NAME", help="a row; may be repeated; default: all")
+    arguments.add_argument(
+        "--seeds", type=_seeds, default=(), metavar="1,2,3", help="RNG seeds; default: the row's own"
+    )
+    arguments.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep run folders and stage cache in DIR, and go on there"
     )
-    return parser.parse_args()
+    return arguments.parse_args()
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -259,4 +259,4 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

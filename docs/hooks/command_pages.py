@@ -11,6 +11,7 @@ import wording as md
 
 from edgekit import errors
 from edgekit.cli.app import app
+from edgekit.cli.help import panels
 
 _COMMANDS = """\
 # Commands
@@ -47,16 +48,11 @@ def _sections(command: Any, name: str, parent: Any) -> Iterator[str]:
     yield f"## {name}\n"
     yield md.plain(command.help or "").strip() + "\n"
     yield f"```text\n{' '.join(command.get_usage(context).split()).removeprefix('Usage: ')}\n```\n"
-    records = [(param, param.get_help_record(context)) for param in command.get_params(context)]
-    for kind, head in (("argument", "argument"), ("option", "option")):
-        rows = [
-            [md.code(record[0]), md.cell(record[1])] for param, record in records if record and _kind(param) == kind
-        ]
-        if rows:
-            yield md.table([head, "what it does"], rows)
+    for title, rows in panels(command, context).items():
+        kind = "argument" if title == "Arguments" else "option"
+        yield md.table([kind if title in ("Arguments", "Options") else title, "what it does"],
+                       [[md.code(name), md.cell(said)] for name, said in rows])  # fmt: skip
+    if command.epilog:
+        yield f"```text\n{command.epilog}\n```\n"
     for below, each in getattr(command, "commands", {}).items():
         yield from _sections(each, f"{name} {below}", context)
-
-
-def _kind(param: Any) -> str:
-    return str(param.param_type_name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 import wording as md
 
 import edgekit
-from edgekit.cli.schema import _explained
 from edgekit.errors import EdgekitError
+from edgekit.recipe import fields as recipe_fields
 
 _PYTHON = """\
 # Python API
@@ -50,9 +49,12 @@ def _entry(name: str, value: Any) -> Iterator[str]:
         yield f"```python\n{_signature(name, value)}\n```\n"
         yield md.docstring(text)
         return
-    said = _explained(text, fields)
-    head = re.search(rf"(?:^|(?<=\s))(?:{'|'.join(fields)})(?:(?:, | and )(?:{'|'.join(fields)}))*: ", text)
-    yield md.docstring(text[: head.start()] if head else text)
+    if hasattr(value, "model_fields"):
+        said = recipe_fields.descriptions(value)
+        yield md.docstring(text)
+    else:
+        before, said = md.entries(text, fields)
+        yield md.docstring(before)
     rows = [[md.code(key), md.code(kind), md.cell(said.get(key, ""))] for key, kind in fields.items()]
     yield md.table(["field", "type", "what it is"], rows)
 

@@ -1,4 +1,4 @@
-"""The reference of recipes and study files, from the models that read them: every key, its type, its default, its explanation."""
+"""The reference of recipes and study files, from the models that read them: every key, its type, its default, its description."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 import wording as md
 from pydantic import BaseModel
 
-from edgekit.cli.init import _allowed
-from edgekit.cli.schema import document, explanations, section_of, summary
-from edgekit.recipe import Recipe
-from edgekit.sections import Section
+from edgekit.cli.options import TABLE
+from edgekit.cli.schema import allowed, document
+from edgekit.recipe import Recipe, Section, fields
 from edgekit.study.definition import Study
 
 _RECIPE = """\
@@ -21,7 +20,8 @@ _RECIPE = """\
 Everything that decides a build, as YAML: `edgekit build --recipe recipe.yaml`. This page is made from the models that read a
 recipe. `edgekit init` writes a file with every key commented out, `edgekit schema` the JSON schema that editors complete and
 check by, and `edgekit build --dry-run` the complete recipe of a build. Unknown keys are refused, with the closest known one.
-On the command line a key is `--set section.key=value`.
+On the command line a key is `--set section.key=value`; where it has an option of its own, that stands in brackets (those of
+`bench` are options of `edgekit bench`).
 
 """
 _STUDY = """\
@@ -37,9 +37,9 @@ def recipe() -> str:
     """The page of the recipe."""
     found = document()
     models = found["$defs"]
-    parts = [_RECIPE, "## The file\n", _table(Recipe, found["properties"])]
+    parts = [_RECIPE, "## The file\n", _table(Recipe, found["properties"], "")]
     for name, field in Recipe.model_fields.items():
-        section = section_of(field.annotation)
+        section = fields.section_in(field.annotation)
         if section:
             parts += _section(name, section, models)
     noise = models["NoiseSection"]
@@ -50,7 +50,7 @@ def recipe() -> str:
 def study() -> str:
     """The page of the study file."""
     found = Study.model_json_schema()
-    said = explanations(Study)
+    said = fields.descriptions(Study)
     rows = [
         [md.code(name), _type(shown), _default(Study, name), md.cell(said.get(name, ""))]
         for name, shown in found["properties"].items()
@@ -60,18 +60,19 @@ def study() -> str:
 
 def _section(name: str, section: type[Section], models: Mapping[str, Any]) -> Iterator[str]:
     yield f"## {name}\n"
-    yield md.plain(summary(section)) + "\n"
-    yield _table(section, models[section.__name__]["properties"])
+    yield md.plain(fields.summary(section)) + "\n"
+    yield _table(section, models[section.__name__]["properties"], f"{name}.")
     for below, field in section.model_fields.items():
-        inner = section_of(field.annotation)
+        inner = fields.section_in(field.annotation)
         if inner:
             yield from _section(f"{name}.{below}", inner, models)
 
 
-def _table(model: type[BaseModel], properties: Mapping[str, Any]) -> str:
+def _table(model: type[BaseModel], properties: Mapping[str, Any], prefix: str) -> str:
+    flags = {option.key: f"`{option.flag}`" for option in TABLE}
     rows = []
     for name, shown in properties.items():
-        if section_of(model.model_fields[name].annotation):
+        if fields.section_in(model.model_fields[name].annotation):
             rows.append([md.code(name), "section", "", md.cell(shown.get("description", "")) or "see below"])
         else:
             rows.append(
@@ -79,7 +80,7 @@ def _table(model: type[BaseModel], properties: Mapping[str, Any]) -> str:
                     md.code(name),
                     _type(shown),
                     _default(model, name),
-                    md.cell(shown.get("description", "")) + _limits(shown),
+                    md.cell(shown.get("description", "")) + _limits(shown, flags.get(prefix + name, "")),
                 ]
             )
     return md.table(["key", "type", "default", "what it is"], rows)
@@ -94,9 +95,11 @@ def _rows(model: Mapping[str, Any]) -> str:
     return md.table(["key", "type", "default", "what it is"], rows)
 
 
-def _limits(shown: Mapping[str, Any]) -> str:
-    allowed = _allowed(shown)
-    return f" ({md.cell(allowed)})" if allowed and allowed != "true or false" else ""
+def _limits(shown: Mapping[str, Any], flag: str = "") -> str:
+    """In brackets: the option of the key, and what it may be."""
+    limits = allowed(shown).removeprefix("true or false")
+    told = "; ".join(filter(None, (flag, md.cell(limits))))
+    return f" ({told})" if told else ""
 
 
 def _default(model: type[BaseModel], name: str) -> str:

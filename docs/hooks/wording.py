@@ -58,3 +58,16 @@ def _entries(block: str) -> list[str]:
         else:
             found.append(line.strip())
     return found
+
+
+def entries(text: str, names: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """A dataclass's docstring taken apart: what stands before its fields, and name -> what "name: ..." says of each."""
+    name = "|".join(names)
+    heads = list(re.finditer(rf"(?:^|(?<=\s))((?:{name})(?:(?:, | and )(?:{name}))*): ", text))
+    if not heads:
+        return text, {}
+    found: dict[str, str] = {}
+    for head, end in zip(heads, [*(head.start() for head in heads[1:]), len(text)], strict=True):
+        said = " ".join(text[head.end() : end].split()).rstrip(".;")
+        found |= dict.fromkeys(re.split(", | and ", head[1]), said)
+    return text[: heads[0].start()], found

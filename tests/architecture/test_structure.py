@@ -1,5 +1,6 @@
-"""What DESIGN says of the shape of the code and import-linter does not check."""
+"""What docs/architecture.md says of the shape of the code and import-linter does not check."""
 
+import ast
 import subprocess
 import sys
 
@@ -60,8 +61,35 @@ def test_every_architecture_is_a_student_or_a_teacher():
 def test_files_stay_small():
     lines = {path.relative_to(PACKAGE).as_posix(): len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
     # It is copied to devices as one file, so it cannot be split.
-    assert lines.pop("bench/device/runner.py") <= 380
-    assert not {name for name, count in lines.items() if count > 350}, "split by noun (STYLE.md)"
+    assert lines.pop("device/runner.py") <= 380
+    assert not {name for name, count in lines.items() if count > 300}, "split by meaning (CONTRIBUTING.md)"
+
+
+def functions():
+    """(its place and name, its node) of every function, methods and inner functions too."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno} {node.name}", node
+
+
+def test_functions_stay_short():
+    lines = {name: node.end_lineno - node.lineno + 1 for name, node in functions()}
+    assert not {name: count for name, count in lines.items() if count > 60}, "split by meaning (CONTRIBUTING.md)"
+
+
+def test_functions_take_few_parameters():
+    """Those that travel together are one frozen value."""
+    found = {}
+    for name, node in functions():
+        args = node.args
+        parameters = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+        found[name] = sum(each is not None and each.arg not in ("self", "cls") for each in parameters)
+    assert not {name: count for name, count in found.items() if count > 10}
+
+
+def test_few_modules_lie_directly_in_the_package():
+    assert len(list(PACKAGE.glob("*.py"))) <= 8
 
 
 def test_no_unsafe_calls():

@@ -6,7 +6,6 @@ gives wrong int8 results), the C library of the cross compiler, and an ARM /proc
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import os
@@ -23,14 +22,14 @@ from typing import NoReturn
 
 import pytest
 from tests.conftest import REPOSITORY
+from tests.once import kept
 
-import edgekit.bench
+import edgekit
 
-SOURCE = Path(edgekit.bench.__file__).parent / "device" / "edgekit_runner.c"
+SOURCE = Path(edgekit.__file__).parent / "device" / "edgekit_runner.c"
 GCC, CROSS_GCC, QEMU = "gcc", "aarch64-linux-gnu-gcc", "qemu-aarch64-static"
 DOCS = REPOSITORY / "docs" / "devices.md"
 _STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
-_CACHE = Path.home() / ".cache" / "edgekit-tests"
 _CROSS_LIBRARIES = Path("/usr/aarch64-linux-gnu/lib")
 # The only package found that holds TensorFlow Lite's C library, 2.9.0, for both architectures.
 _NPM, _NPM_SHA256 = "tfjs-tflite-node@0.0.2", "3be1632328a76a2475e5b6833253763c802c859433becb4d879ee1860e3b5284"
@@ -85,7 +84,7 @@ def litert_library_arm64() -> Path:
                 record = next(entry for entry in wheel.namelist() if entry.endswith(".dist-info/RECORD"))
                 wheel.extractall(folder, [library, record])
 
-    return _cached(name.replace("==", "-"), fill) / library
+    return kept(name.replace("==", "-"), fill) / library
 
 
 def tflite_library(machine: str) -> Path:
@@ -104,7 +103,7 @@ def tflite_library(machine: str) -> Path:
                 (folder / name).mkdir()
                 (folder / name / "libtensorflowlite_c.so").write_bytes(member.read())
 
-    return _cached("tensorflowlite-c-2.9.0", fill) / machine / "libtensorflowlite_c.so"
+    return kept("tensorflowlite-c-2.9.0", fill) / machine / "libtensorflowlite_c.so"
 
 
 def emulated(folder: Path) -> list[str]:
@@ -119,21 +118,6 @@ def _run(*argv: str) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise RuntimeError(f"{argv[0]} failed: {' '.join(done.stderr.split())[-400:]}")
-
-
-def _cached(name: str, fill) -> Path:
-    """A folder that outlives the tests, filled once."""
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    folder = _CACHE / name
-    with open(_CACHE / f"{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            with tempfile.TemporaryDirectory(dir=_CACHE, prefix="filling-") as filling:
-                made = Path(filling) / "made"
-                made.mkdir()
-                fill(made)
-                made.rename(folder)
-    return folder
 
 
 def unavailable(error: RuntimeError) -> NoReturn:

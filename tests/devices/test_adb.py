@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from tests.devices.adb_fixtures import AdbServer, Phone
 
-from edgekit import addresses
-from edgekit.addresses import Address
-from edgekit.bench import android
+from edgekit.bench import adb_devices, android
 from edgekit.bench.targets import adb
 from edgekit.bench.workspace import workspace
 from edgekit.errors import TargetError
+from edgekit.recipe import addresses
+from edgekit.recipe.addresses import Address
 
 pytestmark = pytest.mark.device
 
@@ -37,10 +37,10 @@ HOSTILE = [
 # Another process that works on the phone until it is stopped.
 WORKER = """
 import sys
-from edgekit import addresses
 from edgekit.bench import android
 from edgekit.bench.targets import adb
 from edgekit.bench.workspace import workspace
+from edgekit.recipe import addresses
 transport = adb.connect(addresses.parse("adb"))
 with android.fixed_performance(transport), workspace(transport) as space:
     print(space.folder, flush=True)
@@ -51,9 +51,9 @@ with android.fixed_performance(transport), workspace(transport) as space:
 PUSHER = """
 import sys
 from pathlib import Path
-from edgekit import addresses
 from edgekit.bench.targets import adb
 from edgekit.bench.workspace import workspace
+from edgekit.recipe import addresses
 with workspace(adb.connect(addresses.parse("adb"))) as space:
     space.push({f"x{number}.bin": Path(sys.argv[1]) for number in range(9)})
 """
@@ -112,13 +112,13 @@ def attach(no_phone: AdbServer, tmp_path: Path):
 
 
 def test_first_contact(phone: Phone, android_phone: adb.Adb):
-    (listed,) = adb.attached()
+    (listed,) = adb_devices.attached()
     assert (listed.serial, listed.state, listed.fix) == (phone.serial, "device", None)
     assert listed.facts["model"] == "EdgeKit_Phone"
     assert android_phone.base == "/data/local/tmp/edgekit"
     assert android_phone.bounded and android_phone.python is None
     assert adb.connect(addresses.parse("adb")).text == "adb"
-    assert adb.usb_devices_present()
+    assert adb_devices.usb_devices_present()
 
 
 def test_output_and_status_are_the_scripts_own(android_phone: adb.Adb):
@@ -218,12 +218,14 @@ def test_a_script_that_does_not_end_is_given_up(android_phone: adb.Adb):
 
 def test_a_large_file_is_sent_once_and_a_stale_one_is_noticed(phone: Phone, android_phone: adb.Adb):
     content = os.urandom(1 << 20)
+    cache = phone.root / "data/local/tmp/edgekit/cache"
+    before = set(cache.glob("*"))  # other tests' files
     for _ in range(2):
         with workspace(android_phone) as space:
             space.push({"m0.tflite": content}, cached=["m0.tflite"])
             sent = space.pushed_bytes
     assert sent == 0
-    (cached,) = (phone.root / "data/local/tmp/edgekit/cache").iterdir()
+    (cached,) = set(cache.iterdir()) - before
     cached.write_bytes(bytes(1 << 20))  # of the same size
     with workspace(android_phone) as space:
         space.push({"m0.tflite": content}, cached=["m0.tflite"])
@@ -242,7 +244,7 @@ def test_fixed_performance_mode_is_on_for_the_block_alone(phone: Phone, android_
 
 
 @pytest.mark.parametrize(("hal", "message"), [("old", "Unknown command"), ("none", "Failed to set FIXED_PERFORMANCE")])
-def test_a_device_without_fixed_performance_mode_is_told(hal, message, phone: Phone, android_phone: adb.Adb):
+def test_a_device_without_fixed_performance_mode_is_reported(hal, message, phone: Phone, android_phone: adb.Adb):
     switch = phone.root / "data/power-hal"
     switch.write_text(f"{hal}\n")
     try:
@@ -253,7 +255,7 @@ def test_a_device_without_fixed_performance_mode_is_told(hal, message, phone: Ph
 
 
 def test_no_device(no_phone: AdbServer):
-    assert adb.attached() == []
+    assert adb_devices.attached() == []
     with pytest.raises(TargetError, match="No Android device is attached"):
         adb.connect(addresses.parse("adb"))
     with pytest.raises(TargetError, match=r"No Android device '10.0.0.9:5555' is attached.*adb connect 10.0.0.9:5555"):
@@ -271,10 +273,10 @@ def test_of_two_devices_none_is_guessed(attach, monkeypatch):
 
 def test_an_unauthorized_device(attach):
     phone = attach("--unauthorized")
-    assert [each.state for each in adb.attached()] == ["unauthorized"]
-    with pytest.raises(TargetError, match=r"is not ready \(unauthorized\): unlock it and confirm"):
+    assert [each.state for each in adb_devices.attached()] == ["unauthorized"]
+    with pytest.raises(TargetError, match=r"is not ready \(unauthorized\): unlock it and accept"):
         connect(phone)
-    with pytest.raises(TargetError, match=r"is not ready \(unauthorized\): unlock it and confirm"):
+    with pytest.raises(TargetError, match=r"is not ready \(unauthorized\): unlock it and accept"):
         adb.connect(addresses.parse("adb"))
 
 
@@ -298,7 +300,7 @@ def test_a_full_device(attach):
 
 def test_a_read_only_device(attach):
     with (
-        pytest.raises(TargetError, match=r"No folder could be made on adb:.*Read-only"),
+        pytest.raises(TargetError, match=r"No folder could be created on adb:.*Read-only"),
         workspace(connect(attach(storage="ro"))),
     ):
         pytest.fail("the block was entered")
@@ -322,7 +324,7 @@ def test_a_device_that_stores_nothing(said, message, attach):
 def test_a_device_that_stores_other_bytes(attach):
     phone = attach("--corrupt")
     with (
-        pytest.raises(TargetError, match=r"m0.tflite on adb:.* is not what was sent"),
+        pytest.raises(TargetError, match=r"m0.tflite on adb:.* differs from the file that was sent"),
         workspace(connect(phone)) as space,
     ):
         space.push({"m0.tflite": bytes(2 << 20)}, cached=["m0.tflite"])
@@ -353,8 +355,10 @@ def test_a_device_that_vanishes_in_mid_run_cleans_itself_and_can_come_back(attac
         android.fixed_performance(transport),
         workspace(transport) as space,
     ):
-        threading.Timer(0.5, phone.unplug).start()
+        unplugging = threading.Thread(target=lambda: (comes(lambda: bool(sleepers())), phone.unplug()))
+        unplugging.start()
         space.run(["sleep", "4329"], timeout_s=60)
+    unplugging.join()
     assert comes(lambda: not phone.work and not sleepers() and modes(phone)[-1] == "false")
     with pytest.raises(TargetError, match=r"is not ready \(offline\): unplug it|No Android device .* is attached"):
         connect(phone)

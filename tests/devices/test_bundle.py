@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tests.conftest import REPOSITORY, SHIPPED
 
-from edgekit import addresses
 from edgekit.bench.targets import ssh
 from edgekit.bench.workspace import workspace
 from edgekit.bundle.write import export
+from edgekit.recipe import addresses
 from edgekit.types import Silent
 
 pytestmark = pytest.mark.device
@@ -39,10 +39,10 @@ def test_the_self_test_passes_on_arm64_and_counts_what_differs(machine, tmp_path
         assert space.run(["tar", "xf", "bundle.tar"], timeout_s=60).status == 0
         done = space.run([*python, "--self-test"], timeout_s=120)
         labeled = space.run([*python, "golden"], timeout_s=120)
-    told = done.stdout.decode()
-    assert done.status == 0, told + done.stderr.decode()
-    assert "20 of 20 files become the recorded input, bit for bit" in told
-    assert "20 of 20 labels as expected" in told
-    found = re.search(r"(\d+) of 20 outputs bit-identical, (\d+) of 200 numbers differ, at most by (\S+) LSB", told)
+    message = done.stdout.decode()
+    assert done.status == 0, message + done.stderr.decode()
+    assert "20 of 20 files become the recorded input, bit for bit" in message
+    assert "20 of 20 labels as expected" in message
+    found = re.search(r"(\d+) of 20 outputs bit-identical, (\d+) of 200 numbers differ, at most by (\S+) LSB", message)
     assert found and float(found[3]) <= 1
     assert len(labeled.stdout.splitlines()) == 20

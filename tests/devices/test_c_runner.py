@@ -13,8 +13,8 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.devices import crossed
 
-from edgekit.bench import litert
 from edgekit.bench.runners import benchmark_output
+from edgekit.inference import litert
 from edgekit.types import TensorSpec
 
 pytestmark = pytest.mark.device
@@ -173,7 +173,7 @@ def test_the_raw_latencies_are_those_of_the_line(host_runner: Path, tmp_path: Pa
     assert 1 << 20 < found.baseline_rss_bytes < found.peak_rss_bytes < 1 << 28
 
 
-def test_help_lists_the_flags_and_unknown_ones_are_told(host_runner: Path, tmp_path: Path):
+def test_help_lists_the_flags_and_unknown_ones_are_reported(host_runner: Path, tmp_path: Path):
     done = run([host_runner, "--help"], folder=tmp_path)
     assert done.returncode == 0
     known = benchmark_output.known_flags(done.stdout)

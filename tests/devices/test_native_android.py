@@ -11,15 +11,14 @@ from tests.conftest import REPOSITORY
 from tests.devices import crossed
 from tests.devices.adb_fixtures import Phone
 
-from edgekit import addresses
-from edgekit.bench import litert
 from edgekit.bench.runners import native
 from edgekit.bench.session import Job
-from edgekit.bench.standalone import artifact_of
 from edgekit.bench.targets import adb
 from edgekit.bench.workspace import workspace
 from edgekit.errors import TargetError
-from edgekit.recipe import BenchSection
+from edgekit.inference import litert
+from edgekit.inference.standalone import artifact_of
+from edgekit.recipe import BenchSection, addresses
 
 pytestmark = pytest.mark.device
 

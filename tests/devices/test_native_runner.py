@@ -12,16 +12,15 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.devices import crossed
 
-from edgekit import addresses
-from edgekit.bench import litert
 from edgekit.bench.runners import native
 from edgekit.bench.runners.package import runtime_of
 from edgekit.bench.session import Job, Session
-from edgekit.bench.standalone import artifact_of
 from edgekit.bench.targets import host
 from edgekit.bench.workspace import workspace
 from edgekit.errors import TargetError
-from edgekit.recipe import BenchSection
+from edgekit.inference import litert
+from edgekit.inference.standalone import artifact_of
+from edgekit.recipe import BenchSection, addresses
 from edgekit.types import Artifact
 
 pytestmark = pytest.mark.device
@@ -32,7 +31,7 @@ RESNET = REPOSITORY / "tests" / "files" / "mlperf-tiny" / "pretrainedResnet_quan
 def measured(
     runner: Path, artifacts: list[Artifact], *, samples: int = 0, threads: tuple[int, ...] = (1,), **plan: object
 ) -> Session:
-    """A visit to this machine with the runner and LiteRT's library of this machine."""
+    """A measurement on this machine with the runner and LiteRT's library of this machine."""
     shape = artifacts[0].inputs[0].shape[1:]
     x = np.random.default_rng(0).integers(0, 256, (max(1, samples), *shape), dtype=np.uint8)
     section = BenchSection(**{"runner": str(runner), "libraries": (str(crossed.litert_library()),), "runs": 50, **plan})
@@ -94,7 +93,7 @@ def test_what_the_runner_cannot_do_is_said(host_runner: Path, tmp_path: Path):
     assert measured(host_runner, [artifact], profile=True).remarks == [
         "no profile: this build of edgekit's C runner writes none"
     ]
-    with pytest.raises(TargetError, match="has no --use_gpu; take another --runner"):
+    with pytest.raises(TargetError, match="has no --use_gpu; use another --runner"):
         measured(host_runner, [artifact], delegate="gpu")
     with pytest.raises(TargetError, match=r"no libLiteRt\.so or libtensorflowlite_c\.so beside"):
         measured(host_runner, [artifact], libraries=())

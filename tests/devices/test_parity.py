@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 from tests.conftest import REPOSITORY
 
-from edgekit import addresses
-from edgekit.bench import litert
-from edgekit.bench.cuts import cuts
-from edgekit.bench.device.runner import cut
 from edgekit.bench.measure import measure
 from edgekit.bench.runners import python
 from edgekit.bench.session import Job
-from edgekit.bench.standalone import artifact_of
+from edgekit.bench.target_run import Samples
 from edgekit.bench.targets import ssh
-from edgekit.bench.visit import Samples
 from edgekit.bench.workspace import workspace
-from edgekit.recipe import BenchSection
+from edgekit.device.runner import cut
+from edgekit.inference import litert
+from edgekit.inference.cuts import cuts
+from edgekit.inference.standalone import artifact_of
+from edgekit.recipe import BenchSection, addresses
 
 pytestmark = pytest.mark.device
 

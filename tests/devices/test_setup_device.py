@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.devices.vm import Machine
 
-from edgekit import addresses
 from edgekit.bench import setup
 from edgekit.bench.targets import ssh
 from edgekit.cli.setup_device import setup_device
 from edgekit.errors import TargetError, UsageError
+from edgekit.recipe import addresses
 from edgekit.types import Silent
 
 pytestmark = pytest.mark.device
@@ -30,7 +30,7 @@ def test_a_runtime_is_installed_once_and_then_used(machine: Machine, capsys):
     assert machine.shell(f"{bare.python} {IMPORT}", user="bare") == "Interpreter\n"
     assert machine.shell("ls -A .local/share/edgekit; ls -A .cache/edgekit", user="bare") == "venv\n"
     setup_device("ssh://bare")
-    assert capsys.readouterr().out.startswith("ssh://bare: has a runtime already; --force")
+    assert capsys.readouterr().out.startswith("ssh://bare: already has a runtime; --force")
 
 
 def test_what_stands_in_the_way_is_said(machine: Machine):

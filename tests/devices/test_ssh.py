@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from tests.devices.vm import Machine
 
-from edgekit import addresses
-from edgekit.addresses import Address
 from edgekit.bench.targets import ssh
 from edgekit.errors import TargetError, UsageError
+from edgekit.recipe import addresses
+from edgekit.recipe.addresses import Address
 
 pytestmark = pytest.mark.device
 
@@ -103,7 +103,7 @@ def test_hostile_names_are_refused_and_never_executed(name: str, machine: Machin
         ({"HostName": "no-such-host.invalid"}, "host name that nothing resolves"),
         ({"IdentityFile": "/nonexistent", "IdentityAgent": "none"}, "does not accept your SSH key.*ssh-copy-id"),
         ({"known": ""}, "host key that is not known here. Run `ssh -F .* pi` once and compare the fingerprint"),
-        ({"known": OTHER_KEY}, "shows another host key than the recorded one.*ssh-keygen -R"),
+        ({"known": OTHER_KEY}, "shows a different host key than the recorded one.*ssh-keygen -R"),
         ({"NoSuchOption": "1"}, "ssh cannot use its configuration"),
     ],
 )
@@ -174,8 +174,7 @@ def test_a_connection_cut_in_mid_push_and_mid_pull_is_noticed(pi: ssh.Ssh, machi
 
 def test_a_device_that_falls_silent_is_given_up_and_found_again(machine: Machine):
     pi = connect("pi", config=machine.hasty)
-    timer = threading.Timer(0.5, machine.suspend)
-    timer.start()
+    silent = machine.when_running("sleep 60", machine.suspend)
     begin = time.monotonic()
     try:
         done = pi.run("sleep 60; echo end", timeout_s=30)
@@ -184,6 +183,6 @@ def test_a_device_that_falls_silent_is_given_up_and_found_again(machine: Machine
             connect("pi", config=machine.hasty)
         assert time.monotonic() - begin < 25
     finally:
-        timer.join()
+        silent.join()
         machine.resume()
     assert connect("pi", config=machine.hasty).run("echo back", timeout_s=30).stdout == b"back\n"

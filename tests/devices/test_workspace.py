@@ -12,18 +12,18 @@ import time
 import pytest
 from tests.devices.vm import Machine
 
-from edgekit import addresses
 from edgekit.bench.cache import CACHED_BYTES
 from edgekit.bench.targets import ssh
 from edgekit.bench.workspace import workspace
 from edgekit.errors import TargetError
+from edgekit.recipe import addresses
 
 pytestmark = pytest.mark.device
 
 # Another process that works on the device until it is told to stop.
 WORKER = """
 import sys
-from edgekit import addresses
+from edgekit.recipe import addresses
 from edgekit.bench.cache import CACHED_BYTES
 from edgekit.bench.targets import ssh
 from edgekit.bench.workspace import workspace
@@ -88,24 +88,22 @@ def test_a_program_that_hangs_is_stopped_there(program, pi: ssh.Ssh, machine: Ma
 
 def test_a_device_that_vanishes_in_mid_run(pi: ssh.Ssh, machine: Machine):
     with pytest.raises(TargetError, match=r"ssh://pi vanished while sleep ran there"), workspace(pi) as space:
-        timer = threading.Timer(0.7, lambda: machine.shell("pkill -KILL -u pi sshd"))
-        timer.start()
+        cut = machine.when_running("sleep 4321", lambda: machine.shell("pkill -KILL -u pi sshd"))
         space.run(["sleep", "4321"], timeout_s=60)
-    timer.join()
+    cut.join()
     assert not left(machine)
 
 
 def test_a_device_that_falls_silent_cleans_up_when_it_is_back(machine: Machine):
     hasty = ssh.connect(addresses.parse("ssh://pi"), config=machine.hasty)
-    timer = threading.Timer(0.7, machine.suspend)
     begin = time.monotonic()
     try:
         with pytest.raises(TargetError, match=r"ssh://pi vanished while sleep ran there"), workspace(hasty) as space:
-            timer.start()
+            silent = machine.when_running("sleep 4321", machine.suspend)
             space.run(["sleep", "4321"], timeout_s=60)
         assert time.monotonic() - begin < 30
     finally:
-        timer.join()
+        silent.join()
         machine.resume()
     assert not left(machine)
 
@@ -171,7 +169,7 @@ def test_a_full_disk_and_a_folder_that_cannot_be_made(machine: Machine):
     machine.shell("rm -r .cache; chmod 500 .", user="full")
     try:
         with (
-            pytest.raises(TargetError, match=r"No folder could be made on ssh://full: .*Permission denied"),
+            pytest.raises(TargetError, match=r"No folder could be created on ssh://full: .*Permission denied"),
             workspace(full),
         ):
             pass

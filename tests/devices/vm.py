@@ -9,8 +9,9 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,17 @@ class Machine:
         """Come back."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
+
+    def when_running(self, command: str, then: Callable[[], object]) -> threading.Thread:
+        """Do `then` as soon as `command` runs there, such as "sleep 60"; returns the thread that waits for it."""
+
+        def wait() -> None:
+            self.shell(f"until pgrep -fx '{command}' >/dev/null; do sleep 0.1; done")
+            then()
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        return thread
 
     def shell(self, script: str, *, user: str = "root", timeout_s: float = 60.0) -> str:
         """What a script wrote that ran in a login shell of a user, by plain ssh: the tests' own eyes."""

@@ -14,7 +14,9 @@ ANOTHER_TRAINING = "another training; the stages are those of the builds that ru
 ELSEWHERE = "the same build runs on {}, with --out"
 DEVICE = "needs a device that answers; tests/devices runs this command on an arm64 machine and an adb daemon"
 DOWNLOAD = "needs a data set that is downloaded"
-WEIGHTS = "downloads weights; tests/unit/students/test_public.py fetches such a file from a server of its own"
+WEIGHTS = (
+    "downloads weights; tests/unit/students/pretrained/test_public.py fetches such a file from a server of its own"
+)
 LADDER = "climbs several quantizations and fine-tunes; tests/functional/test_small.py does it on a small network"
 REGISTRY = "installs from a package index"
 FOLDS = "one build for each fold; tests/functional/test_small_data.py cross-validates"
@@ -44,8 +46,6 @@ PLANNED = {
 }
 
 PARSED = {
-    "edgekit build --data photos/ --image-size 96 --gate 'accuracy>=0.92' --gate 'size_kb<=40'"
-    " --junit gates.xml": "another training, and --dry-run takes no --junit; docs/howto/ci.md runs a build with both",
     "EDGEKIT_DATA=~/data edgekit build --data fashion-mnist": DOWNLOAD,
     "edgekit build --data photos/ --image-size 96 --student mobilenetv2 --weights imagenet --out runs/imagenet": WEIGHTS,
     "edgekit build --data fsdd --student ds_cnn": DOWNLOAD,
@@ -58,7 +58,6 @@ PARSED = {
     "edgekit setup-device ssh://pi@raspberrypi.local": DEVICE,
     "edgekit bench runs/NAME/artifacts/model_int8.tflite --data photos/ --image-size 96"
     " --target ssh://pi@raspberrypi.local": DEVICE,
-    "edgekit bench FILE.tflite --data photos/ --image-size 96 --target adb:SERIAL --runner benchmark_model": DEVICE,
     "edgekit build --data photos/ --image-size 96 --target host --target ssh://pi@raspberrypi.local": DEVICE,
     "edgekit build --target host --target ssh://user@pi --gate 'p50_ms<=2@ssh://user@pi'": DEVICE,
     "edgekit bench my.tflite --target ssh://user@pi --gate 'p50_ms<=2@ssh://user@pi' --junit bench.xml": DEVICE,
@@ -83,6 +82,8 @@ OUTSIDE = {
     "make test": "runs the tests; of a bundle: tests/functional/test_bundle.py compiles and runs that self-test",
     "make setup": REGISTRY,
     "make check": "runs the tests",
+    "make durations": "runs the tests",
+    "make wheel": REGISTRY,
     "make docs": "tests/docs/test_site.py builds the site",
     ".venv/bin/pre-commit install": "changes the checkout",
     "pip install 'edgekit[audio]'": REGISTRY,

@@ -1,7 +1,8 @@
 """A folder with what the pages' commands name (pictures, clips, a Keras model, finished runs), and what runs them in it.
 
-So that a page takes seconds, SHORT is appended to commands that train: one epoch on few samples. What is appended changes how
-long a stage takes and how good its result is, and neither what the command does nor in which order.
+So that a page takes seconds, SHORT is appended to commands that train: one epoch on few samples, and a small network where the
+command leaves the choice to the program. What is appended changes how long a stage takes and how good its result is, and neither
+what the command does nor in which order.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ SHORT = {
     "compress": "--set bench.targets=[] --set quantization.onnx=false --set accept_chance=true",
     "bench": "--runs 50",
 }
+SMALL = "--set student.name=conv8"
+CHOOSES = ("--student", "--width", "--recipe", "--weights", "student.")  # a network: by a word of the command
 FIRST = "edgekit build --out runs/first"  # the one that is measured as well, since pages judge its latency
 # Runs and files that a page takes as given, and how they come to be; a page that makes one itself leaves it to the others.
 GIVEN = {
@@ -125,6 +128,8 @@ def _appended(words: list[str], text: str) -> list[str]:
         short = short[:-2]
     if text == FIRST:
         short[short.index("bench.targets=[]")] = "bench.runs=50"
+    if words[0] in ("build", "curate", "train") and not any(word.startswith(CHOOSES) for word in words):
+        short += SMALL.split()
     return [*short, "--dry-run"] if text in PLANNED and "--dry-run" not in words else short
 
 
@@ -152,10 +157,9 @@ def _shell(text: str, folder: Path) -> int:
 
 def _interrupted(words: list[str], folder: Path) -> int:
     """A command that serves until Ctrl-C: it comes when the address has been printed."""
-    from tests.conftest import heed_ctrl_c
 
     command = [sys.executable, "-m", "edgekit", *words]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c) as served:
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as served:
         assert served.stdout is not None
         assert served.stdout.readline().startswith("http://127.0.0.1:")
         served.send_signal(signal.SIGINT)
@@ -217,7 +221,7 @@ def furnish(folder: Path, shipped, sounds) -> None:
 
 def _keras_model(path: Path, rng) -> None:
     """A user's own network for the pictures at 96 x 96: what is pruned and quantized need not be good."""
-    from edgekit import backend
+    from edgekit.frameworks import backend
 
     keras = backend.load("tensorflow")
     layers = keras.layers

@@ -17,12 +17,6 @@ WITH_COMMANDS = [
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """One stage cache for all pages: what one page trained, the next one finds."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory, shipped):
     from tests.unit.data.audio import sounds
 
@@ -32,9 +26,9 @@ def folder(tmp_path_factory, shipped):
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS)
-def test_the_commands_of_a_page_run(page, folder, cache, monkeypatch, capsys):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(cache / "no-targets"))
+def test_the_commands_of_a_page_run(page, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-targets"))
+    cache = os.environ["XDG_CACHE_HOME"]
     here = folder.page(page)
     block, where = None, here
     for command in commands(page):
@@ -51,4 +45,4 @@ def test_the_commands_of_a_page_run(page, folder, cache, monkeypatch, capsys):
         assert code in {0, *may_miss}, (
             f"{page}:{command.line}: {command.text}: exit code {code}\n{capsys.readouterr().err}"
         )
-    assert os.environ["XDG_CACHE_HOME"] == str(cache)
+    assert os.environ["XDG_CACHE_HOME"] == cache

@@ -4,18 +4,20 @@ import json
 
 import numpy as np
 import pytest
-from tests.conftest import Told
+from tests.conftest import RecordingReporter
 from tests.unit.data.audio import sounds
 from tests.unit.students import formulas
 
-from edgekit import data, pipeline, recipe
-from edgekit.bench import clips, litert, predicting, standalone
-from edgekit.bench.evaluate import load_predictions
+from edgekit import data, recipe
 from edgekit.data.audio import frontend, segments
 from edgekit.errors import DataError, ExportError, IntegrityError, RecipeError
 from edgekit.export import waveform
 from edgekit.export.operators import histogram
 from edgekit.export.stitch import stitched
+from edgekit.inference import clips, litert, standalone
+from edgekit.inference import predict as predicting
+from edgekit.inference.evaluate import load_predictions
+from edgekit.pipeline.build import build
 from edgekit.types import AudioOptions, Silent
 
 pytestmark = pytest.mark.tf
@@ -45,7 +47,7 @@ def built(tones, tmp_path_factory):
         }
     )
     folder = tmp_path_factory.mktemp("runs") / "tones"
-    return pipeline.build(asked, folder, reporter=Silent()), folder
+    return build(asked, folder, reporter=Silent()), folder
 
 
 def test_clips_are_judged_and_not_their_segments(built, tones):
@@ -90,12 +92,12 @@ def test_inputs_that_are_no_clips(built, tones, tmp_path):
     (tmp_path / "good.wav").write_bytes((tones / "test" / "low" / "001.wav").read_bytes())
     with pytest.raises(DataError, match=r"1 of 2 clips cannot be read: .*text\.wav \(not a WAV, FLAC or OGG file\)"):
         list(predicting.run(classifier, [tmp_path], 1, Silent()))
-    told = Told()
-    found = list(predicting.run(classifier, [tmp_path / "text.wav", tmp_path / "good.wav"], 1, told, skip_bad=True))
+    reporter = RecordingReporter()
+    found = list(predicting.run(classifier, [tmp_path / "text.wav", tmp_path / "good.wav"], 1, reporter, skip_bad=True))
     assert [each.input for each in found] == [str(tmp_path / "good.wav")]
-    assert "1 files cannot be read" in told.warnings[0]
+    assert "1 files cannot be read" in reporter.warnings[0]
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 18, 16), np.uint8))
-    with pytest.raises(DataError, match=r"x\.npz is no clip, but the file takes clips"):
+    with pytest.raises(DataError, match=r"x\.npz is not a clip, but the file expects clips"):
         list(predicting.run(classifier, [tmp_path / "x.npz"], 1, Silent()))
     (tmp_path / "list.csv").write_text("path\ngood.wav\ngood.wav\n")
     assert len(list(predicting.run(classifier, [tmp_path / "list.csv"], 1, Silent()))) == 2
@@ -153,9 +155,9 @@ def test_files_that_nothing_describes_are_not_fed_clips(built, tones, tmp_path):
     alone = tmp_path / "alone.tflite"
     alone.write_bytes((folder / "artifacts" / "model_int8.tflite").read_bytes())
     dataset = standalone.images(str(tones), None, 42, [folder / "artifacts" / "model_int8.tflite"])
-    with pytest.raises(DataError, match=r"No metadata\.json beside .*alone\.tflite says by which front end"):
+    with pytest.raises(DataError, match=r"No metadata\.json next to .*alone\.tflite describes its front end"):
         standalone.evaluate_file(alone, dataset, "test")
-    with pytest.raises(DataError, match="takes clips; say with --data which"):
+    with pytest.raises(DataError, match="expects clips; name them with --data"):
         standalone.images(None, None, 42, [folder / "artifacts" / "model_int8.tflite"])
 
 
@@ -199,7 +201,7 @@ def test_front_ends_that_no_file_can_have(tones):
         waveform.front_end_file(made)
     images = data.load("fashion-mnist-mini")
     asked = recipe.load(values={"quantization.waveform": True})
-    with pytest.raises(RecipeError, match=r"--waveform.* is for clips, and fashion-mnist-mini holds images"):
+    with pytest.raises(RecipeError, match=r"--waveform.* works only with clips, and fashion-mnist-mini has images"):
         waveform.check(asked, images)
 
 
@@ -207,7 +209,7 @@ def test_files_that_do_not_fit_are_not_stitched(built):
     _, folder = built
     whole = (folder / "artifacts" / "model_int8.tflite").read_bytes()
     other = frontend.front_end(AudioOptions(n_mels=8), sample_rate=8000, clip_s=0.4)
-    with pytest.raises(ExportError, match=r"gives \[.*38, 8, 1\], the second takes \[.*18, 16, 1\]"):
+    with pytest.raises(ExportError, match=r"outputs \[.*38, 8, 1\], the second expects \[.*18, 16, 1\]"):
         stitched(waveform.front_end_file(other), whole, given="a", result="b")
     with pytest.raises(ExportError, match=r"not a \.tflite"):
         stitched(b"RIFF and more than eight bytes", whole, given="a", result="b")
@@ -233,7 +235,7 @@ def test_a_public_checkpoint_is_frozen_curated_and_ships_as_int8(tones, tmp_path
         "quantization.precision": "int8",
         "bench.targets": [],
     }
-    document = pipeline.build(recipe.load(values=values), tmp_path / "run", reporter=Told()).document
+    document = build(recipe.load(values=values), tmp_path / "run", reporter=RecordingReporter()).document
     assert document["curation"]["n_dropped"] == 2
     stable = document["curation"]["stability"]
     assert stable["runs"] == 2 and stable["varied"].endswith("the frozen backbone is the same")

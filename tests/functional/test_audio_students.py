@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
-from edgekit import backend, recipe, students
-from edgekit.bench import litert, onnxrt
+from edgekit import recipe, students
 from edgekit.data.pixels import to_float
 from edgekit.export import onnx, operators, parity, tflite
 from edgekit.export.shrink import shrink
+from edgekit.frameworks import backend
+from edgekit.inference import litert, onnxrt
+from edgekit.training.augment import Augmentation
+from edgekit.training.batches import Samples
 from edgekit.training.fit import fit
 from edgekit.types import Silent, Split
 
@@ -36,7 +39,8 @@ def made(request, tmp_path_factory):
     model = students.build("students", request.param, keras, (FRAMES, BANDS, 1), CLASSES)
     settings = ["training.epochs=1", "training.batch_size=16", f"training.learning_rate={RATES[request.param]}"]
     section, train = recipe.load(settings=settings).training, tones(1600, 1)
-    history = fit(keras, model, train, tones(200, 2), section, full=1600, seed=0, augment="none", reporter=Silent())
+    samples, plain = Samples(train=train, val=tones(200, 2), full=1600), Augmentation(name="none")
+    history = fit(keras, model, samples, section, augmentation=plain, seed=0, reporter=Silent())
     folder = tmp_path_factory.mktemp(request.param)
     for precision in ("float32", "int8"):
         content = tflite.convert(model, precision, calibration=to_float(train.x[:100]))

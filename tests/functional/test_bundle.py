@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import REPOSITORY, SHIPPED, Told
+from tests.commands import edgekit
+from tests.conftest import REPOSITORY, SHIPPED, RecordingReporter
 
-from edgekit.bench import litert, predicting
 from edgekit.bundle import subject, task
 from edgekit.bundle.write import export
 from edgekit.errors import DataError, IntegrityError, UsageError
+from edgekit.inference import litert
+from edgekit.inference import predict as predicting
 from edgekit.types import Silent
 
 PRODUCT = REPOSITORY / "models" / "fashion-mnist-s-int8"
@@ -46,32 +48,27 @@ def program(folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=DEVICE)
 
 
-def edgekit_command(*arguments):
-    command = [sys.executable, "-m", "edgekit", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
 def golden_of(folder):
-    told = json.loads((folder / "golden.json").read_text())
+    document = json.loads((folder / "golden.json").read_text())
     arrays = [
-        np.fromfile(folder / told[side]["file"], told[side]["dtype"]).reshape(told[side]["shape"])
+        np.fromfile(folder / document[side]["file"], document[side]["dtype"]).reshape(document[side]["shape"])
         for side in ("inputs", "outputs")
     ]
-    return told, *arrays
+    return document, *arrays
 
 
 def test_golden_vectors_are_what_litert_gives_for_validation_images(bundles, shipped):
-    told, inputs, outputs = golden_of(bundles / "pi" / "golden")
-    assert told["count"] == 20 and told["data"]["part"] == "val"
-    index = [shipped.val.ids.tolist().index(each["id"]) for each in told["vectors"]]
+    document, inputs, outputs = golden_of(bundles / "pi" / "golden")
+    assert document["count"] == 20 and document["data"]["part"] == "val"
+    index = [shipped.val.ids.tolist().index(each["id"]) for each in document["vectors"]]
     assert np.bincount(shipped.val.y[index]).tolist() == [2] * 10
     x = shipped.val.x[index]
     (given, *_), _ = litert.describe(PRODUCT / "model_int8.tflite")
     np.testing.assert_array_equal(inputs, litert.quantize(x, given))
     np.testing.assert_array_equal(outputs, litert.run(PRODUCT / "model_int8.tflite", x))
-    assert [each["expected"] for each in told["vectors"]] == outputs.argmax(axis=1).tolist()
+    assert [each["expected"] for each in document["vectors"]] == outputs.argmax(axis=1).tolist()
     for side, array in (("inputs", inputs), ("outputs", outputs)):
-        assert told[side]["sha256"] == hashlib.sha256(array.tobytes()).hexdigest()
+        assert document[side]["sha256"] == hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def test_every_file_is_in_the_manifest_with_its_digest(bundles):
@@ -99,7 +96,7 @@ def test_it_fails_when_an_expected_output_or_a_file_is_another(copy):
     done = program(folder, "--self-test")
     assert done.returncode == 1
     assert "19 of 20 outputs bit-identical, 1 of 200 numbers differ, at most by 1 LSB" in done.stdout
-    assert "not as written: golden/outputs.bin" in done.stdout
+    assert "changed: golden/outputs.bin" in done.stdout
     model = folder / "model_int8.tflite"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     done = program(folder, "--self-test")
@@ -213,10 +210,10 @@ def test_the_header_names_the_operators_and_a_lower_bound(bundles):
     assert [
         line.split("resolver.")[1].split("(")[0] for line in header.splitlines() if "resolver.Add" in line
     ] == methods
-    told = json.loads((bundles / "mcu" / "metadata.json").read_text())["bundle"]
-    assert told["operators"] == ["CONV_2D", "MAX_POOL_2D", "ADD", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
+    document = json.loads((bundles / "mcu" / "metadata.json").read_text())["bundle"]
+    assert document["operators"] == ["CONV_2D", "MAX_POOL_2D", "ADD", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
     assert (
-        f"EDGEKIT_ARENA_AT_LEAST {told['arena']['at_least_bytes']}\n"
+        f"EDGEKIT_ARENA_AT_LEAST {document['arena']['at_least_bytes']}\n"
         in (bundles / "mcu" / "edgekit_contract.h").read_text()
     )
 
@@ -296,13 +293,13 @@ def small_onnx():
 def test_the_command_refuses_in_one_line_and_replaces_only_when_asked(tmp_path):
     out = tmp_path / "out"
     given = ("export", PRODUCT, "--bundle", "mcu", "--data", SHIPPED, "--out", out)
-    done = edgekit_command(*given, "--json")
+    done = edgekit(*given, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["bundle"] == "mcu"
     assert "is not the data" in done.stderr
-    again = edgekit_command(*given)
-    assert again.returncode == 2 and "holds a bundle already" in again.stderr and "Traceback" not in again.stderr
-    assert edgekit_command(*given, "--force").returncode == 0
+    again = edgekit(*given)
+    assert again.returncode == 2 and "already contains a bundle" in again.stderr and "Traceback" not in again.stderr
+    assert edgekit(*given, "--force").returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -311,10 +308,16 @@ def test_the_command_refuses_in_one_line_and_replaces_only_when_asked(tmp_path):
     [
         (PRODUCT, "ios", {}, UsageError, "Unknown bundle 'ios'"),
         (PRODUCT / "gone.tflite", "pi", {}, DataError, "does not exist"),
-        (PRODUCT, "onnx", {"data": str(SHIPPED)}, UsageError, "no .onnx beside"),
-        (PEER, "pi", {}, UsageError, "say with --data"),
-        (PRODUCT, "pi", {"input_range": "signed"}, UsageError, "--input-range is for files that no metadata.json"),
-        (PEER, "pi", {"data": str(SHIPPED), "input_range": "0-255"}, DataError, "takes images of"),
+        (PRODUCT, "onnx", {"data": str(SHIPPED)}, UsageError, "no .onnx next to"),
+        (PEER, "pi", {}, UsageError, "with --data"),
+        (
+            PRODUCT,
+            "pi",
+            {"input_range": "signed"},
+            UsageError,
+            "--input-range applies only to files without metadata.json",
+        ),
+        (PEER, "pi", {"data": str(SHIPPED), "input_range": "0-255"}, DataError, "expects images of"),
     ],
 )
 def test_wrong_input_is_named(tmp_path, path, kind, options, error, message):
@@ -330,19 +333,19 @@ def test_a_microcontroller_takes_int8_files_only(tmp_path):
     with pytest.raises(UsageError, match=r"int8 input and output; .* has uint8 and uint8"):
         subject.read(other, "mcu")
     (tmp_path / "model.onnx").write_bytes(small_onnx())
-    with pytest.raises(UsageError, match=r"is an \.onnx; give --bundle onnx"):
+    with pytest.raises(UsageError, match=r"is an \.onnx; use --bundle onnx"):
         subject.read(tmp_path / "model.onnx", "mcu")
 
 
 def test_what_is_no_bundle_is_never_touched(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(UsageError, match="no bundle of edgekit"):
+    with pytest.raises(UsageError, match="not an edgekit bundle"):
         export(PRODUCT, "pi", tmp_path, data=str(SHIPPED), force=True, reporter=Silent())
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_other_data_than_the_runs_is_told(tmp_path):
-    reporter = Told()
+def test_other_data_than_the_runs_is_reported(tmp_path):
+    reporter = RecordingReporter()
     folder, _ = export(PRODUCT, "pi", tmp_path / "out", data=str(SHIPPED), reporter=reporter)
     assert "is not the data that fashion-mnist-s-int8 was trained on" in reporter.warnings[0]
     assert json.loads((folder / "golden" / "golden.json").read_text())["data"]["trained_on"] is False

@@ -1,19 +1,13 @@
-"""The command line from outside: exit codes, one-line errors, and how little it imports."""
+"""The command line: exit codes, one-line errors, and how little it imports."""
 
 import json
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from tests.commands import edgekit, process
 from tests.conftest import SHIPPED
-
-
-def edgekit(*arguments, env=None, cwd=None):
-    command = [sys.executable, "-m", "edgekit", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | (env or {}), cwd=cwd)
-
 
 HEAVY = {"tensorflow", "tf_keras", "keras", "jax", "numpy", "sklearn", "matplotlib", "pyarrow"}
 
@@ -59,7 +53,7 @@ def test_list_shows_every_table_and_json_is_json():
         (["build", "--coverage", "0.5", "--risk", "0.1"], 2, "give one of the two"),
         (["compare", "one"], 2, "Give two run folders"),
         (["compare", "one", "two"], 9, "no report.json"),
-        (["compare", "--arm-a", "one-*", "--arm-b", "two"], 2, "no run folder"),
+        (["compare", "--arm-a", "one-*", "--arm-b", "two"], 2, "neither a run folder"),
         (["nonsense"], 2, "No such command"),
         (["report", "nowhere"], 9, "no report.json"),
     ],
@@ -102,7 +96,7 @@ def test_a_full_disk_is_exit_code_9_and_leaves_nothing_half_written(tmp_path):
     if mounted.returncode:
         pytest.skip("mounting needs root")
     try:
-        done = edgekit("curate", "--curate", "random", "--budget", "3000", "--out", small / "run")
+        done = process("curate", "--curate", "random", "--budget", "3000", "--out", small / "run")
         assert done.returncode == 9, done.stderr
         assert "No space left" in done.stderr
         assert "Traceback" not in done.stderr
@@ -118,7 +112,7 @@ def test_curate_alone_needs_no_teacher_for_random(tmp_path):
     assert json.loads((tmp_path / "run/manifest.json").read_text())["status"] == "curated"
 
 
-def test_cache_commands():
+def test_cache_commands(own_cache):
     assert "0.0 MB" in edgekit("cache", "size").stdout
     assert "freed" in edgekit("cache", "clear").stdout
 
@@ -130,10 +124,11 @@ def test_training_runs_where_tensorflow_cannot_be_imported(small_npz, tmp_path):
     blocked = tmp_path / "blocked" / "tensorflow"
     blocked.mkdir(parents=True)
     (blocked / "__init__.py").write_text("raise ImportError('blocked by the test')")
-    done = edgekit(
-        "train", "--backend", "jax", "--data", small_npz, "--curate", "iqr", "--out", tmp_path / "run",
-        "--set", "curation.max_class_edit=1",
+    done = process(
+        "train", "--backend", "jax", "--data", small_npz, "--curate", "self-confidence", "--budget", "10", "--folds", "2",
+        "--set", "curation.max_class_edit=1", "--out", tmp_path / "run",
         "--set=training.epochs=2", "--set=teacher.epochs=1", "--set=training.batch_size=64",
+        "--student=conv8", "--set=data.limit=300",
         env={"PYTHONPATH": str(tmp_path / "blocked")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -155,4 +150,4 @@ def test_evaluate_and_bench_on_a_file_of_ones_own(files, tmp_path):
              x_test=np.zeros((4, 8, 8, 3), np.uint8), y_test=np.arange(4) % 2)  # fmt: skip
     done = edgekit("evaluate", files["int8"], "--data", tmp_path / "rgb.npz")
     assert done.returncode == 4
-    assert "takes images of (28, 28, 1)" in done.stderr
+    assert "expects images of (28, 28, 1)" in done.stderr

@@ -1,58 +1,68 @@
-"""edgekit compress, as a user runs it: another process, a model file of their own, files out."""
+"""edgekit compress, as a user runs it: a model file of their own, files out."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from tests import commands
+
+from edgekit.frameworks import backend
 
 pytestmark = pytest.mark.tf
 
-_MODEL = """
-import sys
-from edgekit import backend
-keras = backend.load("tensorflow")
-keras.utils.set_random_seed(0)
-import numpy as np
-with np.load(sys.argv[1]) as data:
-    x, y = data["x_train"].astype("float32"), data["y_train"]
-if x.ndim == 3:
-    x = x[..., None]
-layers = keras.layers
-augment, end, epochs = sys.argv[3:]
-body = keras.Sequential([keras.Input((28, 28, 1)), layers.Conv2D(32, 3, strides=2), layers.BatchNormalization(momentum=0.5),
-                         layers.ReLU(), layers.SeparableConv2D(64, 3, strides=2, activation="relu")], name="body")
-image = keras.Input((28, 28, 1))
-shifted = layers.RandomTranslation(0.05, 0.05)(image) if augment == "augment" else image
-x_ = body(layers.Rescaling(1 / 255)(shifted))
-model = keras.Model(image, layers.Dense(10, activation=end)(layers.GlobalAveragePooling2D()(x_)), name="mine")
-model.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=end == "linear"))
-model.fit(x, y, epochs=int(epochs), batch_size=64, verbose=0)
-model.save(sys.argv[2])
-"""
 
-
-def trained_by_user(small_npz, path, *arguments):
-    subprocess.run(
-        [sys.executable, "-c", _MODEL, str(small_npz), str(path), *arguments], check=True, capture_output=True
-    )
+def trained_by_user(small_npz, path, *, augment, end, epochs):
+    keras = backend.load("tensorflow")
+    keras.utils.set_random_seed(0)
+    with np.load(small_npz) as data:
+        x, y = data["x_train"].astype("float32"), data["y_train"]
+    if x.ndim == 3:
+        x = x[..., None]
+    layers = keras.layers
+    body = keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Conv2D(32, 3, strides=2), layers.BatchNormalization(momentum=0.5),
+         layers.ReLU(), layers.SeparableConv2D(64, 3, strides=2, activation="relu")], name="body",
+    )  # fmt: skip
+    image = keras.Input((28, 28, 1))
+    shifted = layers.RandomTranslation(0.05, 0.05)(image) if augment else image
+    x_ = body(layers.Rescaling(1 / 255)(shifted))
+    model = keras.Model(image, layers.Dense(10, activation=end)(layers.GlobalAveragePooling2D()(x_)), name="mine")
+    model.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=end == "linear"))
+    model.fit(x, y, epochs=epochs, batch_size=64, verbose=0)
+    model.save(path)
     return path
 
 
 @pytest.fixture(scope="module")
 def mine(small_npz, tmp_path_factory):
     """A nested model with preprocessing inside that ends in logits, trained on 0 to 255."""
-    return trained_by_user(small_npz, tmp_path_factory.mktemp("model") / "mine.keras", "augment", "linear", "12")
+    return trained_by_user(
+        small_npz, tmp_path_factory.mktemp("model") / "mine.keras", augment=True, end="linear", epochs=12
+    )
 
 
 def edgekit(*arguments, code=0):
-    command = [sys.executable, "-m", "edgekit", "compress", *map(str, arguments)]
-    made = subprocess.run(command, capture_output=True, text=True)
+    made = commands.edgekit("compress", *arguments)
     assert made.returncode == code, made.stderr
     return made
+
+
+def test_results_on_other_data_are_not_taken_for_these(mine, small_npz, tmp_path, own_cache):
+    with np.load(small_npz) as whole:
+        np.savez(
+            tmp_path / "other.npz", **{**whole, "x_train": whole["x_train"][::-1], "y_train": whole["y_train"][::-1]}
+        )
+
+    def reused(number, data):
+        made = edgekit("--model", mine, "--data", data, "--quantize", "float16", "--set", "bench.targets=[]",
+                       "--set", "quantization.onnx=false", "--out", tmp_path / str(number), "--json")  # fmt: skip
+        return json.loads(made.stdout)["reused_stages"]
+
+    assert reused(1, small_npz) == []
+    assert reused(2, tmp_path / "other.npz") == []
+    assert reused(3, small_npz) == ["export_float32", "export_float16"]
 
 
 def test_prune_and_qat_of_a_users_model(mine, small_npz, tmp_path):
@@ -98,7 +108,7 @@ def test_prune_and_qat_of_a_users_model(mine, small_npz, tmp_path):
     assert manifest["status"] == "complete"
     assert "artifacts/model_int8.tflite" in manifest["files"]
     assert not list(out.rglob(".edgekit-partial-*"))
-    assert "holds a run already" in edgekit("--model", mine, "--data", small_npz, "--out", out, code=2).stderr
+    assert "already contains a run" in edgekit("--model", mine, "--data", small_npz, "--out", out, code=2).stderr
 
 
 def test_ptq_prints_sizes_and_what_did_not_improve(mine, small_npz, tmp_path):
@@ -109,8 +119,8 @@ def test_ptq_prints_sizes_and_what_did_not_improve(mine, small_npz, tmp_path):
     assert "model_int8.tflite" in made.stdout
     assert "not improved: latency was not measured" in made.stdout
     document = json.loads((tmp_path / "o" / "report.json").read_text())
-    told = document["compression"]["files"]["model_int8.tflite"]
-    assert told["calibration"]["source"] == str(small_npz)
+    facts = document["compression"]["files"]["model_int8.tflite"]
+    assert facts["calibration"]["source"] == str(small_npz)
     # Percentile ranges come by way of the fake-quantized twin.
     assert document["parity"]["model_int8.tflite"]["fake_quantization"]["agreement"] >= 0.99
 
@@ -134,7 +144,7 @@ def test_the_ladder_and_a_gate_that_is_missed(mine, small_npz, tmp_path):
 
 
 def test_channels_are_removed_and_latency_is_measured(small_npz, tmp_path):
-    model = trained_by_user(small_npz, tmp_path / "plain.keras", "plain", "softmax", "3")
+    model = trained_by_user(small_npz, tmp_path / "plain.keras", augment=False, end="softmax", epochs=3)
     out = tmp_path / "o"
     edgekit(
         "--model", model, "--data", small_npz, "--prune-channels", 0.5, "--quantize", "int8", "--out", out,

@@ -1,4 +1,4 @@
-"""`edgekit curate` from outside: real networks on real images, edits by hand, a pool, and what is refused."""
+"""`edgekit curate`: real networks on real images, edits by hand, a pool, and what is refused."""
 
 import json
 
@@ -6,10 +6,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from tests.functional.test_command_line import edgekit
+from tests.commands import edgekit
 
 # All runs share the networks of the first one, from the cache.
-NETWORKS = ("--set", "teacher.epochs=12", "--folds", "3")
+NETWORKS = ("--set", "teacher.epochs=8", "--folds", "3")
+# A student that need not be good.
+STUDENT = (
+    "--student",
+    "conv8",
+    *(f"--set={each}" for each in ("training.epochs=1", "accept_chance=true", "quantization.onnx=false")),
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +32,12 @@ def noisy_npz(small_npz, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
-
-
-@pytest.fixture(scope="module")
-def consensus(noisy_npz, cache, tmp_path_factory):
+def consensus(noisy_npz, tmp_path_factory):
     """A run curated by consensus with --trusted-val, on networks that learned a little."""
     out = tmp_path_factory.mktemp("runs") / "consensus"
     done = edgekit(
         "curate", "--data", noisy_npz[0], "--curate", "consensus", "--trusted-val", "--budget", "0.1",
-        *NETWORKS, "--out", out, env=cache,
+        *NETWORKS, "--out", out,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return out
@@ -76,7 +77,7 @@ def test_show_prints_the_worst_and_the_gallery_shows_them(consensus):
 
 
 @pytest.mark.tf
-def test_edits_by_hand_override_and_reuse_the_networks(consensus, noisy_npz, cache, tmp_path):
+def test_edits_by_hand_override_and_reuse_the_networks(consensus, noisy_npz, tmp_path):
     rows = [json.loads(line) for line in (consensus / "curation/selection.jsonl").read_text().splitlines()]
     kept = rows[0]["id"]
     edits = tmp_path / "edits.jsonl"
@@ -86,7 +87,7 @@ def test_edits_by_hand_override_and_reuse_the_networks(consensus, noisy_npz, cac
     edits.write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = edgekit(
         "curate", "--data", noisy_npz[0], "--curate", "consensus", "--trusted-val", "--budget", "0.1", "--apply", edits,
-        *NETWORKS, "--out", tmp_path / "run", env=cache,
+        *NETWORKS, "--out", tmp_path / "run",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("reused from the cache") == 3
@@ -96,19 +97,19 @@ def test_edits_by_hand_override_and_reuse_the_networks(consensus, noisy_npz, cac
     assert (hand["action"], hand["new"]) == ("relabel", 4)
     assert (tmp_path / "run/curation/edits.jsonl").read_bytes() == edits.read_bytes()
     edits.write_text(json.dumps(lines[0]) + "\n")
-    changed = edgekit("curate", "--resume", "--out", tmp_path / "run", env=cache)
+    changed = edgekit("curate", "--resume", "--out", tmp_path / "run")
     assert changed.returncode == 9
     assert "edits by hand" in changed.stderr
 
 
 @pytest.mark.tf
-def test_relabeled_and_weighted_samples_are_trained_on_and_controlled(noisy_npz, cache, tmp_path):
+def test_relabeled_and_weighted_samples_are_trained_on_and_controlled(noisy_npz, tmp_path):
     for edit in ("relabel", "weight"):
         out = tmp_path / edit
         done = edgekit(
             "build", "--data", noisy_npz[0], "--curate", "self-confidence", "--edit", edit, "--budget", "0.1",
-            "--set", "curation.relabel_confidence=0.3", *NETWORKS, "--set", "training.epochs=3", "--control",
-            "--set", "bench.targets=[]", "--out", out, env=cache,
+            "--set", "curation.relabel_confidence=0.3", *NETWORKS, *STUDENT, "--control",
+            "--set", "bench.targets=[]", "--out", out,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         report = json.loads((out / "report.json").read_text())
@@ -122,18 +123,19 @@ def test_relabeled_and_weighted_samples_are_trained_on_and_controlled(noisy_npz,
 
 
 @pytest.mark.tf
-def test_auto_records_why_and_stability_is_reported(noisy_npz, cache, tmp_path):
+def test_auto_records_why_and_stability_is_reported(noisy_npz, tmp_path):
     done = edgekit(
         "curate", "--data", noisy_npz[0], "--curate", "auto", *NETWORKS,
-        "--out", tmp_path / "auto", env=cache,
+        "--out", tmp_path / "auto",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "auto/curation/summary.json").read_text())
     assert summary["asked"] == "auto"
     assert summary["auto"]["why"] in done.stderr
     done = edgekit(
-        "curate", "--data", noisy_npz[0], "--curate", "margin", "--budget", "50", *NETWORKS, "--stability", "1",
-        "--out", tmp_path / "stable", env=cache,
+        "curate", "--data", noisy_npz[0], "--curate", "margin", "--budget", "50", "--folds", "2", "--set", "teacher.epochs=2",
+        "--stability", "1",
+        "--out", tmp_path / "stable",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     stability = json.loads((tmp_path / "stable/curation/summary.json").read_text())["stability"]
@@ -143,33 +145,33 @@ def test_auto_records_why_and_stability_is_reported(noisy_npz, cache, tmp_path):
 
 
 @pytest.mark.tf
-def test_aum_with_threshold_samples_and_groups_in_folds(noisy_npz, cache, tmp_path):
+def test_aum_with_threshold_samples_and_groups_in_folds(noisy_npz, tmp_path):
     done = edgekit(
-        "curate", "--data", noisy_npz[0], "--curate", "aum", "--variant", "threshold", "--set", "teacher.epochs=12",
+        "curate", "--data", noisy_npz[0], "--curate", "aum", "--variant", "threshold", "--set", "teacher.epochs=2",
         "--set", "curation.max_class_edit=1",
-        "--out", tmp_path / "aum", env=cache,
+        "--out", tmp_path / "aum",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "threshold_first" in json.loads((tmp_path / "aum/curation/summary.json").read_text())
 
 
 @pytest.mark.tf
-def test_a_pool_is_ranked_for_labeling(small_npz, shipped, cache, tmp_path):
+def test_a_pool_is_ranked_for_labeling(small_npz, shipped, tmp_path):
     folder = tmp_path / "pool" / "deep"
     folder.mkdir(parents=True)
     for i in range(30):
         Image.fromarray(shipped.test.x[i, ..., 0]).save(folder / f"{i}.png")
     arguments = ("curate", "--data", small_npz, "--pool", tmp_path / "pool", "--set", "teacher.epochs=2", "--out")
-    done = edgekit(*arguments, tmp_path / "next.jsonl", "--label-budget", "7", "--strategy", "badge", env=cache)
+    done = edgekit(*arguments, tmp_path / "next.jsonl", "--label-budget", "7", "--strategy", "badge")
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (tmp_path / "next.jsonl").read_text().splitlines()]
     assert [row["rank"] for row in rows] == list(range(1, 8))
     assert len({row["id"] for row in rows}) == 7
     assert rows[0]["suggested"] in shipped.classes
-    too_many = edgekit(*arguments, tmp_path / "more.jsonl", "--label-budget", "31", env=cache)
+    too_many = edgekit(*arguments, tmp_path / "more.jsonl", "--label-budget", "31")
     assert too_many.returncode == 4
     assert not (tmp_path / "more.jsonl").exists()
-    again = edgekit(*arguments, tmp_path / "next.jsonl", "--label-budget", "3", env=cache)
+    again = edgekit(*arguments, tmp_path / "next.jsonl", "--label-budget", "3")
     assert again.returncode == 2
     assert "exists" in again.stderr
 

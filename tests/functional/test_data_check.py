@@ -1,11 +1,11 @@
-"""`edgekit data check` from outside, on folders and files as users have them."""
+"""`edgekit data check`, on folders and files as users have them."""
 
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.functional.test_command_line import edgekit
+from tests.commands import edgekit
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_control_characters_in_names_do_not_reach_the_terminal(tmp_path):
     done = edgekit("data", "check", tmp_path / "d.npz")
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
-    assert "characters that do not show" in done.stdout
+    assert "invisible characters" in done.stdout
 
 
 def test_a_set_too_small_to_be_split_can_be_checked(tmp_path, shipped):

@@ -6,17 +6,21 @@ import shutil
 import numpy as np
 import pytest
 from scipy.special import softmax
-from tests.conftest import Told
+from tests.conftest import RecordingReporter
 from tests.cpu import EXACT_INT8
 from typer.testing import CliRunner
 
-from edgekit import backend, compressing, pipeline, recipe
-from edgekit.bench import predicting, standalone
-from edgekit.bench.evaluate import load_logits, load_predictions, predictions_of
+from edgekit import recipe
 from edgekit.cli.app import app
 from edgekit.errors import DataError, IntegrityError
 from edgekit.evidence import metrics, temperature
 from edgekit.export import operators
+from edgekit.frameworks import backend
+from edgekit.inference import predict as predicting
+from edgekit.inference import standalone
+from edgekit.inference.evaluate import load_logits, load_predictions, predictions_of
+from edgekit.pipeline import compress as compressing
+from edgekit.pipeline.build import build
 
 pytestmark = pytest.mark.tf
 
@@ -27,14 +31,12 @@ INT8 = "model_int8.tflite"
 def runs(tmp_path_factory):
     """(probabilities, logits): two builds of the shipped data that share their training."""
     folder = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        values = {"student.name": "conv8", "training.epochs": 1, "curation.method": "none", "bench.targets": ["host"],
-                  "bench.runs": 50}  # fmt: skip
-        return [
-            pipeline.build(recipe.load(values=values | {"quantization.output": output}), folder / output)
-            for output in ("probabilities", "logits")
-        ]
+    values = {"student.name": "conv8", "training.epochs": 1, "curation.method": "none", "bench.targets": ["host"],
+              "bench.runs": 50}  # fmt: skip
+    return [
+        build(recipe.load(values=values | {"quantization.output": output}), folder / output)
+        for output in ("probabilities", "logits")
+    ]
 
 
 def stored(report, name, split="test"):
@@ -42,7 +44,7 @@ def stored(report, name, split="test"):
     return *load_predictions(path), load_logits(path)
 
 
-def test_the_files_end_before_the_softmax_and_every_reader_is_told(runs):
+def test_the_files_end_before_the_softmax_and_every_reader_is_reported(runs):
     plain, logits = runs
     assert "training" in logits.document["reused_stages"], "one training"
     for report, kind, has_softmax in ((plain, "probabilities", True), (logits, "logits", False)):
@@ -51,9 +53,9 @@ def test_the_files_end_before_the_softmax_and_every_reader_is_told(runs):
             if row["format"] == "tflite":
                 found = operators.histogram((report.path / "artifacts" / row["name"]).read_bytes())
                 assert ("SOFTMAX" in found) == has_softmax
-    told = json.loads((logits.path / "artifacts/metadata.json").read_text())
-    assert (told["output"]["kind"], told["output"]["probabilities"]) == ("logits", "softmax(output)")
-    assert told["artifacts"][INT8]["calibration"]["floor"] is None
+    document = json.loads((logits.path / "artifacts/metadata.json").read_text())
+    assert (document["output"]["kind"], document["output"]["probabilities"]) == ("logits", "softmax(output)")
+    assert document["artifacts"][INT8]["calibration"]["floor"] is None
     assert "Output: logits" in (logits.path / "card.md").read_text()
     assert "T divides the logits" in (logits.path / "report.html").read_text()
 
@@ -102,13 +104,13 @@ def test_predict_and_evaluate_give_probabilities(runs, shipped, tmp_path):
     _, _, p, raw = stored(logits, INT8)
 
     def top(path, **options):
-        reporter = Told()
+        reporter = RecordingReporter()
         found = predicting.run(predicting.load(path, **options), [tmp_path / "some.npz"], 10, reporter)
         return np.sort([[value for _, value in each.top] for each in found]), reporter.warnings
 
-    found, told = top(logits.path)
+    found, warnings = top(logits.path)
     assert found == pytest.approx(np.sort(p[:20]), abs=1e-6)
-    assert told == []
+    assert warnings == []
     t = logits.document["reliability"][INT8]["temperature"]
     assert top(logits.path, calibrated=True)[0] == pytest.approx(np.sort(softmax(raw[:20] / t, axis=1)), abs=1e-6)
 
@@ -118,13 +120,13 @@ def test_predict_and_evaluate_give_probabilities(runs, shipped, tmp_path):
 
     # Without its metadata.json it is anybody's file.
     alone = shutil.copy(path, tmp_path / INT8)
-    with pytest.raises(DataError, match="say so with --logits"):
+    with pytest.raises(DataError, match="pass --logits"):
         standalone.evaluate_file(alone, shipped, "test")
     done = CliRunner().invoke(app, ["evaluate", str(alone), "--logits", "--json"])
     assert json.loads(done.stdout)[0]["nll"] == pytest.approx(row["nll"])
-    found, told = top(alone)
+    found, warnings = top(alone)
     assert found == pytest.approx(np.sort(p[:20]), abs=1e-6)
-    assert told == [f"{INT8} gives values outside [0, 1]; they are taken as logits."]
+    assert warnings == [f"{INT8} outputs values outside [0, 1]; they are treated as logits."]
     metadata = json.loads((path.parent / "metadata.json").read_text())
     (tmp_path / "metadata.json").write_text(json.dumps(metadata | {"output": {"kind": "tea leaves"}}))
     with pytest.raises(IntegrityError, match="is not a metadata file"):

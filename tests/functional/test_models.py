@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgekit.bench import litert
+from edgekit.inference import litert
 from edgekit.zoo import products
 from edgekit.zoo.verify import verify
 

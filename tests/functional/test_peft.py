@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import Told
+from tests.conftest import RecordingReporter
 
-from edgekit import backend, data, pipeline, recipe
+from edgekit import data, recipe
 from edgekit.errors import RecipeError
+from edgekit.frameworks import backend
+from edgekit.pipeline.build import build
 from edgekit.training import jobs, stage, tuning
 from edgekit.types import Silent
 
@@ -71,32 +73,32 @@ def test_a_frozen_trunk_does_not_move_while_its_head_is_trained(keras, small_npz
     assert np.abs(model.get_layer("logits").get_weights()[1]).max() > 0, "the bias of the head began at zero"
     assert facts["trainable"] == 33 * 10
     assert all(layer.trainable for layer in model.layers), "what prunes it or trains it for int8 may change all of it"
-    told = json.loads((tmp_path / "made/training.json").read_text())
+    document = json.loads((tmp_path / "made/training.json").read_text())
     # Forward, and the gradient of the head's weights: no gradient flows into the trunk.
-    assert told["train_flops"] == 2 * told["steps"] * 64 * (told["macs"] + 32 * 10)
+    assert document["train_flops"] == 2 * document["steps"] * 64 * (document["macs"] + 32 * 10)
 
 
 @pytest.mark.parametrize(
     ("name", "method"),
     [("microresnet", "lora"), ("microresnet", "bitfit"), ("microresnet", "layernorm"), ("conv8", "ssf")],
 )
-def test_the_merged_student_is_the_one_that_was_trained(keras, small_npz, backbones, tmp_path, name, method):
+def test_the_merged_student_is_the_one_that_was_trained(keras, small_npz, backbones, own_cache, tmp_path, name, method):
     values = {"student.name": name, "peft.method": method} | ({"student.width": ""} if name == "conv8" else {})
-    told = Told()
-    pipeline.build(load(small_npz, backbones[name], **values), tmp_path / "run", until="train", reporter=told)
-    assert any(note.endswith("the operators are the plain student's") for note in told.notes), told.notes
+    reporter = RecordingReporter()
+    build(load(small_npz, backbones[name], **values), tmp_path / "run", until="train", reporter=reporter)
+    assert any(note.endswith("the operators are the plain student's") for note in reporter.notes), reporter.notes
     plain = keras.models.load_model(backbones[name], compile=False)
     merged = keras.models.load_model(tmp_path / "run/models/student_float.keras", compile=False)
     assert [layer.name for layer in merged.layers] == [layer.name for layer in plain.layers]
-    (base,) = (tmp_path / "cache").rglob(tuning.BASE)
+    (base,) = own_cache.rglob(tuning.BASE)
     assert trunk(keras, base) == trunk(keras, backbones[name]), "the trunk itself is not trained"
     assert trunk(keras, tmp_path / "run/models/student_float.keras") != trunk(keras, backbones[name])
 
 
 def test_an_adapter_is_told_to_break_parity(keras, small_npz, backbones, tmp_path):
-    told = Told()
+    reporter = RecordingReporter()
     asked = load(small_npz, backbones["microresnet"], **{"peft.method": "adapter", "quantization.precision": "float32"})
-    document = pipeline.build(asked, tmp_path / "run", reporter=told).document
+    document = build(asked, tmp_path / "run", reporter=reporter).document
     facts = document["compression"]["peft"]
     assert not facts["inference_parity"]
     assert facts["operators"]["FULLY_CONNECTED"] > facts["plain_operators"]["FULLY_CONNECTED"] or (
@@ -106,7 +108,7 @@ def test_an_adapter_is_told_to_break_parity(keras, small_npz, backbones, tmp_pat
         trunk(keras, backbones["microresnet"]).items()
         <= trunk(keras, tmp_path / "run/models/student_float.keras").items()
     )
-    assert any("cannot be merged" in warning for warning in told.warnings)
+    assert any("cannot be merged" in warning for warning in reporter.warnings)
     assert "cannot be merged" in Path(tmp_path / "run/report.html").read_text()
     assert document["training"]["student"]["params"] == facts["total"] > facts["params"]
 
@@ -120,8 +122,8 @@ def test_a_frozen_backbone_curates_by_its_embeddings_and_ships_as_int8(small_npz
         "curation.budget": 0.01,
         "quantization.precision": "int8",
     }
-    told = Told()
-    report = pipeline.build(load(small_npz, backbones["microresnet"], **values), tmp_path / "run", reporter=told)
+    reporter = RecordingReporter()
+    report = build(load(small_npz, backbones["microresnet"], **values), tmp_path / "run", reporter=reporter)
     document = report.document
     facts = document["compression"]["peft"]
     assert facts["inference_parity"] and facts["operators"] == facts["plain_operators"]
@@ -135,8 +137,11 @@ def test_a_frozen_backbone_curates_by_its_embeddings_and_ships_as_int8(small_npz
     assert not any(name.startswith(("teacher", "fold")) for name in document["timings"])
 
     values |= {"curation.method": "influence-function", "curation.folds": 3}
-    again = pipeline.build(
-        load(small_npz, backbones["microresnet"], **values), tmp_path / "again", until="curate", reporter=Told()
+    again = build(
+        load(small_npz, backbones["microresnet"], **values),
+        tmp_path / "again",
+        until="curate",
+        reporter=RecordingReporter(),
     )
     assert again is None
     reused = json.loads((tmp_path / "again/manifest.json").read_text())["timings"]

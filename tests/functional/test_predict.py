@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import REPOSITORY, SHIPPED, Told
+from tests.commands import edgekit
+from tests.conftest import REPOSITORY, SHIPPED, RecordingReporter
 
-from edgekit.bench import inputs, litert, predicting
 from edgekit.errors import DataError, IntegrityError
+from edgekit.inference import inputs, litert
+from edgekit.inference import predict as predicting
 from edgekit.types import Silent
 
 PRODUCT = REPOSITORY / "models" / "fashion-mnist-microresnet-int8"
@@ -46,13 +48,14 @@ def run(model, *paths, reporter=None, top=1, **options):
     return list(predicting.run(classifier, [Path(path) for path in paths], top, reporter or Silent(), **options))
 
 
-def edgekit(*arguments, cwd=None):
+def loading(*arguments):
+    """The command in a process that tells at its end what it has loaded."""
     code = (
         "import sys, atexit; atexit.register(lambda: print('MODULES', *sys.modules, file=sys.stderr));"
         "from edgekit.cli.app import main; main()"
     )
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=60, cwd=cwd
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=60
     )
 
 
@@ -88,7 +91,7 @@ def test_chunks_change_nothing(given, monkeypatch):
 def test_other_sizes_and_colors_are_brought_to_the_models_and_that_is_said(given, shipped, tmp_path):
     image = np.kron(shipped.test.x[0, ..., 0], np.ones((3, 3), np.uint8))
     Image.fromarray(np.stack([image] * 3, axis=-1)).save(tmp_path / "large.png")
-    reporter = Told()
+    reporter = RecordingReporter()
     found = run(MODEL, tmp_path / "large.png", given[0] / "images" / "00.png", reporter=reporter)
     assert found[0].top[0][0] == found[1].top[0][0]
     assert reporter.warnings == ["1 inputs are not 28x28 and were resized."]
@@ -139,7 +142,7 @@ def test_calibrated_probabilities_are_those_of_the_temperature_in_the_metadata(g
         calibrated(fit | {"fitted": False})
     with pytest.raises(IntegrityError, match="temperature -1"):
         calibrated(fit | {"temperature": -1})
-    with pytest.raises(DataError, match="holds no temperature"):
+    with pytest.raises(DataError, match="has no temperature"):
         predicting.load(shutil.copy(MODEL, tmp_path / "alone.tflite"), calibrated=True)
 
 
@@ -147,7 +150,7 @@ def test_calibrated_probabilities_are_those_of_the_temperature_in_the_metadata(g
     ("name", "content", "message"),
     [
         ("gone.png", None, "does not exist"),
-        ("notes.txt", b"x", "is not an input that edgekit reads"),
+        ("notes.txt", b"x", "is not an input that edgekit can read"),
         ("bad.png", b"x" * 100, r"bad\.png \(not a PNG"),
         ("short.csv", b"pixel0,pixel1\n1,2\n", "2 pixel columns; expected 28 x 28"),
         (
@@ -155,7 +158,7 @@ def test_calibrated_probabilities_are_those_of_the_temperature_in_the_metadata(g
             ",".join(f"p{i}" for i in range(784)).encode() + b"\n" + b"300," * 783 + b"1\n",
             "line 2: p0 is '300'",
         ),
-        ("bad.npz", b"x", "not a readable .npz|is no .npz"),
+        ("bad.npz", b"x", "not a readable .npz|is not an .npz"),
         ("t10k-images-idx3-ubyte", b"\0\0\x08\x01", "not an IDX file"),
     ],
 )
@@ -170,7 +173,7 @@ def test_wrong_input_is_a_data_error_that_names_it(tmp_path, name, content, mess
 
 def test_unreadable_files_can_be_left_out(given, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"x")
-    reporter = Told()
+    reporter = RecordingReporter()
     assert len(run(MODEL, given[0] / "images", tmp_path, skip_bad=True, reporter=reporter)) == COUNT
     assert "bad.png" in reporter.warnings[0]
 
@@ -178,7 +181,7 @@ def test_unreadable_files_can_be_left_out(given, tmp_path):
 def test_the_command_writes_csv_kaggle_and_json_without_tensorflow(given, tmp_path):
     folder, expected = given
     table = folder / "test.csv"
-    done = edgekit("predict", PRODUCT, table, "--top", 2, "--out", tmp_path / "all.csv")
+    done = loading("predict", PRODUCT, table, "--top", 2, "--out", tmp_path / "all.csv")
     assert done.returncode == 0, done.stderr
     loaded = set(done.stderr.split("MODULES")[1].split())
     assert not {"tensorflow", "keras", "tf_keras", "jax"} & loaded

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from edgekit import data, pipeline, recipe
-from edgekit.bench.evaluate import load_predictions
+from edgekit import data, recipe
 from edgekit.errors import NotLearned
+from edgekit.inference.evaluate import load_predictions
+from edgekit.pipeline.build import build
 from edgekit.recipe import from_yaml
 from edgekit.training import jobs, stage
 from edgekit.types import Silent
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.tf
 LEAN = {"bench.targets": [], "quantization.onnx": False}
 
 
-class Told(Silent):
+class RecordingReporter(Silent):
     def __init__(self):
         self.notes, self.warnings = [], []
 
@@ -43,7 +44,7 @@ def bars(tmp_path_factory):
 
 def test_the_default_learns_sixty_samples(bars, tmp_path):
     asked = recipe.load(values={"data.spec": str(bars), "student.width": "xs", **LEAN})
-    document = pipeline.build(asked, tmp_path / "run", reporter=Silent()).document
+    document = build(asked, tmp_path / "run", reporter=Silent()).document
     test = next(e for e in document["evaluations"] if e["artifact"] == "model_int8.tflite" and e["split"] == "test")
     assert test["accuracy"] >= 0.8, test
     student = document["training"]["student"]
@@ -62,13 +63,13 @@ def test_a_file_that_guesses_ends_with_exit_code_5_unless_that_is_accepted(bars,
         "training.learning_rate": 1e-9,
         **LEAN,
     }
-    told = Told()
+    reporter = RecordingReporter()
     with pytest.raises(NotLearned, match="does not beat the largest class alone") as ended:
-        pipeline.build(recipe.load(values=values), tmp_path / "run", reporter=told)
+        build(recipe.load(values=values), tmp_path / "run", reporter=reporter)
     assert ended.value.exit_code == 5 and ended.value.report.document["untrained"]["shipped file"]
-    assert any("has not learned" in text for text in told.warnings)
+    assert any("has not learned" in text for text in reporter.warnings)
     assert "Not learned (training)" in (tmp_path / "run/report.html").read_text()
-    pipeline.build(recipe.load(values=values | {"accept_chance": True}), tmp_path / "accepted", reporter=Silent())
+    build(recipe.load(values=values | {"accept_chance": True}), tmp_path / "accepted", reporter=Silent())
 
 
 def test_a_training_that_has_not_learned_is_done_again_with_twice_the_epochs(bars, tmp_path):
@@ -94,7 +95,7 @@ def test_each_sample_is_tested_once_by_cross_validation(bars, tmp_path):
         **LEAN,
     }
     run = tmp_path / "run"
-    document = pipeline.build(recipe.load(values=values), run, reporter=Silent()).document
+    document = build(recipe.load(values=values), run, reporter=Silent()).document
     found = document["cross_validation"]["files"]["model_int8.tflite"]
     assert (found["folds"], found["n"], found["effective"]) == (2, 60, 60)
     assert not any(row["split"] == "test" for row in document["evaluations"])
@@ -104,5 +105,5 @@ def test_each_sample_is_tested_once_by_cross_validation(bars, tmp_path):
     assert low <= found["accuracy"] <= high
     kept = {path: path.stat().st_mtime_ns for path in run.glob("cv/*/report.json")}
     (run / "mine.txt").write_text("mine")
-    pipeline.build(recipe.load(values=values | {"data.cv": None}), run, force=True, reporter=Silent())
+    build(recipe.load(values=values | {"data.cv": None}), run, force=True, reporter=Silent())
     assert len(kept) == 2 and not any(path.exists() for path in kept) and (run / "mine.txt").exists()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         Silent,
     )
 
-# No name of a submodule may be here: importing that would put the module in the function's place.
+# No name of a submodule may be here: importing the submodule would replace the function.
 _PUBLIC = {
     "build": "edgekit.api:build",
     "compress": "edgekit.api:compress",

@@ -1,6 +1,6 @@
-"""The functions of `import edgekit` for scripts and notebooks: paths as text, progress where it can be seen, values back.
+"""The functions of `import edgekit` for scripts and notebooks: paths as text, visible progress, returned values.
 
-What they do is what the commands of the same names do. `edgekit.types.Silent()` as `reporter` keeps them quiet.
+They do the same as the commands of the same names. Pass `edgekit.types.Silent()` as `reporter` to keep them quiet.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Until = Literal["curate", "train", "report"]
 
 
 def load_recipe(path: str | Path | None = None, values: Mapping[str, Any] | None = None) -> Recipe:
-    """A recipe: a YAML file, or the defaults, with `values` over it.
+    """A recipe: a YAML file, or the defaults, overridden by `values`.
 
     Args:
         values: by their dotted keys, such as {"curation.method": "iqr", "training.epochs": 20, "gates": ["size_kb<=40"]}.
 
     Raises:
-        RecipeError, UnknownName: the file or a value is not usable.
+        RecipeError, UnknownName: the file or a value is invalid.
     """
     from edgekit import recipe
 
@@ -34,11 +34,11 @@ def load_recipe(path: str | Path | None = None, values: Mapping[str, Any] | None
 
 
 def load_data(spec: str | Path | None = None, *, seed: int = 42, **options: Any) -> Dataset:
-    """A labeled data set with its train, val, cal and test splits; by default the images that ship with edgekit.
+    """A labeled data set with its train, val, cal and test splits; by default the images shipped with edgekit.
 
     Args:
-        spec: as `--data`: a named set, a folder of images or clips by class, a .npz or CSV file, "hf:NAME" or "tfds:NAME".
-        seed: of the splits that the source does not bring.
+        spec: as in `--data`: a named set, a folder of images or clips by class, a .npz or CSV file, "hf:NAME" or "tfds:NAME".
+        seed: seed of the splits that the source lacks.
         options: values of the recipe's data section, such as image_size="32x32" or skip_bad=True.
 
     Raises:
@@ -47,8 +47,8 @@ def load_data(spec: str | Path | None = None, *, seed: int = 42, **options: Any)
     from edgekit import data
 
     given = {f"data.{name}": value for name, value in options.items()}
-    asked = load_recipe(values={"data.spec": None if spec is None else str(spec), "seed": seed, **given})
-    return data.load_section(asked.data, asked.seed)
+    recipe = load_recipe(values={"data.spec": None if spec is None else str(spec), "seed": seed, **given})
+    return data.load_section(recipe.data, recipe.seed)
 
 
 def build(
@@ -73,9 +73,9 @@ def build(
     Raises:
         EdgekitError: see edgekit.errors; a GateNotMet or TargetError that came after the report has it as `.report`.
     """
-    from edgekit import pipeline
+    from edgekit.pipeline.build import build
 
-    return pipeline.build(
+    return build(
         recipe or load_recipe(),
         Path(out),
         resume=resume,
@@ -99,20 +99,22 @@ def compress(
 
     Args:
         recipe: its pruning, quantization, data, bench and gates are read. model: a .keras or .h5 file.
-        input_range: the pixels that the model was trained on; None = judged by its first layers.
+        input_range: the pixel range that the model was trained on; None = determined from its first layers.
 
     Raises:
         EdgekitError: see edgekit.errors; a GateNotMet or TargetError that came after the report has it as `.report`.
     """
-    from edgekit import compressing
+    from edgekit.pipeline import compress as compressing
 
-    told = reporter or progress.chosen()
-    return compressing.compress(recipe, Path(model), Path(out), input_range=input_range, force=force, reporter=told)
+    progress_reporter = reporter or progress.chosen()
+    return compressing.compress(
+        recipe, Path(model), Path(out), input_range=input_range, force=force, reporter=progress_reporter
+    )
 
 
 def describe(file: str | Path) -> Artifact:
-    """What a .tflite or .onnx classifier is: sizes, digest, input and output. Raises DataError."""
-    from edgekit.bench import standalone
+    """Describe a .tflite or .onnx classifier: sizes, digest, input and output. Raises DataError."""
+    from edgekit.inference import standalone
 
     return standalone.artifact_of(Path(file))
 
@@ -129,15 +131,15 @@ def evaluate(
     """Accuracy and reliability of a .tflite or .onnx classifier, by running the file.
 
     Args:
-        data: a Dataset, or what `load_data` takes; None = the images that ship with edgekit.
-        split: train, val, cal or test. input_range: the values that the file takes pixels as: 0-1, 0-255 or signed.
-        output: what the file ends in; None = what a metadata.json beside it says, else probabilities.
-        seed: of the splits, where `data` is no Dataset.
+        data: a Dataset, or what `load_data` takes; None = the images shipped with edgekit.
+        split: train, val, cal or test. input_range: the pixel range that the file expects: 0-1, 0-255 or signed.
+        output: the kind of the file's output; None = as in a metadata.json next to it, else probabilities.
+        seed: seed of the splits, if `data` is not a Dataset.
 
     Raises:
-        DataError: the file does not take these samples. UnknownName: no such split.
+        DataError: the file does not accept these samples. UnknownName: no such split.
     """
-    from edgekit.bench import standalone
+    from edgekit.inference import standalone
 
     path = Path(file)
     if not isinstance(data, Dataset):
@@ -153,40 +155,40 @@ def measure(
     done: Callable[[Sequence[Measurement]], None] | None = None,
     **plan: Any,
 ) -> list[Measurement]:
-    """Latency of files with the evidence for it, and with `data` their accuracy and parity, on each target.
+    """Latency of files with evidence for its validity, and with `data` their accuracy and parity, on each target.
 
     Args:
         files: .tflite or .onnx classifiers of one input shape.
         targets: as `--target`: host, ssh://user@host, adb, or a name of targets.yaml.
-        done: called with the rows of each target as soon as it is done; what one measured is not lost when the next one fails.
+        done: called with the rows of each target as soon as it is done, so that results are not lost if a later target fails.
         plan: values of the recipe's bench section, such as threads=(1,), runs=200 or samples=500.
 
     Raises:
         TargetError: a target could not be measured. GateNotMet: int8 outputs differ between equal runtimes.
-        UsageError, DataError: files or settings that do not go together.
+        UsageError, DataError: incompatible files or settings.
     """
     from edgekit import recipe
     from edgekit.bench import files as benching
 
     section = recipe.bench_of(targets=tuple(targets), **plan)
-    told, spec = reporter or progress.chosen(), None if data is None else str(data)
-    found = benching.bench_files([Path(file) for file in files], spec, section, told, done=done)
-    found.raise_failures("What other targets gave went to `done`, if there was one.")
-    return list(found.measurements)
+    progress_reporter, spec = reporter or progress.chosen(), None if data is None else str(data)
+    benched = benching.bench_files([Path(file) for file in files], spec, section, progress_reporter, done=done)
+    benched.raise_failures("Results of other targets were passed to `done`, if given.")
+    return list(benched.measurements)
 
 
 def open_run(path: str | Path) -> Report:
-    """The report of a finished run or compression in folder `path`. Raises IntegrityError where there is none."""
+    """The report of a finished run or compression in folder `path`. Raises IntegrityError if there is none."""
     from edgekit import report
 
     return Report(path=Path(path), document=report.read(Path(path)))
 
 
 def judge(run: Report | str | Path, gates: Sequence[str] = (), max_drop: float | None = None) -> list[Gate]:
-    """Hold a finished run against demands such as "accuracy>=0.92" or "p50_ms<=2@ssh://user@pi"; without any, its own again.
+    """Check a finished run against gates such as "accuracy>=0.92" or "p50_ms<=2@ssh://user@pi"; without any, its own again.
 
     Raises:
-        UsageError: a demand that is malformed, or on what the run did not measure.
+        UsageError: a gate that is malformed, or on something the run did not measure.
     """
     from edgekit.report import values
 

@@ -1,19 +1,19 @@
-"""Every error a user can meet, with its exit code.
+"""All errors a user can see, with their exit codes.
 
 EdgekitError                    1   internal error
 ├── UsageError                  2   a wrong option, or options that do not go together
-│   ├── UnknownName             2   a name that is in no table, with the closest match
-│   ├── RecipeError             2   a recipe file or value that cannot be used
-│   └── OutputInUse             2   the output folder holds something, or another build writes to it
+│   ├── UnknownName             2   an unknown name, with the closest match
+│   ├── RecipeError             2   a recipe file or value that is invalid
+│   └── OutputInUse             2   the output folder is not empty, or another build writes to it
 ├── MissingExtra                3   a feature whose packages are not installed
-├── DataError                   4   data that cannot be read or does not fit together
+├── DataError                   4   data that cannot be read or is inconsistent
 ├── TrainingError               5   training that diverged or could not run
-│   └── NotLearned              5   a file that is no better than the largest class alone
+│   └── NotLearned              5   a file that is no better than always predicting the largest class
 ├── ExportError                 6   a model that could not be converted
-├── GateNotMet                  7   a file that misses a demanded accuracy, size, latency or parity
+├── GateNotMet                  7   a file that misses a required accuracy, size, latency or parity
 ├── TargetError                 8   a target that could not be reached or measured
-└── IntegrityError              9   a file whose digest is not the recorded one
-    └── DiskFull                9   no space left for what must be written
+└── IntegrityError              9   a file whose digest differs from the recorded one
+    └── DiskFull                9   no disk space left to write to
 Interrupted                   130   Ctrl-C
 
 A message says what was expected, what was found and what to do.
@@ -26,7 +26,7 @@ from collections.abc import Iterable
 
 
 class EdgekitError(Exception):
-    """Base of every error that is shown to a user in one line, without a traceback; `report` is the run's, if it was written."""
+    """Base of every error shown to a user in one line, without a traceback; `report` is the run's report, if it was written."""
 
     exit_code = 1
 
@@ -42,7 +42,7 @@ class UsageError(EdgekitError):
 
 
 class UnknownName(UsageError):
-    """A name that is in no table."""
+    """An unknown name, with the closest match."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -52,11 +52,11 @@ class UnknownName(UsageError):
 
 
 class RecipeError(UsageError):
-    """A recipe file or value that cannot be used."""
+    """A recipe file or value that is invalid."""
 
 
 class OutputInUse(UsageError):
-    """The output folder holds something already, or another build is writing to it."""
+    """The output folder is not empty, or another build is writing to it."""
 
 
 class MissingExtra(EdgekitError):
@@ -69,7 +69,7 @@ class MissingExtra(EdgekitError):
 
 
 class DataError(EdgekitError):
-    """Data that cannot be read or does not fit together."""
+    """Data that cannot be read or is inconsistent."""
 
     exit_code = 4
 
@@ -81,7 +81,7 @@ class TrainingError(EdgekitError):
 
 
 class NotLearned(TrainingError):
-    """A file that is no better than the largest class alone."""
+    """A file that is no better than always predicting the largest class."""
 
 
 class ExportError(EdgekitError):
@@ -91,7 +91,7 @@ class ExportError(EdgekitError):
 
 
 class GateNotMet(EdgekitError):
-    """A file that misses a demanded accuracy, size, latency or parity."""
+    """A file that misses a required accuracy, size, latency or parity."""
 
     exit_code = 7
 
@@ -103,13 +103,13 @@ class TargetError(EdgekitError):
 
 
 class IntegrityError(EdgekitError):
-    """A file whose digest is not the recorded one."""
+    """A file whose digest differs from the recorded one."""
 
     exit_code = 9
 
 
 class DiskFull(IntegrityError):
-    """No space left for what must be written."""
+    """No disk space left to write to."""
 
 
 class Interrupted(EdgekitError):

@@ -1,8 +1,9 @@
-"""Keep native libraries in hand: what they write to file descriptor 2, and Ctrl-C while they are imported."""
+"""Control native libraries: what they write to file descriptor 2, and Ctrl-C while they are imported."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back everything written to stderr inside, unless EDGEKIT_DEBUG is set."""
+    """Suppress everything written to stderr inside, unless EDGEKIT_DEBUG is set."""
     if os.environ.get("EDGEKIT_DEBUG"):
         yield
         return
@@ -24,7 +25,7 @@ def quiet_stderr() -> Iterator[None]:
             os.dup2(held.fileno(), 2)
             yield
         finally:
-            # Whatever comes (a Ctrl-C too), the user's stderr must be back: the message about it goes there.
+            # Whatever happens (also a Ctrl-C), the user's stderr must be restored: the message about it goes there.
             try:
                 sys.stderr.flush()
             finally:
@@ -34,7 +35,17 @@ def quiet_stderr() -> Iterator[None]:
 
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
-    """Around the import of a framework: quiet, and a Ctrl-C takes effect after it (in its middle TensorFlow crashes at exit)."""
+    """Around the import of a framework: quiet, and a Ctrl-C takes effect after it (during it, TensorFlow crashes at exit)."""
+    known = len(sys.modules)
+    with _undisturbed():
+        yield
+    if len(sys.modules) > known:
+        # Half a million objects that live to the end: each full collection, of which tracing causes many, would visit them.
+        gc.freeze()
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         with quiet_stderr():
             yield
@@ -47,5 +58,5 @@ def importing() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
         if waiting:
-            # By the handler as it was: a program that ignores Ctrl-C goes on.
+            # With the original handler: a program that ignores Ctrl-C continues.
             signal.raise_signal(signal.SIGINT)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import addresses
+from edgekit.bench import adb_devices
 from edgekit.bench.targets import adb
 from edgekit.errors import TargetError
+from edgekit.recipe import addresses
 
 # As adb 29 and newer ones write it, with -l and without.
 LISTED = """* daemon not running; starting now at tcp:5037
@@ -30,7 +31,7 @@ abc                    authorizing transport_id:8
 
 
 def test_each_line_of_the_list_is_read():
-    found = {each.serial: each for each in adb.parse_devices(LISTED)}
+    found = {each.serial: each for each in adb_devices.parse_devices(LISTED)}
     assert {serial: each.state for serial, each in found.items()} == {
         "HT7C51A00001": "device",
         "emulator-5554": "offline",
@@ -52,7 +53,7 @@ def test_each_line_of_the_list_is_read():
         "transport_id": "3",
     }
     assert found["0123456789ABCDEF"].facts == {"usb": "3-1", "transport_id": "5"}
-    assert adb.parse_devices("List of devices attached\n\n") == []
+    assert adb_devices.parse_devices("List of devices attached\n\n") == []
 
 
 @pytest.mark.parametrize(
@@ -68,11 +69,11 @@ def test_each_line_of_the_list_is_read():
     ],
 )
 def test_each_state_has_a_fix(state: str, fix: str):
-    assert fix in (adb.Attached(serial="x", state=state).fix or "")
+    assert fix in (adb_devices.Attached(serial="x", state=state).fix or "")
 
 
 def test_a_device_that_is_ready_needs_none():
-    assert adb.Attached(serial="x", state="device").fix is None
+    assert adb_devices.Attached(serial="x", state="device").fix is None
 
 
 @pytest.fixture
@@ -92,39 +93,39 @@ def test_a_device_in_another_state_is_not_used(path_with_adb):
     path_with_adb("echo 'R58M12ABCDE            no permissions usb:1-2 transport_id:2'")
     for target in ("adb", "adb:R58M12ABCDE"):
         with pytest.raises(
-            TargetError, match=r"The Android device R58M12ABCDE is not ready \(no permissions\): let your user"
+            TargetError, match=r"The Android device R58M12ABCDE is not ready \(no permissions\): give your user"
         ):
             adb.connect(addresses.parse(target))
 
 
-def test_an_adb_that_fails_is_told(path_with_adb):
+def test_an_adb_that_fails_is_reported(path_with_adb):
     path_with_adb("echo '* daemon not running'; echo 'error: cannot connect to daemon' >&2; exit 1")
     with pytest.raises(TargetError, match=r"^`adb devices` failed: error: cannot connect to daemon\.$"):
-        adb.attached()
+        adb_devices.attached()
 
 
-def test_a_missing_adb_is_told(monkeypatch, tmp_path):
+def test_a_missing_adb_is_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not adb.installed()
+    assert not adb_devices.installed()
     with pytest.raises(TargetError, match=r"adb is not installed.*apt install adb"):
-        adb.attached()
+        adb_devices.attached()
 
 
 def test_a_phone_at_the_usb_is_seen_without_a_server(monkeypatch, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(taken.getsockname()[1]))
     for interface, ids in {"1-1:1.0": ("06", "01", "01"), "1-1:1.1": ("ff", "42", "01")}.items():
-        assert not adb.usb_devices_present(sysfs=tmp_path)
+        assert not adb_devices.usb_devices_present(sysfs=tmp_path)
         folder = tmp_path / interface
         folder.mkdir()
         for name, value in zip(("Class", "SubClass", "Protocol"), ids, strict=True):
             (folder / f"bInterface{name}").write_text(f"{value}\n")
-    assert adb.usb_devices_present(sysfs=tmp_path)
+    assert adb_devices.usb_devices_present(sysfs=tmp_path)
 
 
 def test_a_server_that_runs_is_asked(monkeypatch, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1]))
-        assert not adb.usb_devices_present(sysfs=tmp_path)  # something else listens there, and is silent
+        assert not adb_devices.usb_devices_present(sysfs=tmp_path)  # something else listens there, and is silent
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "no number")
-    assert not adb.usb_devices_present(sysfs=tmp_path)
+    assert not adb_devices.usb_devices_present(sysfs=tmp_path)

@@ -73,10 +73,10 @@ def test_no_warm_up_is_none():
     ("output", "message"),
     [
         (with_runs("count=0 p5=0 median=0 p95=0", "0"), "no counted run"),
-        (with_runs("count=9 curr=123", "123"), "not whole"),
+        (with_runs("count=9 curr=123", "123"), "incomplete"),
         (with_runs(_COUNTED, "13530.2"), "two means"),
         (text("litert.txt").replace("(1054 runs)", "(1000 runs)"), "two results"),
-        (text("classic.txt").partition("INFO: Inference timings")[0], "breaks off"),
+        (text("classic.txt").partition("INFO: Inference timings")[0], "cut off"),
         (text("classic.txt").partition("INFO: count=74")[0], "1 lines of statistics"),
         (text("classic.txt")[: text("classic.txt").index("p95=14480") + 3], "1 lines of statistics"),
         ("\x00\xff garbage\n", "0 lines of statistics"),

@@ -13,11 +13,12 @@ import pytest
 from tests.conftest import REPOSITORY
 
 from edgekit import recipe
-from edgekit.bench import files, litert
+from edgekit.bench import files
 from edgekit.bench.measure import check, document, measure, slug
-from edgekit.bench.standalone import artifact_of
-from edgekit.bench.visit import Samples
+from edgekit.bench.target_run import Samples
 from edgekit.errors import IntegrityError, TargetError, UsageError
+from edgekit.inference import litert
+from edgekit.inference.standalone import artifact_of
 from edgekit.types import Silent
 
 STUDENT = REPOSITORY / "models" / "fashion-mnist-s-int8" / "model_int8.tflite"
@@ -69,11 +70,11 @@ def test_the_host_is_measured_as_any_target(shipped):
 
 
 def test_a_target_that_fails_costs_only_its_own_rows(shipped):
-    told = []
+    done = []
     plan = recipe.bench_of(targets=(NOWHERE, "host"), threads=(1,), runs=50, retries=0)
-    found = measure([artifact_of(STUDENT)], plan, shipped.test.x[:1], done=told.append)
+    found = measure([artifact_of(STUDENT)], plan, shipped.test.x[:1], done=done.append)
     assert [row.target for row in found.measurements] == ["host"]
-    assert [[row.target for row in rows] for rows in told] == [["host"]]
+    assert [[row.target for row in rows] for rows in done] == [["host"]]
     assert list(found.failures) == [NOWHERE]
     with pytest.raises(TargetError, match=r"refused.*The rest is here\."):
         found.raise_failures("The rest is here.")
@@ -92,11 +93,11 @@ def test_samples_are_drawn_at_random_and_the_same_each_time():
 @pytest.mark.parametrize(
     ("values", "error", "reason"),
     [
-        ({"runner": "/no/such/file"}, UsageError, "is no file"),
+        ({"runner": "/no/such/file"}, UsageError, "is not a file"),
         ({"runner": str(STUDENT), "libraries": ("/no/such/lib.so",)}, UsageError, "library /no/such"),
         ({"runner": str(STUDENT), "runner_sha256": "0" * 64}, IntegrityError, "not the pinned"),
-        ({"runner_sha256": "0" * 64}, UsageError, "belong to a --runner"),
-        ({"libraries": ("x.so",)}, UsageError, "belong to a --runner"),
+        ({"runner_sha256": "0" * 64}, UsageError, "require a --runner"),
+        ({"libraries": ("x.so",)}, UsageError, "require a --runner"),
         ({"delegate": "gpu"}, UsageError, "is for Android"),
         ({"fixed_performance": True}, UsageError, "mode of Android"),
         ({"targets": ("adb:X",)}, TargetError, "needs a native runner"),
@@ -116,7 +117,7 @@ def test_beside_a_phone_the_runner_is_the_phones():
     assert phone.runner == str(STUDENT)
 
 
-def test_files_of_one_name_are_told_apart():
+def test_files_of_one_name_are_with_distinct_names():
     paths = [REPOSITORY / "models" / f"mnist-{width}-int8" / "model_int8.tflite" for width in ("xs", "s")]
     plan = recipe.bench_of(threads=(1,), runs=50, retries=0)
     found = files.bench_files(paths, None, plan, Silent())

@@ -69,7 +69,7 @@ def test_unused_names_what_was_not_asked_for(targets):
         ("- a\n- b\n", "not a mapping"),
         ("pi: [", "cannot be read"),
         ("pi: ssh://pi@host\n", r"pi: .*"),
-        ("pi: {target: 'ssh://-oProxyCommand=x'}\n", "pi: .* which cannot be one"),
+        ("pi: {target: 'ssh://-oProxyCommand=x'}\n", "pi: .* which is not a valid one"),
         ("pi: {target: attached}\n", r"pi\.target: expected host, ssh"),
         ("pi: {target: host, pasword: x}\n", r"pi\.pasword"),
         ("host: {target: host}\n", "host: the name is taken"),

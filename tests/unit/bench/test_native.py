@@ -13,14 +13,13 @@ from tests.conftest import REPOSITORY
 from tests.unit.bench.test_benchmark_output import text
 from tests.unit.bench.test_result_proto import LATENCY, result
 
-from edgekit import addresses
 from edgekit.bench.runners import native
 from edgekit.bench.session import Job, Session
-from edgekit.bench.standalone import artifact_of
 from edgekit.bench.targets import host
 from edgekit.bench.workspace import workspace
 from edgekit.errors import EdgekitError, IntegrityError, TargetError, UsageError
-from edgekit.recipe import BenchSection
+from edgekit.inference.standalone import artifact_of
+from edgekit.recipe import BenchSection, addresses
 from edgekit.types import Artifact
 
 MODEL = REPOSITORY / "tests" / "files" / "mlperf-tiny" / "pretrainedResnet_quant.tflite"
@@ -116,7 +115,7 @@ def test_the_real_image_is_the_input(tmp_path: Path, model: Artifact):
 def test_a_build_without_a_median_says_so(tmp_path: Path, model: Artifact):
     session = measure(Program(tmp_path, text("classic-2022.txt"), usage=LITERT), [model])
     assert session.timings[0].p50_ns == 1_240_270_000
-    assert "this build tells no median: p50 is the median of the rounds' means" in session.remarks
+    assert "this build prints no median: p50 is the median of the rounds' means" in session.remarks
     assert any("XNNPACK was not used" in remark for remark in session.remarks)
 
 
@@ -124,7 +123,7 @@ def test_litert_s_build_is_for_latency_only(tmp_path: Path, model: Artifact):
     program = Program(tmp_path, text("litert.txt"), usage=LITERT)
     session = measure(program, [model], samples=True)
     assert session.timings[0].p50_ns == 942_000 and session.outputs == {}
-    assert "LiteRT's benchmark_model makes up its own random inputs" in session.remarks
+    assert "LiteRT's benchmark_model generates its own random inputs" in session.remarks
     assert any(remark.startswith("no accuracy") for remark in session.remarks)
     assert all("input_layer" not in call for call in program.calls())
 
@@ -159,15 +158,15 @@ def test_outputs_that_are_not_there(tmp_path: Path, model: Artifact):
 @pytest.mark.parametrize(
     ("log", "status", "message"),
     [
-        ("WARN: Unconsumed cmdline flags: --max_secs=10\n" + text("classic.txt"), 0, "does not know --max_secs=10"),
+        ("WARN: Unconsumed cmdline flags: --max_secs=10\n" + text("classic.txt"), 0, "does not support --max_secs=10"),
         ("INFO: STARTING!\nFATAL: The size of x.bin is 1 bytes. It should be 2 bytes.\n", 134, r"signal 6\): The size of x.bin"),
         ("ERROR: Failed to load model m0.tflite\nERROR: Benchmarking failed.\n", 1, "status 1.: Failed to load model m0.tflite$"),
         (text("classic.txt"), 1, "failed on host .exit status 1"),
-        (text("classic.txt").partition("INFO: Inference timings")[0], 0, "gave no sound result for .*: it breaks off"),
-        ("\x00garbage\x7f\n", 0, "gave no sound result for .*: 0 lines of statistics"),
-        ("", 0, "gave no sound result"),
+        (text("classic.txt").partition("INFO: Inference timings")[0], 0, "gave no valid result for .*: it is cut off"),
+        ("\x00garbage\x7f\n", 0, "gave no valid result for .*: 0 lines of statistics"),
+        ("", 0, "gave no valid result"),
         ("", 139, "signal 11"),
-        (text("classic.txt").replace("count=74", "count=7"), 0, "7 runs were counted; 13 were asked for"),
+        (text("classic.txt").replace("count=74", "count=7"), 0, "7 runs were counted; 13 were requested"),
     ],
 )  # fmt: skip
 def test_what_goes_wrong_there_is_one_clear_error(log, status, message, tmp_path, model):
@@ -178,9 +177,9 @@ def test_what_goes_wrong_there_is_one_clear_error(log, status, message, tmp_path
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (result({**LATENCY, 5: 13.5}), "tells another latency"),
-        (result(count=75), "tells another latency"),
-        (result()[:-3], "result file cannot be read: it breaks off"),
+        (result({**LATENCY, 5: 13.5}), "has a different latency"),
+        (result(count=75), "has a different latency"),
+        (result()[:-3], "result file cannot be read: it is cut off"),
         (b"", "result file cannot be read"),
     ],
 )
@@ -215,9 +214,9 @@ def _impatient(run):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("#!/bin/sh\necho hello\n", "is no benchmark_model.*hello"),
-        ("#!/bin/sh\nexit 0\n", "is no benchmark_model"),
-        ("\x7fELF", "is no benchmark_model"),
+        ("#!/bin/sh\necho hello\n", "is not benchmark_model.*hello"),
+        ("#!/bin/sh\nexit 0\n", "is not benchmark_model"),
+        ("\x7fELF", "is not benchmark_model"),
     ],
 )
 def test_a_program_that_is_another_one(content, message, tmp_path, model):
@@ -265,7 +264,7 @@ def test_a_delegate_that_computed_all_of_it(delegate, log, tmp_path, model):
         ("gpu", "gpu-partly.txt", LITERT, "partially executed by the delegate"),
         ("gpu", "classic-2022.txt", LITERT, "no line about a delegate"),
         ("gpu", "litert.txt", LITERT, "does not confirm"),
-        ("nnapi", "litert.txt", LITERT, "has no --use_nnapi; take another"),
+        ("nnapi", "litert.txt", LITERT, "has no --use_nnapi; use another"),
         ("nnapi", "nnapi-reference.txt", CLASSIC, "has only nnapi-reference, which is the CPU"),
         ("none", "classic.txt", CLASSIC, "XNNPACK delegate for CPU"),
     ],

@@ -15,7 +15,7 @@ def test_equal_outputs():
     assert (found["agreement"], found["identical"], found["max_difference"]) == (1, 1, 0)
     assert found["mcnemar_mid_p"] == 1
     assert found["holds"]
-    assert parity.told(found) == "4 samples bit-identical to this machine"
+    assert parity.describe(found) == "4 samples bit-identical to this machine"
 
 
 def test_one_lsb_may_change_a_class():
@@ -50,7 +50,7 @@ def test_one_step_may_be_allowed():
     assert parity.compare(HERE, there, None, allowed=1)["holds"]
     there[0, 0] += 1
     assert not parity.compare(HERE, there, None, allowed=1)["holds"]
-    assert "at most 2 LSB (allowed: 1 LSB)" in parity.told(parity.compare(HERE, there, None, allowed=1))
+    assert "at most 2 LSB (allowed: 1 LSB)" in parity.describe(parity.compare(HERE, there, None, allowed=1))
 
 
 SOFTMAX = REPOSITORY / "tests/files/mlperf-tiny/pretrainedResnet_quant.tflite"

@@ -13,15 +13,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgekit import addresses
-from edgekit.bench import litert, onnxrt
 from edgekit.bench.runners import python
 from edgekit.bench.session import Job
-from edgekit.bench.standalone import artifact_of
 from edgekit.bench.targets import host
+from edgekit.bench.transport import Transport
 from edgekit.bench.workspace import workspace
 from edgekit.errors import TargetError, UsageError
-from edgekit.recipe import BenchSection
+from edgekit.inference import litert, onnxrt
+from edgekit.inference.standalone import artifact_of
+from edgekit.recipe import BenchSection, addresses
 
 KWS = Path(__file__).parents[2] / "files" / "mlperf-tiny" / "kws_ref_model.tflite"
 STUDENTS = [
@@ -159,7 +159,7 @@ def test_plain_kernels_and_a_fixed_batch(transport, tmp_path):
     x = np.random.default_rng(0).random((10, 49, 10, 1), dtype=np.float32)
     found = measured(transport, [artifact], x, delegate="none")
     assert {found.timings[0].kernels, *found.output_kernels.values()} == {"builtin"}
-    assert found.remarks == ["four.tflite takes 4 images at a time: its latency is that of 4"]
+    assert found.remarks == ["four.tflite has a fixed batch of 4 images: its latency is for 4"]
     plain = Interpreter(
         model_path=str(KWS), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     )
@@ -224,7 +224,8 @@ def test_no_numpy_no_runtime_and_an_old_glibc_each_have_their_message(transport,
     )
     with pytest.raises(TargetError, match=r"host has glibc 2\.\d+, and its LiteRT runtime needs glibc 2\.34"):
         measured(transport, *spotter)
-    transport.text = "ssh://pi@kitchen"
+    transport.text, transport.python_options = "ssh://pi@kitchen", ()  # as another machine has them
+    transport.install = Transport.install.fget(transport)
     (modules / "ai_edge_litert" / "interpreter.py").write_text("raise ImportError('no such symbol')")
     stand_in(transport, tmp_path, f'PYTHONPATH={modules} exec {sys.executable} -S "$@"')
     with pytest.raises(TargetError, match=r"run `edgekit setup-device ssh://pi@kitchen`\. Found: .*no such symbol"):
@@ -245,15 +246,15 @@ def test_a_file_that_does_not_run_there(transport, tmp_path, spotter):
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("echo hello; exit 0", r"ended without its result; its last line: 'hello'"),
-        ("exit 0", "ended without its result"),
-        ('echo \'{"rows": [{"model": 0, "latenc\'', "ended without its result"),
-        ("echo '[1, 2]'", "ended without its result"),
-        ("echo '{}'", r"a result that is not whole \(KeyError: 'rows'\)"),
+        ("echo hello; exit 0", r"ended without a result; its last line: 'hello'"),
+        ("exit 0", "ended without a result"),
+        ('echo \'{"rows": [{"model": 0, "latenc\'', "ended without a result"),
+        ("echo '[1, 2]'", "ended without a result"),
+        ("echo '{}'", r"an incomplete result \(KeyError: 'rows'\)"),
         ("echo 'Bus error' >&2; exit 1", r"failed \(exit status 1\): Bus error"),
         ("kill -SEGV $$", r"failed \(signal 11\)"),
-        ('echo \'{"error": "no numpy"}\'', "not whole"),
-        ("head -c 100000 /dev/urandom", "ended without its result"),
+        ('echo \'{"error": "no numpy"}\'', "incomplete"),
+        ("head -c 100000 /dev/urandom", "ended without a result"),
     ],
 )
 def test_a_runner_that_tells_no_sense_is_one_clear_error(transport, tmp_path, spotter, script, message):
@@ -269,7 +270,7 @@ def test_a_runner_that_hangs_is_stopped(transport, tmp_path, spotter):
         measured(transport, *spotter, timeout_s=1)
 
 
-TOLD = {
+RESULT = {
     "rows": [
         {
             "model": 0,
@@ -292,14 +293,14 @@ TOLD = {
 }
 
 
-def told(transport, tmp_path, content, **change):
-    (tmp_path / "told.json").write_text(json.dumps({**TOLD, **change}))
+def stand_in_result(transport, tmp_path, content, **change):
+    (tmp_path / "told.json").write_text(json.dumps({**RESULT, **change}))
     (tmp_path / "y.bin").write_bytes(content)
     stand_in(transport, tmp_path, f"cp {tmp_path}/y.bin y0.bin; cat {tmp_path}/told.json; echo")
 
 
 def test_what_a_runner_tells_is_what_the_session_holds(transport, tmp_path, spotter):
-    told(transport, tmp_path, b"a" * 36)
+    stand_in_result(transport, tmp_path, b"a" * 36)
     found = measured(transport, *spotter)
     (row,) = found.timings
     assert (row.p50_ns, row.p90_ns, row.runs, row.init_ms) == (30, 50, 50, 1.0)
@@ -309,22 +310,22 @@ def test_what_a_runner_tells_is_what_the_session_holds(transport, tmp_path, spot
 
 
 def test_truncated_or_changed_outputs_are_noticed(transport, tmp_path, spotter):
-    told(transport, tmp_path, b"a" * 35)
+    stand_in_result(transport, tmp_path, b"a" * 35)
     with pytest.raises(TargetError, match="have 35 bytes; expected 36 for 3 samples"):
         measured(transport, *spotter)
-    told(transport, tmp_path, b"a" * 35 + b"b")
-    with pytest.raises(TargetError, match="SHA-256 differs"):
+    stand_in_result(transport, tmp_path, b"a" * 35 + b"b")
+    with pytest.raises(TargetError, match="SHA-256"):
         measured(transport, *spotter)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"rows": [{**TOLD["rows"][0], "latencies_ns": [5] * 49}]},
-        {"rows": [{**TOLD["rows"][0], "latencies_ns": [5] * 49 + [-1]}]},
-        {"rows": [{**TOLD["rows"][0], "latencies_ns": [5] * 49 + ["7"]}]},
-        {"rows": [{**TOLD["rows"][0], "model": 1}]},
-        {"rows": TOLD["rows"] * 2},
+        {"rows": [{**RESULT["rows"][0], "latencies_ns": [5] * 49}]},
+        {"rows": [{**RESULT["rows"][0], "latencies_ns": [5] * 49 + [-1]}]},
+        {"rows": [{**RESULT["rows"][0], "latencies_ns": [5] * 49 + ["7"]}]},
+        {"rows": [{**RESULT["rows"][0], "model": 1}]},
+        {"rows": RESULT["rows"] * 2},
         {"rows": []},
         {"rows": 3},
         {"memory": {}},
@@ -334,14 +335,14 @@ def test_truncated_or_changed_outputs_are_noticed(transport, tmp_path, spotter):
     ],
 )
 def test_a_result_that_is_not_whole_is_refused(transport, tmp_path, spotter, change):
-    told(transport, tmp_path, b"a" * 36, **change)
-    with pytest.raises(TargetError, match="a result that is not whole"):
+    stand_in_result(transport, tmp_path, b"a" * 36, **change)
+    with pytest.raises(TargetError, match="an incomplete result"):
         measured(transport, *spotter)
 
 
 def test_what_this_runner_cannot_do_is_refused_before_anything_runs(transport, spotter):
     for delegate in ("gpu", "nnapi"):
-        with pytest.raises(UsageError, match=f"--delegate {delegate} is for Android"):
+        with pytest.raises(UsageError, match=f"--delegate {delegate} works only on Android"):
             measured(transport, *spotter, delegate=delegate)
     transport.python = None
     with pytest.raises(TargetError, match=r"no Python on host; .* --runner"):

@@ -63,13 +63,13 @@ def test_what_is_used_of_it():
 
 
 def test_it_agrees_with_the_text():
-    told = benchmark_output.read(text("classic.txt")).counted
-    assert result_proto.decode(result()).agrees(told)
+    printed = benchmark_output.read(text("classic.txt")).counted
+    assert result_proto.decode(result()).agrees(printed)
     for changed in ({1: 13.53}, {2: 13.106}, {3: 15.764}, {5: 13.42}):
-        assert not result_proto.decode(result({**LATENCY, **changed})).agrees(told)
-    assert not result_proto.decode(result(count=75)).agrees(told)
+        assert not result_proto.decode(result({**LATENCY, **changed})).agrees(printed)
+    assert not result_proto.decode(result(count=75)).agrees(printed)
     # An older build's text has no percentiles.
-    assert result_proto.decode(result()).agrees(dataclasses.replace(told, median_us=None))
+    assert result_proto.decode(result()).agrees(dataclasses.replace(printed, median_us=None))
 
 
 def test_order_and_unknown_fields_do_not_matter():

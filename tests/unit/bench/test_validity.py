@@ -81,9 +81,9 @@ def test_good_evidence_is_valid(state):
     ],
 )
 def test_missing_evidence_is_suspect_and_named(key, reason):
-    word, told = verdict(without(PI, key))
+    word, reasons = verdict(without(PI, key))
     assert word == "suspect"
-    assert reason in told
+    assert reason in reasons
 
 
 def test_nothing_known_names_everything_that_is_missing():
@@ -95,14 +95,14 @@ def test_nothing_known_names_everything_that_is_missing():
     [
         ("throttled throttled=0x1", "under-voltage"),
         ("throttled throttled=0x4", "throttled"),
-        ("throttled throttled=0x80000", "soft temperature limit came up meanwhile"),
+        ("throttled throttled=0x80000", "soft temperature limit occurred during the measurement"),
         ("limit_khz.0 1500000", "frequency limit of CPU 0 fell"),
     ],
 )
 def test_what_slows_a_pi_down_is_invalid(line, reason):
-    word, told = verdict(PI, changed(PI, line))
+    word, reasons = verdict(PI, changed(PI, line))
     assert word == "invalid"
-    assert reason in told
+    assert reason in reasons
 
 
 def test_old_throttling_that_did_not_come_up_anew_is_no_reason():
@@ -119,9 +119,9 @@ def test_old_throttling_that_did_not_come_up_anew_is_no_reason():
     ],
 )
 def test_what_slows_a_phone_down(line, word, reason):
-    found, told = verdict(PHONE, changed(PHONE, line))
+    found, reasons = verdict(PHONE, changed(PHONE, line))
     assert found == word
-    assert reason in told
+    assert reason in reasons
 
 
 def test_an_empty_battery_is_suspect_unless_plugged_in():
@@ -132,7 +132,10 @@ def test_an_empty_battery_is_suspect_unless_plugged_in():
 
 def test_other_processes_and_load():
     assert verdict(PI, others=0.29)[0] == "valid"
-    assert verdict(PI, others=0.31) == ("invalid", "other processes used 0.31 cores meanwhile (allowed 0.3)")
+    assert verdict(PI, others=0.31) == (
+        "invalid",
+        "other processes used 0.31 cores during the measurement (allowed 0.3)",
+    )
     assert "load average 3.0 on 4 cores" in verdict(changed(PI, "loadavg 3.00 1 1 1/1 1"), others=None)[1]
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import addresses
 from edgekit.bench import android, cache
 from edgekit.bench import workspace as module
 from edgekit.bench.cache import CACHED_BYTES
 from edgekit.bench.targets import host
 from edgekit.bench.workspace import Workspace, workspace
 from edgekit.errors import TargetError
+from edgekit.recipe import addresses
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ class Silent(host.Host):
 @pytest.mark.parametrize(
     ("where", "limit", "block", "message"),
     [
-        (module, "_FOLDER_S", workspace, "No folder could be made on host: it did not answer within"),
+        (module, "_FOLDER_S", workspace, "No folder could be created on host: it did not answer within"),
         (android, "_ANSWER_S", android.fixed_performance, "host did not answer within .* fixed-performance mode"),
     ],
 )

@@ -11,7 +11,7 @@ from flatbuffers import number_types as types
 from flatbuffers.table import Table
 from tests.conftest import REPOSITORY
 
-from edgekit.bundle.embed import Told, embedded
+from edgekit.bundle.embed import TfliteMetadata, embedded
 from edgekit.bundle.running import raw
 from edgekit.errors import ExportError
 
@@ -19,9 +19,9 @@ MODEL = REPOSITORY / "models" / "fashion-mnist-s-int8" / "model_int8.tflite"
 CLASSES = ["T-shirt/top", "Größe", "c"]
 
 
-def told(**changed):
+def metadata(**changed):
     values = {"name": "shoes", "description": "d", "classes": CLASSES, "license": "MIT", "image": (28, 14, 1)}
-    return Told(**values | changed)
+    return TfliteMetadata(**values | changed)
 
 
 class Read:
@@ -62,7 +62,7 @@ def metadata_of(content):
 
 
 def test_labels_and_normalization_are_read_back():
-    content = embedded(MODEL.read_bytes(), told())
+    content = embedded(MODEL.read_bytes(), metadata())
     root = metadata_of(content)
     assert (root.text(0), root.text(1), root.text(5), root.text(7)) == ("shoes", "d", "MIT", "1.0.0")
     (graph,) = root.each(3)
@@ -82,7 +82,7 @@ def test_labels_and_normalization_are_read_back():
 
 
 def test_a_waveform_has_a_rate_and_no_normalization():
-    root = metadata_of(embedded(MODEL.read_bytes(), told(image=None, sample_rate=8000)))
+    root = metadata_of(embedded(MODEL.read_bytes(), metadata(image=None, sample_rate=8000)))
     (given,) = root.each(3)[0].each(2)
     assert given.inner(3).number(0, types.Uint8Flags) == 4, "AudioProperties"
     sound = given.inner(3).inner(1)
@@ -92,15 +92,15 @@ def test_a_waveform_has_a_rate_and_no_normalization():
 
 
 def test_the_file_computes_the_same_bits_and_is_the_same_each_time(tmp_path):
-    content = embedded(MODEL.read_bytes(), told())
+    content = embedded(MODEL.read_bytes(), metadata())
     (tmp_path / "model.tflite").write_bytes(content)
     tensors = np.random.default_rng(0).integers(-128, 128, (8, 28, 28, 1), dtype=np.int8)
     np.testing.assert_array_equal(raw(tmp_path / "model.tflite", tensors), raw(MODEL, tensors))
-    assert embedded(MODEL.read_bytes(), told()) == content
+    assert embedded(MODEL.read_bytes(), metadata()) == content
 
 
 def test_what_is_no_tflite_or_has_metadata_is_refused():
     with pytest.raises(ExportError, match="no TFL3"):
-        embedded(b"x" * 100, told())
+        embedded(b"x" * 100, metadata())
     with pytest.raises(ExportError, match="already"):
-        embedded(embedded(MODEL.read_bytes(), told()), told())
+        embedded(embedded(MODEL.read_bytes(), metadata()), metadata())

@@ -1,25 +1,21 @@
 """The Kotlin files compile, and resize pictures bit for bit as the Python package does."""
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
+from tests.unit.bundle import kotlin
 
 import edgekit.bundle
 
 TEMPLATES = Path(edgekit.bundle.__path__[0]) / "templates"
 STUBS = Path(__file__).parent / "android_stubs"
-# npm has a compiler too (kotlin-compiler); the variable tells where it was put.
-KOTLINC = os.environ.get("EDGEKIT_KOTLINC") or shutil.which("kotlinc")
 
 
-@pytest.mark.skipif(KOTLINC is None or shutil.which("java") is None, reason="no Kotlin compiler: nothing is compiled")
 def test_kotlin_compiles_and_resizes_as_the_python_package_does(tmp_path):
     """Against the signatures of Android's classes; Preprocessing.kt uses none of them, so it runs on this machine."""
+    kotlin.needed()
     x = np.random.default_rng(0).integers(0, 256, (97, 61, 3), dtype=np.uint8)
     (tmp_path / "x.bin").write_bytes(x.tobytes())
     (tmp_path / "Main.kt").write_text(
@@ -29,11 +25,9 @@ def test_kotlin_compiles_and_resizes_as_the_python_package_does(tmp_path):
         "    File(args[2]).writeBytes(Preprocessing.resize(x, 97, 61, 3, 28, 28, true))\n}\n"
     )
     sources = [*(TEMPLATES / "android").rglob("*.kt"), *STUBS.glob("*.kt"), tmp_path / "Main.kt"]
-    jar, outs = tmp_path / "main.jar", [tmp_path / "rows.bin", tmp_path / "columns.bin"]
-    subprocess.run([KOTLINC, *map(str, sources), "-include-runtime", "-d", str(jar)], check=True, timeout=400)
-    subprocess.run(
-        ["java", "-cp", str(jar), "MainKt", str(tmp_path / "x.bin"), *map(str, outs)], check=True, timeout=60
-    )
+    classes, outs = tmp_path / "classes", [tmp_path / "rows.bin", tmp_path / "columns.bin"]
+    kotlin.compiled(sources, classes)
+    kotlin.run(classes, "MainKt", tmp_path / "x.bin", *outs)
     found = [out.read_bytes() for out in outs]
     assert found[0] != found[1]
     for content, tall_first in zip(found, ("False", "True"), strict=True):

@@ -12,8 +12,8 @@ NAME = "model_int8.tflite"
 
 
 def row(target, threads, verdict, reason=None, emulated=False):
-    told = {"artifact": NAME, "target": target, "threads": threads, "p50_ms": 1.23456}
-    return told | {"verdict": verdict, "invalid_reason": reason, "emulated": emulated}
+    latency = {"artifact": NAME, "target": target, "threads": threads, "p50_ms": 1.23456}
+    return latency | {"verdict": verdict, "invalid_reason": reason, "emulated": emulated}
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def test_nothing_is_told_of_a_file_without_a_report(bundled):
     assert measured(bundled) == ()
 
 
-def test_a_latency_is_told_with_its_verdict_and_an_invalid_one_is_not_quoted(bundled):
+def test_a_latency_is_reported_with_its_verdict_and_an_invalid_one_is_not_quoted(bundled):
     report(
         bundled, [row("host", 1, "valid"), row("host", 2, "suspect", "no governor"), row("adb", 1, "invalid", "hot")]
     )
     assert measured(bundled) == (
-        "92.12 % of 1,200 test images right.",
+        "92.12 % of 1,200 test images correct.",
         "Latency on host with 1 thread: 1.23 ms (median), valid.",
         "Latency on host with 2 threads: 1.23 ms (median), suspect (no governor).",
         "Latency on adb with 1 thread: not valid (hot).",
@@ -53,7 +53,9 @@ def test_what_was_not_measured_or_emulated_is_said(bundled):
     report(bundled, [])
     assert measured(bundled)[1:] == ("Its latency was not measured.",)
     report(bundled, [row("ssh://pi", 4, "invalid", "emulated", emulated=True)])
-    assert measured(bundled)[1:] == ("Latency on ssh://pi with 4 threads: emulated, which means nothing for a device.",)
+    assert measured(bundled)[1:] == (
+        "Latency on ssh://pi with 4 threads: emulated, which says nothing about a device.",
+    )
 
 
 def test_a_damaged_report_is_an_error(bundled):

@@ -111,8 +111,8 @@ def test_clips_are_cut_as_in_training(package, length, long):
         kind="logmel", sample_rate=1000, clip_s=0.1, long=long, segment_hop_s=hop, fft_length=32, f_max=500.0
     )
     wave = RNG.uniform(-1, 1, length).astype(np.float32)
-    told = {"clip_s": 0.1, "sample_rate": 1000, "long": long, "segment_hop_s": hop}
-    np.testing.assert_array_equal(package("sounds").cut(wave, told), cut(wave, made))
+    front_end = {"clip_s": 0.1, "sample_rate": 1000, "long": long, "segment_hop_s": hop}
+    np.testing.assert_array_equal(package("sounds").cut(wave, front_end), cut(wave, made))
 
 
 def test_the_camera_module_gives_red_green_blue(package, monkeypatch):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tests.conftest import REPOSITORY
 
-from edgekit.bench.standalone import artifact_of
 from edgekit.bundle import task
 from edgekit.bundle.running import raw
 from edgekit.errors import ExportError
+from edgekit.inference.standalone import artifact_of
 
 PEERS = REPOSITORY / "tests" / "files" / "mlperf-tiny"
 COLOR = PEERS / "pretrainedResnet_quant.tflite"

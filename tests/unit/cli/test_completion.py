@@ -5,20 +5,24 @@ import subprocess
 import sys
 
 import pytest
+from tests.commands import edgekit
 
 from edgekit import registry
 
 PROGRAM = "import sys; sys.argv = ['edgekit']; from edgekit.cli.app import main; main()"
 
 
-def completed(words, tmp_path):
-    env = os.environ | {
+def asked(words, tmp_path):
+    return {
         "_EDGEKIT_COMPLETE": "complete_bash",
         "COMP_WORDS": f"edgekit {words}",
         "COMP_CWORD": str(len(words.split()) if not words.endswith(" ") else len(words.split()) + 1),
         "XDG_CONFIG_HOME": str(tmp_path),
     }
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=env, timeout=120)
+
+
+def completed(words, tmp_path):
+    done = edgekit(env=asked(words, tmp_path))
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -31,12 +35,18 @@ def completed(words, tmp_path):
         ("curate --members margin,tra", {"margin,tracin", "margin,trak"} & {f"margin,{n}" for n in registry.CURATIONS}),
         ("build --quantize int8", {"int8", "int8-qat"}),
         ("build --data fashion", {"fashion-mnist", "fashion-mnist-mini"}),
-        ("doc", {"doctor"}),
     ],
 )
 def test_names_of_the_registry(words, expected, tmp_path):
-    assert expected <= set(completed(words, tmp_path))
-    assert all(found.startswith(words.split()[-1]) for found in completed(words, tmp_path))
+    found = completed(words, tmp_path)
+    assert expected <= set(found)
+    assert all(name.startswith(words.split()[-1]) for name in found)
+
+
+def test_commands_in_a_process_of_the_shells(tmp_path):
+    env = os.environ | asked("doc", tmp_path)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=env, timeout=120)
+    assert (done.returncode, done.stdout.split()) == (0, ["doctor"]), done.stderr
 
 
 def test_targets_of_ones_own(tmp_path):
@@ -48,5 +58,4 @@ def test_targets_of_ones_own(tmp_path):
 
 
 def test_help_offers_the_installation():
-    done = subprocess.run([sys.executable, "-m", "edgekit", "--help"], capture_output=True, text=True, timeout=120)
-    assert "--install-completion" in done.stdout
+    assert "--install-completion" in edgekit("--help").stdout

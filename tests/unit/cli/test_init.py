@@ -10,34 +10,24 @@ from edgekit import recipe, registry
 from edgekit.cli import init, schema
 from edgekit.cli.app import app
 from edgekit.errors import OutputInUse, UsageError
-from edgekit.recipe import Recipe
+from edgekit.recipe import Recipe, fields
+from edgekit.study.definition import Study
+
+SECTIONS = [name for name, field in Recipe.model_fields.items() if fields.section_in(field.annotation)]
 
 
-def test_every_key_has_an_explanation():
-    """A new key needs one in the docstring of its section."""
-
-    def unexplained(model, prefix=""):
-        said = schema.explanations(model)
-        for name, field in model.model_fields.items():
-            if inner := schema.section_of(field.annotation):
-                yield from unexplained(inner, f"{prefix}{name}.")
-            elif not said.get(name):
-                yield prefix + name
-
-    assert list(unexplained(Recipe)) == []
+def test_every_key_has_a_description():
+    """A new key needs a docstring below it."""
+    for model in (Recipe, Study, recipe.NoiseSection):
+        assert [key.dotted for key in fields.keys(model) if not key.description] == []
+    assert all(fields.summary(type(getattr(Recipe(), name))) for name in SECTIONS)
 
 
-def test_explanations_are_those_of_the_docstring():
-    class Section(recipe.DistillationSection):
-        """Of a test.
-
-        alpha: one thing (a: b). views, temperature: two
-        things; and more. Not a key: kept.
-        """
-
-    found = schema.explanations(Section)
-    assert found["alpha"] == "one thing (a: b)"
-    assert found["views"] == found["temperature"] == "two things; and more. Not a key: kept"
+def test_a_key_that_a_section_declares_anew_keeps_its_description():
+    assert fields.key(Recipe, "teacher.epochs").description == fields.key(Recipe, "training.epochs").description
+    assert fields.key(Recipe, "teacher.name").description.startswith("Network whose predictions drive curation.")
+    with pytest.raises(KeyError):
+        fields.key(Recipe, "seed.none")
 
 
 @pytest.mark.parametrize("uncommented", [False, True])
@@ -93,10 +83,12 @@ def test_the_schema_knows_names_explanations_and_forms_that_the_models_read():
     models = found["$defs"]
     assert models["CurationSection"]["properties"]["method"]["enum"] == list(registry.CURATIONS)
     assert "auto" in models["StudentSection"]["properties"]["name"]["enum"]
-    assert found["properties"]["seed"]["description"].startswith("the RNG seed")
+    assert found["properties"]["seed"]["description"].startswith("RNG seed of splits")
     assert found["additionalProperties"] is False
     size = models["StudentSection"]["properties"]["max_size"]["anyOf"]
     assert any(re.search(each.get("pattern", "$^"), "40KB") for each in size)
+    edits = models["CurationSection"]["properties"]["max_edit"]["anyOf"]
+    assert any(re.search(each.get("pattern", "$^"), "1%") for each in edits)
     image = models["DataSection"]["properties"]["image_size"]["anyOf"]
     assert any(re.search(each.get("pattern", "$^"), "96x128") for each in image)
     assert {"type": "null"} in found["properties"]["training"]["anyOf"]

@@ -7,9 +7,7 @@ import time
 
 import pytest
 
-from edgekit.cli.interrupt import AGAIN_S, heeded
-
-pytestmark = pytest.mark.usefixtures("ctrl_c_is_heeded")
+from edgekit.cli.interrupt import AGAIN_S, keyboard_interrupt_guard
 
 
 def ctrl_c():
@@ -51,7 +49,7 @@ def in_code_that_swallows_everything():
 @pytest.mark.parametrize("lose", [in_the_garbage_collector, in_a_destructor, in_code_that_swallows_everything])
 def test_a_ctrl_c_that_is_lost_comes_again(lose, capsys):
     begun = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt), heeded():
+    with pytest.raises(KeyboardInterrupt), keyboard_interrupt_guard():
         lose()
         wait()
         pytest.fail("the program went on")
@@ -61,7 +59,7 @@ def test_a_ctrl_c_that_is_lost_comes_again(lose, capsys):
 
 def test_lost_again_and_again_it_still_comes():
     lost = 0
-    with pytest.raises(KeyboardInterrupt), heeded():
+    with pytest.raises(KeyboardInterrupt), keyboard_interrupt_guard():
         while lost < 3:
             try:
                 if not lost:
@@ -75,7 +73,7 @@ def test_lost_again_and_again_it_still_comes():
 
 def test_cleaning_up_is_not_interrupted():
     cleaned = []
-    with pytest.raises(KeyboardInterrupt), heeded():
+    with pytest.raises(KeyboardInterrupt), keyboard_interrupt_guard():
         try:
             ctrl_c()
         finally:
@@ -89,22 +87,22 @@ def test_cleaning_up_is_not_interrupted():
 
 
 def test_an_error_in_the_place_of_it_is_a_ctrl_c_all_the_same():
-    with pytest.raises(KeyboardInterrupt), heeded():
+    with pytest.raises(KeyboardInterrupt), keyboard_interrupt_guard():
         in_a_destructor()
         raise SystemError("bad argument to internal function")
 
 
 def test_without_a_ctrl_c_nothing_changes():
-    with pytest.raises(ValueError, match="as it was"), heeded():
+    with pytest.raises(ValueError, match="as it was"), keyboard_interrupt_guard():
         raise ValueError("as it was")
-    with heeded():
+    with keyboard_interrupt_guard():
         pass
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_where_it_is_ignored_it_stays_so():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with heeded():
+    with keyboard_interrupt_guard():
         ctrl_c()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 

@@ -9,6 +9,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+from tests.commands import edgekit
 from typer.testing import CliRunner
 
 from edgekit.cli.app import app
@@ -51,10 +52,10 @@ def test_ctrl_c_ends_with_how_to_use_the_file(run):
     request.add_header("Content-Type", "application/json")
     request.add_header("Origin", url.rsplit("/", 2)[0])
     urllib.request.urlopen(request).close()
-    told = ended(process).strip()
+    printed = ended(process).strip()
     edits = run / "curation/edits.jsonl"
     assert (
-        told
+        printed
         == f"1 decision in {edits}. To use them: edgekit curate --recipe {run}/recipe.yaml --apply {edits} --out DIR"
     )
     assert edits.read_text() == f'{{"action":"drop","id":"{name}"}}\n'
@@ -62,13 +63,11 @@ def test_ctrl_c_ends_with_how_to_use_the_file(run):
 
 def test_a_review_without_a_decision_leaves_no_file(run):
     process, _ = started(run)
-    assert ended(process, signal.SIGTERM).strip() == "No decision was taken."
+    assert ended(process, signal.SIGTERM).strip() == "No decisions were made."
     assert not (run / "curation/edits.jsonl").exists()
 
 
 def test_a_folder_without_a_curation_is_a_usage_error(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "edgekit", "review", str(tmp_path), "--no-open"], capture_output=True, text=True
-    )
+    done = edgekit("review", tmp_path, "--no-open")
     assert done.returncode == 2
-    assert "holds no curation to review" in done.stderr
+    assert "contains no curation to review" in done.stderr

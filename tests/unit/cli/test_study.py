@@ -32,7 +32,7 @@ def test_many_verdicts_are_a_small_table_for_each_file(capsys):
     assert first[16].startswith("soft - matched-of-soft") and not first[18]
     assert max(map(len, lines)) < 100
     assert any("more than 200 seeds" in line for line in lines)
-    assert "for 0.005; 10 seeds see 0.033" in lines
+    assert "for 0.005; 10 seeds detect 0.033" in lines
     assert "excluded: iqr-1 failed: <b>no</b>" in lines
     assert "95 % intervals for other seeds and other test samples; rests on 8 seeds" in lines
     assert "limit: All rest on one teacher." in lines
@@ -41,8 +41,8 @@ def test_many_verdicts_are_a_small_table_for_each_file(capsys):
 
 def test_rows_that_lost_a_seed_or_are_not_equal_say_so(capsys):
     content = document()
-    told = "iqr has 58.41 times the training steps of full"
-    lost = {"rests_on": "1 seed", "seeds": [1], "excluded": ["seed 3: iqr (shipped) failed"], "unequal": told}
+    message = "iqr has 58.41 times the training steps of full"
+    lost = {"rests_on": "1 seed", "seeds": [1], "excluded": ["seed 3: iqr (shipped) failed"], "unequal": message}
     for row in content["verdicts"]:
         if (row["control"], row["artifact"]) == ("full", "shipped"):
             row |= lost
@@ -51,7 +51,7 @@ def test_rows_that_lost_a_seed_or_are_not_equal_say_so(capsys):
         "95 % intervals for other test samples only, with this one seed; rests on 1 seed (iqr − full, shipped)" in lines
     )
     assert lines.count("left out of its comparisons: seed 3: iqr (shipped) failed") == 1
-    assert any(line.startswith(f"NOT equal: {told}") for line in lines)
+    assert any(line.startswith(f"NOT equal: {message}") for line in lines)
 
 
 def test_a_study_without_verdicts_says_what_is_missing_and_prints_no_empty_table(capsys):
@@ -59,7 +59,7 @@ def test_a_study_without_verdicts_says_what_is_missing_and_prints_no_empty_table
     content = document() | {"verdicts": [], "ledger": [], "outstanding": ["iqr-1"], "not_judged": [gone]}
     lines = shown(content, capsys)
     assert lines[:2] == [
-        "interim: 1 of 1 runs are missing; --resume makes the rest, and then the study is judged",
+        "interim: 1 of 1 runs are missing; --resume runs the rest, and then the study is judged",
         "Nothing could be judged.",
     ]
     assert "not judged: iqr - full, shipped: no RNG seed of iqr" in lines
@@ -79,9 +79,10 @@ def file(tmp_path):
     return path
 
 
+@pytest.mark.tf
 def test_a_study_whose_hours_are_over_shows_what_there_is_and_ends_with_an_error(file, tmp_path, capsys):
     out = tmp_path / "out"
-    with pytest.raises(TrainingError, match="4 of 4 runs are missing; --resume makes the rest"):
+    with pytest.raises(TrainingError, match="4 of 4 runs are missing; --resume runs the rest"):
         study.study(file, jobs=1, out=out, match="flops", max_hours=1e-9)
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[0].startswith("interim: 4 of 4 runs are missing") and lines[-1] == f"report: {out / 'study.html'}"
@@ -91,5 +92,5 @@ def test_a_study_whose_hours_are_over_shows_what_there_is_and_ends_with_an_error
     with pytest.raises(TrainingError):
         study.study(file, jobs=1, out=out, resume=True, max_hours=1e-9)
     assert json.loads((out / "study.json").read_text())["study"]["match"] == "flops"
-    with pytest.raises(UsageError, match=r"differs in match \(flops there, epochs now\)"):
+    with pytest.raises(UsageError, match=r"since it was started: match \(was flops, now epochs\)"):
         study.study(file, jobs=1, out=out, resume=True, match="epochs")

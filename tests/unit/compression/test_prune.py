@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
-from tests.conftest import Told
+from tests.conftest import RecordingReporter
 
-from edgekit import backend, recipe, tf
+from edgekit import recipe
 from edgekit.compression import prune
+from edgekit.compression.finetune import Schedule, finetune
 from edgekit.data.splits import take
 from edgekit.errors import RecipeError, TrainingError, UnknownName
+from edgekit.frameworks import backend, tf
 from edgekit.types import Silent
 
 pytestmark = pytest.mark.tf
@@ -44,6 +46,16 @@ def run(model, train, **values):
     }
 
 
+def test_the_twins_training_is_traced_once(few, monkeypatch):
+    traced = []
+    keras2 = tf.tf_keras()
+    step = keras2.Model.train_step
+    monkeypatch.setattr(keras2.Model, "train_step", lambda model, data: (traced.append(model), step(model, data))[1])
+    schedule = Schedule(epochs=2, learning_rate=1e-3, batch_size=32, seed=0, cosine=True)
+    finetune(small(keras2), few, schedule, reporter=Silent(), what="Pruning", setting="pruning.learning_rate")
+    assert len(traced) == 1
+
+
 def test_pruning_reaches_its_sparsity_and_keeps_learning(keras, trained, shipped):
     model = keras.models.clone_model(trained)
     model.set_weights(trained.get_weights())
@@ -76,14 +88,16 @@ def test_two_of_four_along_the_input_channels(keras, few):
 
 
 def test_blocks_of_dense_kernels_and_single_weights_of_convolutions(keras, few):
-    told = Told()
+    reporter = RecordingReporter()
     model = small(keras)
-    prune.prune(model, few, section(pattern="2x4"), batch_size=32, seed=0, reporter=told)
+    prune.prune(model, few, section(pattern="2x4"), batch_size=32, seed=0, reporter=reporter)
     hidden = model.get_layer("hidden").get_weights()[0].reshape(8, 2, 5, 4)
     empty = ~hidden.any(axis=(1, 3))
     assert empty.mean() == pytest.approx(0.5, abs=0.03)
     assert (hidden == 0).mean() == pytest.approx(empty.mean(), abs=0.01), "zeros come in whole blocks"
-    assert told.notes == ["blocks are for dense kernels: 2 convolution(s) are pruned in single weights (first, second)"]
+    assert reporter.notes == [
+        "blocks are for dense kernels: 2 convolution(s) are pruned in single weights (first, second)"
+    ]
 
 
 def test_a_model_of_tf_keras_is_pruned_too(few):
@@ -96,7 +110,7 @@ def test_unknown_layers_are_refused_with_the_closest_name(keras, few):
         run(small(keras), few, layers={"seconds": 0.1})
     with pytest.raises(UnknownName, match="'depthwise'"):
         run(small(keras), few, layers={"depthwise": 0.5})
-    with pytest.raises(RecipeError, match=r"pattern 2:4 is 0\.5"):
+    with pytest.raises(RecipeError, match=r"pattern 2:4 allows only 0\.5"):
         run(small(keras), few, pattern="2:4", layers={"second": 0.25})
 
 

@@ -1,4 +1,4 @@
-"""Factorized influence against METHODS.md section 3.1's vector and against explicit gradients by automatic differentiation."""
+"""Factorized influence against the example of docs/methods.md, "TracIn", and against explicit gradients."""
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def test_influence_and_trak_equal_automatic_differentiation_on_a_real_head(train
     """TracIn, influence function and TRAK on the default student's embeddings, gradients by tf.GradientTape."""
     import tensorflow as tf
 
-    from edgekit import backend
+    from edgekit.frameworks import backend
     from edgekit.training import signals
 
     describer = signals.describing(backend.load("tensorflow"), trained)

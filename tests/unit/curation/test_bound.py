@@ -79,7 +79,7 @@ def test_a_bound_that_is_asked_for_holds_whatever_else_is():
     signals = signals_of([100, 30], errors=[10, 10])
     assert limits(signals, max_class_edit=0.1, budget=40) == [10, 3]
     assert limits(signals, max_class_edit=1) == [100, 30]
-    with pytest.raises(RecipeError, match="max_class_edit is not read by 'none'"):
+    with pytest.raises(RecipeError, match="max_class_edit is not used by 'none'"):
         section_of({"method": "none", "max_class_edit": 0.1})
     with pytest.raises(RecipeError, match="max_class_edit would undo"):
         section_of({"method": "duplicates", "max_class_edit": 0.1})
@@ -96,7 +96,7 @@ def test_without_probabilities_the_bound_is_a_tenth():
     assert limits(plain, "aum") == [10, 3]
 
 
-def test_the_lowest_scores_go_first_and_what_was_held_back_is_told():
+def test_the_lowest_scores_go_first_and_what_was_held_back_is_reported():
     chosen = np.array([5, 0, 3, 1, 4])
     kept, held = bound.bounded(chosen, np.array([0, 0, 0, 1, 1, 1]), np.array([1, 2]))
     assert kept.tolist() == [5, 0, 3]
@@ -111,8 +111,8 @@ def test_a_rare_class_is_held_back_with_its_name_whatever_the_edit(edit):
     of_owl = [name for name, change in selection.edits.items() if signals.labels[int(name)] == 2]
     assert len(of_owl) == 4
     assert selection.held_back[2] == (12, 4)
-    (told,) = [text for text in selection.warnings if "owl" in text]
-    assert "of class owl (40 samples) 12 and 4 were taken" in told
+    (warning,) = [text for text in selection.warnings if "owl" in text]
+    assert "12 of the 40 samples of class owl (4 edited)" in warning
     lowest = sorted(np.flatnonzero(signals.labels == 2), key=lambda i: (decision.scores.values[i], i))[:4]
     assert {int(name) for name in of_owl} == set(lowest)
 

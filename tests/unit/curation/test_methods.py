@@ -1,4 +1,4 @@
-"""The score methods against hand-computed cases, METHODS.md section 3.8 and cleanlab's own filters."""
+"""The score methods against hand-computed cases, the examples of docs/methods.md and cleanlab's own filters."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Confident learning's joint against the vector that cleanlab 2.9.0 gives (METHODS.md section 3.8), and the noise estimate."""
+"""Confident learning's joint against the example of docs/methods.md, "Confident learning", and the noise estimate."""
 
 import numpy as np
 import pytest

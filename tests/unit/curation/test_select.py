@@ -152,14 +152,14 @@ def test_edits_files_are_read_and_mistakes_named(tmp_path, signals):
         ('{"id": 3, "action": "drop"}', "line 1: expected"),
         ('{"id": "a", "action": "burn"}', "line 1: expected"),
         ('{"id": "a", "action": "relabel"}', 'needs "new"'),
-        ('{"id": "a", "action": "drop"}\n{"id": "a", "action": "keep"}', "line 2: 'a' has an edit already"),
+        ('{"id": "a", "action": "drop"}\n{"id": "a", "action": "keep"}', "line 2: 'a' already has an edit"),
     ):
         path.write_text(text)
         with pytest.raises(DataError, match=message):
             read(path)
     with pytest.raises(DataError, match="Cannot read"):
         read(tmp_path / "missing.jsonl")
-    with pytest.raises(DataError, match="no training sample"):
+    with pytest.raises(DataError, match="not a training sample"):
         chosen(signals, by_hand=[Instruction(id="nobody", action="drop")])
     with pytest.raises(DataError, match="0 to 3"):
         chosen(signals, by_hand=[Instruction(id="train/1", action="relabel", new=4)])
@@ -222,9 +222,9 @@ def test_a_class_that_would_vanish_is_an_error(signals):
         ({"oof_probs": np.ones((N, 3), np.float32)}, r"must have shape \(200, 4\)"),
         ({"embeddings": np.ones((3, 5), np.float32)}, "must have shape"),
         ({"margins": np.ones((5, 3), np.float32)}, "must have shape"),
-        ({"val_labels": np.array([0, -1])}, "'val_labels' must hold whole numbers from 0 to 3"),
+        ({"val_labels": np.array([0, -1])}, "'val_labels' must contain whole numbers from 0 to 3"),
         ({"val_labels": np.array([], np.int64)}, "at least one"),
-        ({"folds": np.zeros(N)}, "'folds' must hold whole numbers"),
+        ({"folds": np.zeros(N)}, "'folds' must contain whole numbers"),
     ],
 )
 def test_signals_that_cannot_be_are_refused(signals, change, message):
@@ -233,7 +233,7 @@ def test_signals_that_cannot_be_are_refused(signals, change, message):
 
 
 def test_none_edits_nothing_even_where_auto_was_given_a_budget(signals):
-    from edgekit import chooser
+    from edgekit.curation import auto as chooser
 
     clean = dataclasses.replace(
         signals,
@@ -259,10 +259,10 @@ def test_methods_that_choose_a_subset_keep_their_choice():
     ("options", "message"),
     [
         ({"method": "margin", "max_edit": 0.1, "upweight": 0.1}, "does not go with max_edit"),
-        ({"method": "margin", "per_class": True}, "per_class is not read by 'margin'"),
-        ({"method": "margin", "beta": 0.2}, "beta is not read"),
-        ({"method": "margin", "trusted_val": True}, "trusted_val is not read"),
-        ({"method": "iqr", "folds": 3}, "folds is not read"),
+        ({"method": "margin", "per_class": True}, "per_class is not used by 'margin'"),
+        ({"method": "margin", "beta": 0.2}, "beta is not used"),
+        ({"method": "margin", "trusted_val": True}, "trusted_val is not used"),
+        ({"method": "iqr", "folds": 3}, "folds is not used"),
         ({"method": "random", "budget": 3, "repeats": 2}, "nothing to repeat"),
         ({"method": "consensus", "members": ["margin"]}, "at least 2 members"),
         ({"method": "consensus", "members": ["margin", "influence"]}, "cannot be a member"),
@@ -284,7 +284,7 @@ def test_edits_that_are_no_numbers_are_refused(signals, tmp_path):
     for number in ("NaN", "Infinity", "1e999"):
         for action in ("relabel", "weight"):
             path.write_text(f'{{"id": "train/1", "action": "{action}", "new": {number}}}')
-            with pytest.raises(DataError, match="a label's number, or a weight"):
+            with pytest.raises(DataError, match="a label number, or a weight"):
                 read(path)
     nothing = [Instruction(id=str(name), action="weight", new=0.0) for name in signals.ids]
     with pytest.raises(DataError, match="weight 0"):
@@ -332,11 +332,11 @@ def test_a_method_that_reads_untrusted_validation_says_so(signals):
         val_embeddings=rng.normal(size=(1, 12, 3)).astype(np.float32),
         val_labels=np.arange(12) % 4,
     )
-    told = "as noisy as the training labels"
-    assert any(told in warning for warning in chosen(more, "tracin", budget=5)[0].warnings)
-    assert not any(told in warning for warning in chosen(more, "tracin", variant="self", budget=5)[0].warnings)
+    message = "as noisy as the training labels"
+    assert any(message in warning for warning in chosen(more, "tracin", budget=5)[0].warnings)
+    assert not any(message in warning for warning in chosen(more, "tracin", variant="self", budget=5)[0].warnings)
     trusted = dataclasses.replace(more, val_trusted=True)
-    assert not any(told in warning for warning in chosen(trusted, "tracin", budget=5)[0].warnings)
+    assert not any(message in warning for warning in chosen(trusted, "tracin", budget=5)[0].warnings)
 
 
 def test_the_public_function_takes_arrays(signals):
@@ -349,7 +349,7 @@ def test_the_public_function_takes_arrays(signals):
         edgekit.curate(signals, "margin", buget=3)
     with pytest.raises(RecipeError, match="auto"):
         edgekit.curate(signals, "auto")
-    with pytest.raises(RecipeError, match="for builds"):
+    with pytest.raises(RecipeError, match="works only in builds"):
         edgekit.curate(signals, "margin", apply="edits.jsonl")
 
 

@@ -193,10 +193,10 @@ def test_class_balance(clean):
     ("names", "expected"),
     [
         (["cat", "dog"], []),
-        (["cat ", "dog"], [(0, "begins or ends with a blank")]),
+        (["cat ", "dog"], [(0, "starts or ends with a space")]),
         (["cat", ""], [(1, "is empty")]),
-        (["Cat", "cat", "dog"], [(k, "differs from another name only in case or blanks") for k in (0, 1)]),
-        (["c\u200bat", "dog"], [(0, "holds characters that do not show")]),
+        (["Cat", "cat", "dog"], [(k, "differs from another name only in case or spaces") for k in (0, 1)]),
+        (["c\u200bat", "dog"], [(0, "contains invisible characters")]),
         (["x" * 61, "dog"], [(0, "is 61 characters long")]),
         (["Katze", "Hund", "Ärger"], []),
     ],

@@ -88,7 +88,7 @@ def test_image_size_gives_the_sides_of_oblong_images_or_resizes(tmp_path):
         ((31, f"\n0,{'1,' * 15}x"), "line 32: pixel15 is 'x'"),
         ((1, PIXELS + ",pixel16"), "no column 'label'"),
         ((1, f"label,pixel0,{PIXELS.replace('pixel15', 'x')}"[:-2]), "two columns named 'pixel0'"),
-        ((1, f"label,group,{PIXELS[:-8]}"), "15 pixel columns, which is no square"),
+        ((1, f"label,group,{PIXELS[:-8]}"), "15 pixel columns, which do not form a square"),
     ],
 )
 def test_a_pixel_table_that_does_not_fit_is_refused_with_the_line(tmp_path, change, message):
@@ -106,7 +106,7 @@ def test_empty_and_binary_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="a header but no rows"):
         load(tmp_path / "header.csv")
     (tmp_path / "binary.csv").write_bytes(b"label,pixel0\n\xff\xfe\x00\x81")
-    with pytest.raises(DataError, match=r"not readable as CSV|which is no square"):
+    with pytest.raises(DataError, match=r"not readable as CSV|which do not form a square"):
         load(tmp_path / "binary.csv")
 
 
@@ -152,8 +152,8 @@ def test_a_split_column_decides_the_parts(listed):
         ("cat/003.png,cat,camera3", "cat/003.png,cat", "line 5: 2 fields, but the header has 3 columns"),
         ("cat/003.png,cat,", "cat/003.png,,", "line 5: label is empty"),
         ("cat/003.png,cat,camera3", "cat/003.png,cat,", "line 5: group is empty"),
-        ("cat/003.png", "cat/002.png", r"line 5: 'cat/002\.png' is listed already \(labels\.csv, line 4\)"),
-        ("cat/003.png", "./cat/002.png", "listed already"),
+        ("cat/003.png", "cat/002.png", r"line 5: 'cat/002\.png' is already listed \(labels\.csv, line 4\)"),
+        ("cat/003.png", "./cat/002.png", "already listed"),
         ("cat/003.png", "cat/gone.png", r"1 of 40 images cannot be read: cat/gone\.png \(No such file"),
         ("path,label,group", "path,class,group", "no column 'label'; its columns are path, class, group"),
         ("cat/003.png,cat", '"cat/003.png,cat', "not readable as CSV"),

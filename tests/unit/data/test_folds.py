@@ -54,10 +54,10 @@ def test_a_class_of_one_sample_cannot_be_cross_validated(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"data": {"fold": 2}}, "fold is one of 1 to cv"),
-        ({"data": {"cv": 3, "fold": 4}}, "fold is one of 1 to cv"),
+        ({"data": {"fold": 2}}, "expected a fold from 1 to cv"),
+        ({"data": {"cv": 3, "fold": 4}}, "expected a fold from 1 to cv"),
         ({"data": {"cv": 5}, "control": True, "curation": {"method": "iqr"}}, "control compares two files"),
-        ({"data": {"cv": 5}, "curation": {"apply": "edits.jsonl"}}, "made with every sample in sight"),
+        ({"data": {"cv": 5}, "curation": {"apply": "edits.jsonl"}}, "made by someone who saw every sample"),
     ],
 )
 def test_what_does_not_go_with_folds_is_refused(values, message):

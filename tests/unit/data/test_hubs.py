@@ -95,7 +95,7 @@ def test_what_the_hub_cannot_give_is_one_line(tmp_path):
         load(f"hf:{tmp_path / 'empty'}")
 
 
-# Writing needs TensorFlow, reading does not: each has a process of its own.
+# Writing needs TensorFlow, reading does not: both have processes of their own.
 _WRITE = """
 import sys
 import numpy as np
@@ -119,19 +119,23 @@ class Toy(tfds.core.GeneratorBasedBuilder):
         for i in range(count):
             yield i, {"image": np.full((8, 8, 1), i * 5, np.uint8), "label": i % 2, "group": f"g{i % 5}"}
 
-Toy(data_dir=sys.argv[1], file_format=sys.argv[2]).download_and_prepare()
+for file_format in ("array_record", "tfrecord"):
+    Toy(data_dir=f"{sys.argv[1]}/{file_format}", file_format=file_format).download_and_prepare()
 """
 
 
-def prepared(folder, file_format):
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """{file format: a spec of the toy set in it}"""
     pytest.importorskip("tensorflow_datasets")
-    subprocess.run([sys.executable, "-c", _WRITE, str(folder), file_format], check=True, capture_output=True)
-    return f"tfds:{folder}/toy/1.0.0"
+    folder = tmp_path_factory.mktemp("prepared")
+    subprocess.run([sys.executable, "-c", _WRITE, str(folder)], check=True, capture_output=True)
+    return {path.name: f"tfds:{path}/toy/1.0.0" for path in folder.iterdir()}
 
 
 @pytest.mark.tf
-def test_a_prepared_tfds_folder_is_read_without_tensorflow(tmp_path):
-    spec = prepared(tmp_path, "array_record")
+def test_a_prepared_tfds_folder_is_read_without_tensorflow(prepared):
+    spec = prepared["array_record"]
     dataset = load(spec)
     assert dataset.classes == ("cat", "dog")
     assert dataset.input.shape == (8, 8, 1)
@@ -148,9 +152,9 @@ def test_a_prepared_tfds_folder_is_read_without_tensorflow(tmp_path):
 
 
 @pytest.mark.tf
-def test_other_tfds_files_are_refused_with_the_way_out(tmp_path):
+def test_other_tfds_files_are_refused_with_the_way_out(prepared):
     with pytest.raises(DataError, match="--file_format=array_record"):
-        load(prepared(tmp_path, "tfrecord"))
+        load(prepared["tfrecord"])
 
 
 def test_a_tfds_name_that_is_none_is_one_line(tmp_path):

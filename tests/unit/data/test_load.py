@@ -10,7 +10,7 @@ from tests.conftest import SHIPPED
 from edgekit import data
 from edgekit.data import named
 from edgekit.data.sources import fashion_mnist
-from edgekit.errors import DataError, IntegrityError, UnknownName
+from edgekit.errors import DataError, IntegrityError, RecipeError, UnknownName
 
 
 def test_the_shipped_set_is_balanced_and_whole(shipped):
@@ -51,6 +51,13 @@ def test_a_file_of_another_kind_is_a_data_error(tmp_path):
         data.load(str(tmp_path / "x.txt"))
 
 
+def test_options_are_those_of_the_recipe():
+    with pytest.raises(TypeError, match=r"load\(\) got an unexpected keyword argument 'skip_bda'"):
+        data.load("fashion-mnist-mini", skip_bda=True)
+    with pytest.raises(RecipeError, match=r"data\.split_by"):
+        data.load("fashion-mnist-mini", split_by="speaker")
+
+
 def test_a_named_set_is_found_in_edgekit_data_and_labeled_as_what_it_is(tmp_path, monkeypatch):
     shutil.copytree(SHIPPED, tmp_path / "fashion-mnist")
     monkeypatch.setenv("EDGEKIT_DATA", str(tmp_path))
@@ -77,7 +84,7 @@ def _no_network(monkeypatch):
 
 
 @pytest.fixture
-def mirror(monkeypatch):
+def mirror(own_cache, monkeypatch):
     """The outermost port: URLs are answered from the shipped files, gzipped anew. Yields (the set, what was asked)."""
     import pooch
 
@@ -107,12 +114,11 @@ def test_a_missing_set_is_downloaded_once_and_a_regzipped_copy_counts(mirror):
     assert len(asked) == 4
 
 
-def test_a_download_with_other_content_is_refused_and_not_kept(mirror):
+def test_a_download_with_other_content_is_refused_and_not_kept(mirror, own_cache):
     toy, _ = mirror
     wrong = named.Named(
         name="toy", urls=toy.urls, digests=dict.fromkeys(toy.digests, "0" * 64), classes=toy.classes, mirrored=True
     )
     with pytest.raises(IntegrityError, match="not the official file"):
         named.read(wrong)
-    cache = os.environ["XDG_CACHE_HOME"]
-    assert not [name for _, _, names in os.walk(cache) for name in names]
+    assert not [name for _, _, names in os.walk(own_cache) for name in names]

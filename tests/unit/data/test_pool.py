@@ -56,7 +56,7 @@ def test_arrays(tmp_path):
     with pytest.raises(DataError, match="images of 1 channels; the data set has 3"):
         pool(tmp_path / "p.npz", (8, 8, 3))
     np.savez(tmp_path / "p.npz", z=x)
-    with pytest.raises(DataError, match="neither x nor x_train; it holds z"):
+    with pytest.raises(DataError, match="neither x nor x_train; it contains z"):
         pool(tmp_path / "p.npz")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgekit import data, recipe
-from edgekit.data.sizes import LARGE, bounds_of_held, bounds_of_test, share_out, sizes
+from edgekit.data.sizes import LARGE, apportion, bounds_of_test, bounds_of_val_and_cal, sizes
 from edgekit.errors import DataError, RecipeError
 
 CASES = [
@@ -46,11 +46,11 @@ def test_sizes_by_hand():
 
 def test_the_least_of_each_class_comes_first_then_the_shares():
     counts = np.array([359, 22])
-    assert share_out(40, counts, bounds_of_test(counts), 0).tolist() == [37, 3]
-    assert share_out(5, counts, bounds_of_test(counts), 0).tolist() == [3, 2]
-    assert share_out(400, counts, bounds_of_test(counts), 0).tolist() == [119, 7], "training keeps two thirds"
+    assert apportion(40, counts, bounds_of_test(counts), 0).tolist() == [37, 3]
+    assert apportion(5, counts, bounds_of_test(counts), 0).tolist() == [3, 2]
+    assert apportion(400, counts, bounds_of_test(counts), 0).tolist() == [119, 7], "training keeps two thirds"
     few = np.array([4] * 6)
-    given = [share_out(3, few, bounds_of_held(few, 2), seed) for seed in range(9)]
+    given = [apportion(3, few, bounds_of_val_and_cal(few, 2), seed) for seed in range(9)]
     assert all(sorted(each.tolist()) == [0, 0, 0, 1, 1, 1] for each in given)
     assert len({tuple(each) for each in given}) > 1, "classes of one size take turns"
 
@@ -75,10 +75,10 @@ def test_the_numbers_that_auto_came_to_cut_the_same_parts(tmp_path, counts, own)
              for axis in "xy"}  # fmt: skip
     asked = recipe.from_mapping({"data": {"spec": saved(tmp_path, counts, **given)}})
     dataset = data.load_section(asked.data, 5)
-    told = asked.model_copy(update={"data": data.resolved(asked.data, dataset)})
-    again = data.load_section(recipe.from_yaml(told.to_yaml()).data, 5)
+    resolved = asked.model_copy(update={"data": data.resolved(asked.data, dataset)})
+    again = data.load_section(recipe.from_yaml(resolved.to_yaml()).data, 5)
     assert again.fingerprint == dataset.fingerprint
-    assert ("auto" in (told.data.val_fraction, told.data.test_fraction)) == ("test" in own)
+    assert ("auto" in (resolved.data.val_fraction, resolved.data.test_fraction)) == ("test" in own)
     train = counted(dataset, "train")
     assert (train >= np.minimum(counts, 2)).all()
     if "test" not in own:
@@ -116,7 +116,7 @@ def test_a_count_is_met_or_refused(tmp_path):
 
 
 def test_a_set_of_four_is_refused_in_one_sentence(tmp_path):
-    with pytest.raises(DataError, match="4 samples of 2 classes are too few to hold some out"):
+    with pytest.raises(DataError, match="4 samples of 2 classes are too few to hold out some"):
         data.load(saved(tmp_path, [2, 2]))
 
 

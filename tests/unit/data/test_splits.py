@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgekit import data, recipe
-from edgekit.data.splits import few_told, hold_out_groups, leave_one_group_out, split_of
+from edgekit.data.splits import few_samples_message, hold_out_groups, split_of
 from edgekit.errors import DataError, RecipeError
 
 
@@ -17,24 +17,13 @@ def spoken(speakers=6, each=10, classes=2):
     return split(names, list(range(classes)) * (each * speakers))
 
 
-def test_leave_one_group_out_by_hand():
-    found = list(leave_one_group_out(split(["b", "a", "b", "c"], [0, 1, 1, 0])))
-    assert [group for group, _, _ in found] == ["a", "b", "c"]
-    assert [test.tolist() for _, _, test in found] == [[1], [0, 2], [3]]
-    assert [train.tolist() for _, train, _ in found] == [[0, 2, 3], [1, 3], [0, 1, 2]]
-
-
-@pytest.mark.parametrize(("groups", "message"), [(None, "has no groups"), (["a", "a"], "at least 2 groups")])
-def test_leave_one_group_out_needs_groups(groups, message):
-    with pytest.raises(DataError, match=message):
-        list(leave_one_group_out(split(groups, [0, 1])))
-
-
 def test_parts_with_fewer_samples_than_points_are_named():
     few, more, enough = (spoken(1, each, 1) for each in (24, 40, 100))
-    assert few_told(val=enough, cal=enough) == ""
-    assert few_told(val=enough, cal=more).startswith("40 samples of cal are few: one sample is 2.5 points")
-    assert few_told(val=few, cal=more).startswith("24 samples of val and 40 samples of cal are few: one sample is 4.2")
+    assert few_samples_message(val=enough, cal=enough) == ""
+    assert few_samples_message(val=enough, cal=more).startswith("40 samples of cal are few: one sample is 2.5 points")
+    assert few_samples_message(val=few, cal=more).startswith(
+        "24 samples of val and 40 samples of cal are few: one sample is 4.2"
+    )
 
 
 def test_groups_stay_whole_and_the_share_is_met_as_closely_as_they_allow():
@@ -59,7 +48,7 @@ def test_a_group_that_alone_has_a_class_stays_in_train():
     [
         (None, [0, 1], "has no groups"),
         (["a", "a"], [0, 1], "only 1 group is left"),
-        (["a", "b"], [0, 1], "a class would be left without"),
+        (["a", "b"], [0, 1], "a class would have no"),
     ],
 )
 def test_too_few_groups_is_an_error(groups, labels, message):

@@ -38,7 +38,7 @@ def test_versions_that_clash_are_named_with_who_asks_and_the_install_that_mends_
         code=3,
     )
     assert found["numpy"]["state"] == found["protobuf"]["state"] == "problem"
-    assert found["numpy"]["told"].startswith("1.23.5 clashes: edgekit ")
+    assert found["numpy"]["told"].startswith("1.23.5 conflicts: edgekit ")
     assert " needs numpy>=1.26" in found["numpy"]["told"]
     assert "tensorflow 2.21" in found["protobuf"]["told"]
     for name in ("numpy", "protobuf"):

@@ -17,8 +17,8 @@ def test_by_hand():
     assert (found.n.tolist(), found.right.tolist(), found.answered.tolist()) == ([4, 2, 1], [3, 1, 0], [4, 2, 1])
     assert found.balanced_accuracy == pytest.approx((0.75 + 0.5 + 0) / 3)
     assert found.macro_f1 == pytest.approx((0.75 + 0.5 + 0) / 3)
-    told = found.named(["a", "b", "c"])
-    assert told == {"a": {"n": 4, "recall": 0.75}, "b": {"n": 2, "recall": 0.5}, "c": {"n": 1, "recall": 0.0}}
+    named = found.named(["a", "b", "c"])
+    assert named == {"a": {"n": 4, "recall": 0.75}, "b": {"n": 2, "recall": 0.5}, "c": {"n": 1, "recall": 0.0}}
 
 
 def test_a_file_that_always_says_the_large_class():
@@ -61,8 +61,8 @@ def test_the_same_as_scikit_learn_also_where_classes_do_not_occur(seed):
         assert found.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, answers), abs=1e-12)
     assert found.macro_f1 == pytest.approx(f1_score(labels, answers, average="macro"), abs=1e-12)
     each = recall_score(labels, answers, average=None, labels=range(7), zero_division=np.nan)
-    told = [row["recall"] for row in found.named(list("abcdefg")).values()]
-    assert [np.nan if recall is None else recall for recall in told] == pytest.approx(each.tolist(), nan_ok=True)
+    recalls = [row["recall"] for row in found.named(list("abcdefg")).values()]
+    assert [np.nan if recall is None else recall for recall in recalls] == pytest.approx(each.tolist(), nan_ok=True)
 
 
 def test_imbalance_is_of_the_classes_that_occur():

@@ -39,18 +39,18 @@ def test_an_unknown_metric_is_refused_with_a_hint():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("accuracy>=0.9@host", "accuracy is not judged at a target"),
-        ("size_kb<=40@ssh://user@pi", "size_kb is not judged at a target"),
+        ("accuracy>=0.9@host", "accuracy does not apply to a target"),
+        ("size_kb<=40@ssh://user@pi", "size_kb does not apply to a target"),
         ("p50_ms<=2@", "names no target"),
         ("p50_ms<=2@attached", "names no target"),
-        ("p50_ms<=2@ssh://user:secret@pi", "holds no password"),
-        ("p50_ms<=2@ssh://-oProxyCommand=x", "cannot be one"),
+        ("p50_ms<=2@ssh://user:secret@pi", "must not contain a password"),
+        ("p50_ms<=2@ssh://-oProxyCommand=x", "which is not a valid one"),
     ],
 )
-def test_a_target_that_cannot_be_is_refused(text, told):
-    with pytest.raises(UsageError, match=told):
+def test_a_target_that_cannot_be_is_refused(text, message):
+    with pytest.raises(UsageError, match=message):
         gates.parse(text)
 
 
@@ -58,12 +58,12 @@ def test_what_will_not_be_measured_is_refused_before_any_work():
     known = ["host", "ssh://user@pi"]
     assert len(gates.demanded(["p50_ms<=2@ssh://user@pi", "p90_ms<=3", "accuracy>=0.9"], known, (1, 0))) == 3
     with pytest.raises(
-        RecipeError, match=r"ssh://user@pj is not benched; what is: host, .* Did you mean 'ssh://user@pi'"
+        RecipeError, match=r"ssh://user@pj is not benchmarked; the targets are: host, .* Did you mean 'ssh://user@pi'"
     ):
         gates.demanded(["p50_ms<=2@ssh://user@pj"], known)
-    with pytest.raises(RecipeError, match=r"adb is not benched.*Add --target adb"):
+    with pytest.raises(RecipeError, match=r"adb is not benchmarked.*Add --target adb"):
         gates.demanded(["p50_ms<=2@adb"], known)
-    with pytest.raises(RecipeError, match="nothing is benched; add --target host"):
+    with pytest.raises(RecipeError, match="no target is benchmarked; add --target host"):
         gates.demanded(["peak_rss_mb<=50"], ())
     with pytest.raises(RecipeError, match="a gate judges one thread, and the benchmark runs with 4, 0; add 1"):
         gates.demanded(["p50_ms<=2"], known, (4, 0))
@@ -100,18 +100,18 @@ def test_the_class_of_a_recall_may_be_called_anything(text, label, limit):
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "told"),
+    ("text", "error", "message"),
     [
-        ("recall>=0.8", RecipeError, "recall is judged for one class: recall:CLASS>=number"),
-        ("accuracy:cat>=0.8", RecipeError, "accuracy is not judged for one class; recall is"),
+        ("recall>=0.8", RecipeError, "recall applies to one class: recall:CLASS>=number"),
+        ("accuracy:cat>=0.8", RecipeError, "accuracy does not apply to one class; recall does"),
         ("recall:>=0.8", RecipeError, "recall:CLASS>=number"),
         ("recall:cat", RecipeError, "recall:CLASS>=number"),
         ("recall:cat>=0.8@host", RecipeError, "recall:CLASS>=number"),
         ("recal:cat>=0.8", UnknownName, "Did you mean 'recall'"),
     ],
 )
-def test_a_malformed_recall_is_refused(text, error, told):
-    with pytest.raises(error, match=told):
+def test_a_malformed_recall_is_refused(text, error, message):
+    with pytest.raises(error, match=message):
         gates.parse(text)
 
 
@@ -134,7 +134,7 @@ def test_recall_balanced_accuracy_and_macro_f1_are_judged_on_validation():
     assert (balanced.found, balanced.met, balanced.settled, balanced.where) == (0.95, True, False, "val")
     assert (f1.found, f1.met, f1.interval) == (0.8, False, None)
     assert (cat.met, cat.interval) == (True, pytest.approx((0.699, 0.972), abs=1e-3))
-    assert dog.met and dog.note == "too few samples of that class to judge it by (n = 3)" and not dog.settled
+    assert dog.met and dog.note == "too few samples of that class to judge it (n = 3)" and not dog.settled
     assert (owl.met, owl.found, owl.note) == (False, None, "no sample of val is of that class")
 
 
@@ -277,9 +277,9 @@ def test_memory_counts_where_the_latency_does_not():
     rows = [measurement("q", 1, 0.5, "invalid", peak_rss_bytes=50 * 1024**2)]
     assert judged("peak_rss_mb<=50", *rows).met and not judged("peak_rss_mb<50", *rows).met
     gate = judged("peak_rss_mb<=50", *rows, measurement("q", 1, 0.5, target="adb", peak_rss_bytes=None))
-    assert gate.told == "not measured: what runs the file on adb does not tell peak_rss_mb"
+    assert gate.told == "not measured: the runner on adb does not report peak_rss_mb"
     gate = judged("p90_ms<=50", measurement("q", 1, 0.5, p90_ms=None))
-    assert gate.told == "not measured: what runs the file on host does not tell p90_ms"
+    assert gate.told == "not measured: the runner on host does not report p90_ms"
 
 
 def test_a_target_that_failed_meets_no_gate():

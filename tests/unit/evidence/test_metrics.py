@@ -1,4 +1,4 @@
-"""The worked vector of METHODS.md section 5.4, hand-computed cases, and properties under ties."""
+"""The example of docs/methods.md, "Worked example", hand-computed cases, and properties under ties."""
 
 import numpy as np
 import pytest

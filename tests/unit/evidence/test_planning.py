@@ -1,4 +1,4 @@
-"""Sample sizes of METHODS.md section 6, and power by simulation of what `detectable_effect` says."""
+"""Sample sizes of docs/methods.md, "Sample size and power", and power by simulation of what `detectable_effect` says."""
 
 import math
 

@@ -9,7 +9,7 @@ from edgekit.errors import DataError, UsageError
 from edgekit.evidence import metrics, temperature
 from edgekit.evidence.reliability import METRICS, Logits, rows
 
-# METHODS.md section 5.4: class 0 is predicted; the label is 1 where it errs.
+# docs/methods.md, "Worked example": class 0 is predicted; the label is 1 where it errs.
 CONFIDENCE = np.array([0.95, 0.90, 0.90, 0.85, 0.80, 0.70, 0.70, 0.70, 0.60, 0.55])
 LABELS = np.array([0, 0, 1, 0, 0, 1, 0, 0, 1, 1])
 TEN = np.stack([CONFIDENCE, 1 - CONFIDENCE], axis=1), LABELS
@@ -118,9 +118,9 @@ def test_ties_are_remarked_on_only_where_a_softmax_of_256_levels_makes_them():
         return rows({"float": (p, p), "int8": (p, p)}, {"int8": "float"}, coverage=0.9, **options)["int8"]["remark"]
 
     few, tied = np.arange(256, 656) / 1024, np.repeat(np.arange(128, 228), 4) / 256
-    told = remark(tied)
-    assert told.startswith("int8 gives 400 of 400 test samples a confidence that another one has too (0 are at 255/256")
-    assert "--logits-output" in told
+    text = remark(tied)
+    assert text.startswith("int8 gives 400 of 400 test samples a confidence shared with another one (0 are at 255/256")
+    assert "--logits-output" in text
     assert remark(np.concatenate([np.full(20, 0.75), np.full(380, 0.8)])) is None, "0.8 is on no level of int8"
     assert remark(few) is None, "no ties, and not on 256 levels"
     z = rng.normal(size=(400, 2))

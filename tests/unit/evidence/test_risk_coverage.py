@@ -1,4 +1,4 @@
-"""The worked vector of METHODS.md section 5.4, the AUGRC identity, and properties under ties."""
+"""The example of docs/methods.md, "Worked example", the AUGRC identity, and properties under ties."""
 
 import math
 
@@ -45,7 +45,7 @@ def tied_sets(count):
 
 
 def test_augrc_equals_its_auroc_identity_on_200_tied_sets():
-    """AUGRC = (1 - AUROC_f) acc (1 - acc) + (1 - acc)^2 / 2 (METHODS.md 5.1), with scikit-learn's AUROC."""
+    """AUGRC = (1 - AUROC_f) acc (1 - acc) + (1 - acc)^2 / 2 (docs/methods.md, "Risk and coverage"), with scikit-learn's AUROC."""
     from sklearn.metrics import roc_auc_score
 
     checked = 0

@@ -1,4 +1,4 @@
-"""McNemar against the published vector of METHODS.md section 6."""
+"""McNemar against the example of docs/methods.md, "McNemar's test"."""
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_as_many_on_either_side_is_no_evidence_at_all():
 
 
 def test_no_significant_difference_says_what_would_have_been_seen():
-    """1,960 samples, of which a tenth is right for one file alone: the vector of METHODS.md section 6 for 2 points."""
+    """1,960 samples, of which a tenth is right for one file alone: 2 points in docs/methods.md, "Sample size and power"."""
     labels, ids = np.zeros(1960, np.int64), np.arange(1960).astype(str)
 
     def of(right):
@@ -110,5 +110,7 @@ def test_no_significant_difference_says_what_would_have_been_seen():
     a, b = pair(98, 98, 1764)
     row = compare("quantization", "a", of(a), "b", of(b))
     assert row["detectable_difference"] == pytest.approx(0.02, rel=1e-3)
-    assert row["files"].endswith("no significant difference; so many samples show 2 points or more")
+    assert row["files"].endswith(
+        "no significant difference; with this many samples, differences of 2 points or more are detectable"
+    )
     assert compare("quantization", "a", of(a), "a", of(a))["detectable_difference"] is None

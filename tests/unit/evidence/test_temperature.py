@@ -1,4 +1,4 @@
-"""Temperature scaling: the vector of METHODS.md section 5.4, scipy's own search, and int8."""
+"""Temperature scaling: the example of docs/methods.md, "Worked example", scipy's own search, and int8."""
 
 import decimal
 import math

@@ -53,7 +53,7 @@ def test_no_difference_is_no_evidence_and_says_what_would_have_been_seen():
     for found in judge(arms(8)):
         assert found.verdict == "no evidence"
         assert found.detectable > 0
-        assert "escape" in found.next
+        assert "are too small" in found.next
 
 
 def test_five_seeds_are_described_never_judged():
@@ -61,7 +61,7 @@ def test_five_seeds_are_described_never_judged():
         assert found.verdict == "no evidence (5 seeds)"
         assert (found.p, found.p_holm, found.p_sign_flip) == (None, None, None)
         assert np.isfinite([found.effect, found.lower, found.upper]).all()
-        assert found.next == "a study of at least 6 paired RNG seeds, fixed before looking"
+        assert found.next == "a study of at least 6 paired RNG seeds, with the number fixed in advance"
     (found,) = judge(arms(1, 2.0), ["accuracy"])
     assert found.verdict == "no evidence (1 seed)"
     assert found.lower < found.effect < found.upper
@@ -96,7 +96,7 @@ def test_failed_missing_and_broken_runs_are_left_out_openly():
     assert found.excluded == (
         "seed 2: new failed",
         "seed 3: old has no run",
-        "seed 4: old has probabilities that are no finite numbers",
+        "seed 4: old has probabilities that are not finite numbers",
     )
     assert found.verdict == "better"
 
@@ -178,7 +178,7 @@ def test_what_a_study_would_have_seen_counts_both_tests_and_the_correction():
     alone, together = judge(arms(7), ["accuracy"])[0], judge(arms(7), ["accuracy", "augrc", "nll"])[0]
     bare = t.ppf([0.975, 0.8], alone.over_both.freedom).sum() * alone.over_both.se
     assert bare < alone.detectable < together.detectable
-    assert together.detectable == planning.seen_by(together.over_both, N, comparisons=3)
+    assert together.detectable == planning.effect_detectable_by(together.over_both, N, comparisons=3)
 
 
 def test_other_samples_cannot_be_paired():

@@ -31,11 +31,11 @@ def test_ordinary_samples_have_no_findings():
 
 
 @pytest.mark.parametrize(
-    ("samples", "told"),
+    ("samples", "message"),
     [
         (images(0), "no samples"),
         (images() * 255, r"expected \[0, 1\]: divide by 255"),
-        (images() * 2 - 1, r"lie in \[-.*bring them to pixel / 255"),
+        (images() * 2 - 1, r"range over \[-.*convert them to pixel / 255"),
         (images() / 255, "255 twice"),
         (np.full((40, 6, 6, 1), 0.5, np.float32), "one constant value"),
         (np.linspace(0, 1, 40, dtype=np.float32)[:, None, None, None] * np.ones((1, 6, 6, 1), np.float32), "constant"),
@@ -44,12 +44,12 @@ def test_ordinary_samples_have_no_findings():
         (np.where(images() > 0.9, np.inf, images()).astype(np.float32), "infinite"),
     ],
 )
-def test_useless_samples_are_refused_with_what_was_found(samples, told):
-    with pytest.raises(DataError, match=told):
+def test_useless_samples_are_refused_with_what_was_found(samples, message):
+    with pytest.raises(DataError, match=message):
         calibration.lint(samples)
 
 
-def test_doubtful_samples_are_told():
+def test_doubtful_samples_are_reported():
     assert "few" in calibration.lint(images(8))[0]
     assert "Only 17 of 40" in calibration.lint(np.concatenate([images(17), images(17), images(6)]))[0]
     some = images()
@@ -57,7 +57,7 @@ def test_doubtful_samples_are_told():
     assert any("25%" in finding for finding in calibration.lint(some))
 
 
-def test_another_brightness_or_contrast_than_the_training_set_is_told():
+def test_another_brightness_or_contrast_than_the_training_set_is_reported():
     dark = images() * np.float32(0.2)
     assert "mean 0.1" in calibration.lint(dark, images(seed=1))[0]
     flat = images() * np.float32(0.3) + np.float32(0.35)

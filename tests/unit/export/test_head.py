@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from edgekit import backend, tf
 from edgekit.errors import ExportError
 from edgekit.export.head import without_softmax
+from edgekit.frameworks import backend, tf
 
 pytestmark = pytest.mark.tf
 
@@ -54,5 +54,5 @@ def test_the_softmax_of_what_is_left_is_what_there_was(ends, old):
 
 def test_what_ends_in_no_softmax_is_refused():
     keras = backend.load("tensorflow")
-    with pytest.raises(ExportError, match=r"'answer', is a Dense\. Leave --logits-output out"):
+    with pytest.raises(ExportError, match=r"'answer', is a Dense\. Remove --logits-output"):
         without_softmax(classifier(keras, keras.layers.Dense(3, activation="sigmoid", name="answer")))

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from edgekit import backend
-from edgekit.bench import litert
 from edgekit.errors import DataError
 from edgekit.export import layers, tflite
 from edgekit.export.layers import LayerError
+from edgekit.frameworks import backend
+from edgekit.inference import litert
 
 pytestmark = pytest.mark.tf
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from edgekit import ladder, recipe
-from edgekit.bench import litert, onnxrt
+from edgekit import recipe
 from edgekit.compression import qat
 from edgekit.data.splits import take
 from edgekit.export import operators, stage
 from edgekit.export.layers import errors_by_layer
-from edgekit.types import Selection, Silent
+from edgekit.inference import litert, onnxrt
+from edgekit.pipeline import ladder
+from edgekit.types import Silent
 
 pytestmark = pytest.mark.tf
 
@@ -40,7 +41,9 @@ def test_files_end_before_the_softmax_and_say_so(precision, trained, files, ship
     path, facts = exported(trained, precision, shipped, kept, tmp_path / "z", LOGITS)
     assert "SOFTMAX" in operators.histogram(whole.read_bytes())
     assert "SOFTMAX" not in operators.histogram(path.read_bytes())
-    assert facts["output"] == stage.artifact(path, facts, params=1, macs=1).output == "logits"
+    assert (
+        facts["output"] == stage.artifact(path, stage.Exported.read(path.parent), params=1, macs=1).output == "logits"
+    )
     p = litert.probabilities(path, x, output="logits")
     assert p == pytest.approx(softmax(litert.outputs(path, x), axis=1), abs=1e-6)
     steps = 1e-5 if precision == "float32" else 0.05  # levels of logits and of probabilities round otherwise
@@ -97,10 +100,8 @@ def test_the_ladder_ships_logits_too(trained, shipped, kept, tmp_path):
 
 
 def test_each_export_has_a_key_of_its_own(kept):
-    selection = Selection(method="none", params={}, seed=0, kept=kept.ids, labels=kept.y, weights=None, edits={},
-                          per_class=(), facts={}, warnings=(), sha256="s")  # fmt: skip
     for precision in ("float32", "float16", "int8", "int8-qat"):
         plain, logits = (
-            stage.key(recipe.load(settings=settings), precision, "model", selection) for settings in ([], [LOGITS])
+            stage.key(recipe.load(settings=settings), precision, "model", "samples") for settings in ([], [LOGITS])
         )
         assert plain != logits

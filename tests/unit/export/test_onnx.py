@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edgekit import backend
-from edgekit.bench import litert, onnxrt
 from edgekit.export import onnx, operators, tflite
+from edgekit.frameworks import backend
+from edgekit.inference import litert, onnxrt
 
 pytestmark = pytest.mark.tf
 

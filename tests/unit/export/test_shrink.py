@@ -6,10 +6,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from edgekit.bench import litert
 from edgekit.errors import ExportError
 from edgekit.export.flatbuffer import SharingBuilder
 from edgekit.export.shrink import shrink, shrunk
+from edgekit.inference import litert
 
 REPOSITORY = Path(__file__).parents[3]
 ZOO = REPOSITORY / "models" / "fashion-mnist-microresnet-int8" / "model_int8.tflite"

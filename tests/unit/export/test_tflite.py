@@ -2,13 +2,32 @@ import numpy as np
 import pytest
 from tests.cpu import EXACT_INT8
 
-from edgekit.bench import litert, onnxrt
 from edgekit.errors import ExportError, GateNotMet
 from edgekit.export import layers, onnx, operators, parity, stage, tflite
 from edgekit.export.shrink import shrink
+from edgekit.frameworks import backend
+from edgekit.inference import litert, onnxrt
 from edgekit.training.signals import probabilities
 
 pytestmark = pytest.mark.tf
+
+
+def test_a_model_is_saved_once_for_all_precisions_until_its_weights_change(monkeypatch):
+    keras = backend.load("tensorflow")
+    image = keras.Input((4, 4, 1))
+    model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(image)))
+    saved = []
+    export = type(model).export
+    monkeypatch.setattr(
+        type(model), "export", lambda self, folder, **more: (saved.append(folder), export(self, folder, **more))[1]
+    )
+    first = tflite.convert(model, "float32")
+    assert tflite.convert(model, "float32") == first
+    tflite.convert(model, "int8", calibration=np.random.default_rng(0).random((8, 4, 4, 1), dtype=np.float32))
+    assert len(saved) == 1
+    model.set_weights([2 * weight for weight in model.get_weights()])
+    assert tflite.convert(model, "float32") != first
+    assert len(saved) == 2
 
 
 def test_int8_is_fully_integer_small_and_dynamic_in_the_batch(files):

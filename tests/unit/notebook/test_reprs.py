@@ -42,12 +42,12 @@ class Parsed(html.parser.HTMLParser):
         self.text += data
 
 
-def shown(value, *told):
+def shown(value, *texts):
     """The page of a value, self-contained and holding `told`."""
     page = Parsed(value._repr_html_())
     assert set(page.tags) <= {"div", "table", "thead", "tbody", "tr", "th", "td"}
     assert page.attributes <= {"style"}
-    for text in told:
+    for text in texts:
         assert text in page.text, (text, page.text)
     return page
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from edgekit import backend, students
+from edgekit import students
 from edgekit.errors import IntegrityError, RecipeError
+from edgekit.frameworks import backend
 from edgekit.peft.apply import apply
 from edgekit.peft.merge import merge
-from edgekit.sections import PeftSection
+from edgekit.recipe import PeftSection
 
 pytestmark = pytest.mark.tf
 

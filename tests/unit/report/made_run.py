@@ -52,7 +52,7 @@ def _artifact(name, size):
 
 
 def _measured(name, size):
-    told = {
+    conditions = {
         "load_average_before": None, "load_average_after": None, "other_processes_cores": None, "relative": None,
         "before": {"temperature_c": None},
         "after": {"governors": {}, "temperature_c": None, "throttled": None, "thermal_status": None},
@@ -67,7 +67,7 @@ def _measured(name, size):
         "holds": True,
     }
     here = measurement(
-        name, device=device, conditions=told, p50_ms=size / 1e6, verdict="suspect", invalid_reason="no governor"
+        name, device=device, conditions=conditions, p50_ms=size / 1e6, verdict="suspect", invalid_reason="no governor"
     )
     away = {"target": "ssh://user@pi", "accuracy": 0.9, "parity": parity, "samples": 100, "peak_rss_bytes": None}
     return [here, here | away | {"p50_ms": size / 2e5, "verdict": "valid", "invalid_reason": None}]
@@ -95,8 +95,10 @@ def made(
     evaluations = []
     for name, values in files.items():
         quality = metrics.quality(values, labels)
-        told = {"per_class": by_class(values.argmax(axis=1), labels, k).named(classes)}
-        evaluations.append({"artifact": name, "split": "test"} | {key: getattr(quality, key) for key in QUALITY} | told)
+        per_class = {"per_class": by_class(values.argmax(axis=1), labels, k).named(classes)}
+        evaluations.append(
+            {"artifact": name, "split": "test"} | {key: getattr(quality, key) for key in QUALITY} | per_class
+        )
     both = [(ids, labels, values) for values in (p[INT8], p[FLOAT])]
     split = (p[FLOAT], labels), (p[FLOAT], labels)
     rows = {name: split if "float" in name else ((p[INT8], labels), (p[INT8], labels)) for name in files}
@@ -132,8 +134,8 @@ def made(
     } | changed  # fmt: skip
     document = json.loads(json.dumps(document, default=lambda value: getattr(value, "item", lambda: str(value))()))
     if pictures and shipped != FLOAT:
-        told = changes.load(root, shipped)
-        rows_ = told.changed[:60]
+        per_class = changes.load(root, shipped)
+        rows_ = per_class.changed[:60]
         x = np.random.default_rng(1).integers(0, 256, (n, 28, 28, 3), np.uint8)
         np.savez_compressed(root / changes.PICTURES, x=small(x, rows_), ids=ids[rows_])
     (root / "report.json").write_text(json.dumps(document))

@@ -36,7 +36,7 @@ def faulty(shipped):
 def test_every_finding_is_on_the_page_with_its_pictures(faulty):
     findings = check(faulty)
     page = check_page.render(findings, faulty)
-    for text in ("labels differ", "empty file", "begins or ends with a blank", "The source has no test part."):
+    for text in ("labels differ", "empty file", "starts or ends with a space", "The source has no test part."):
         assert text in page
     samples = {sample for group in findings.duplicates for sample in group.samples} | set(findings.blank)
     samples |= {sample for leak in findings.leaks for sample in (leak.sample, leak.partner)}

@@ -11,7 +11,8 @@ from tests.unit.report.made_run import INT8, made
 
 from edgekit.cli import summary
 from edgekit.evidence.proportion import wilson
-from edgekit.report import card, classes, html, outcome
+from edgekit.report import card, classes, html
+from edgekit.report.ci import outcome
 from edgekit.types import Report
 
 PER_CLASS = {
@@ -26,9 +27,9 @@ RARE = np.repeat(np.arange(4), [180, 12, 3, 5])
 
 
 def printed(document):
-    with contextlib.redirect_stdout(io.StringIO()) as told:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
         summary.print_classes(document)
-    return told.getvalue()
+    return out.getvalue()
 
 
 def words(page):
@@ -57,23 +58,23 @@ def test_the_worst_class_comes_first_and_of_equal_ones_the_less_sure():
 
 
 def test_a_sentence_on_the_worst_and_one_on_those_that_cannot_be_judged():
-    worst, few = classes.told(PER_CLASS)
+    worst, few = classes.recall_lines(PER_CLASS)
     assert worst.startswith("lowest recall: e 50.00% (10 of 20; 95 % interval 29.93% to 70.07%), b 90.00% (9 of 10;")
     assert few == "too few test samples to judge (fewer than 4): c (3), d (0)"
-    assert classes.told({}) == []
-    assert classes.told({str(k): {"n": 1, "recall": 1.0} for k in range(9)})[0].endswith("4 (1) and 4 more")
+    assert classes.recall_lines({}) == []
+    assert classes.recall_lines({str(k): {"n": 1, "recall": 1.0} for k in range(9)})[0].endswith("4 (1) and 4 more")
 
 
 def test_uneven_is_from_three_to_one_in_train_or_in_test(tmp_path):
     document = made(tmp_path)
     assert classes.uneven(document) is None
     document["curation"]["per_class"] |= {"boot": {"kept": 66}}
-    assert classes.uneven(document) == "22 to 66 training samples of a class"
+    assert classes.uneven(document) == "22 to 66 training samples per class"
     document["curation"]["per_class"] |= {"boot": {"kept": 65}}
     assert classes.uneven(document) is None
     test = next(row for row in document["evaluations"] if row["artifact"] == INT8)
     test["per_class"]["coat"]["n"] = 150
-    assert classes.uneven(document) == "50 to 150 test samples of a class"
+    assert classes.uneven(document) == "50 to 150 test samples per class"
 
 
 def test_uneven_classes_are_told_of_beside_the_accuracy(uneven):
@@ -83,30 +84,32 @@ def test_uneven_classes_are_told_of_beside_the_accuracy(uneven):
     page = words(html.render(document, root))
     assert f"{100 * test['balanced_accuracy']:.2f} % balanced accuracy , the mean of the classes' recalls" in page
     assert "1 of 4 classes has fewer than 4 test samples" in page and "too few" in page
-    assert page.index("balanced accuracy") < page.index("What does it cost?") < page.index("the lowest recall first")
+    assert page.index("balanced accuracy") < page.index("What does it cost?") < page.index("lowest recall first")
     for text in figures:
         assert text in page
-    told = card.render(document)
-    assert "Classes are uneven (3 to 180 test samples of a class): balanced accuracy" in told
-    assert "| accuracy | balanced accuracy | macro F1 | NLL |" in told and f"| {figures[0]} | {figures[1]} |" in told
-    assert "Too few test samples to judge (fewer than 4): a bag: with handles >= 2 (3)." in told
+    written = card.render(document)
+    assert "Classes are uneven (3 to 180 test samples per class): balanced accuracy" in written
+    assert (
+        "| accuracy | balanced accuracy | macro F1 | NLL |" in written and f"| {figures[0]} | {figures[1]} |" in written
+    )
+    assert "Too few test samples to judge (fewer than 4): a bag: with handles >= 2 (3)." in written
     fields = outcome.of_report(Report(path=root, document=document))
     assert fields["files"].headings[4:6] == ["balanced accuracy", "macro F1"]
     assert fields["files"].rows[2][4:6] == list(figures)
     assert any(
-        remark.startswith("Classes are uneven (3 to 180 test samples of a class)") for remark in fields["remarks"]
+        remark.startswith("Classes are uneven (3 to 180 test samples per class)") for remark in fields["remarks"]
     )
     assert summary.balanced(document)(test).split() == list(figures)
-    assert printed(document).startswith("classes are uneven: 3 to 180 test samples of a class\n  lowest recall: ")
+    assert printed(document).startswith("classes are uneven: 3 to 180 test samples per class\n  lowest recall: ")
 
 
 def test_even_classes_stay_off_the_first_screen_but_each_has_its_recall(tmp_path):
     document = made(tmp_path)
     document["dataset"] |= {"input_shape": [28, 28, 1], "preprocessing": "pixel / 255"}
     page = words(html.render(document, tmp_path))
-    assert "balanced" not in page and "What model_int8.tflite makes of each class" in page
-    told = card.render(document)
-    assert "uneven" not in told and "Lowest recall: " in told
+    assert "balanced" not in page and "How well model_int8.tflite recognizes each class" in page
+    text = card.render(document)
+    assert "uneven" not in text and "Lowest recall: " in text
     assert printed(document) == "" and summary.balanced(document)(None) == ""
 
 

@@ -1,5 +1,6 @@
 """The curation gallery: its text, its size, and sorting and filtering in a real browser."""
 
+import dataclasses
 import json
 import re
 
@@ -37,7 +38,10 @@ def render(n=4, **changes):
         "warnings": ["The estimate is low."],
         "per_class": [(100, 90), (50, 50), (0, 0)],
     }
-    return curation_page.render(**values | changes)
+    values |= changes
+    names = [field.name for field in dataclasses.fields(curation_page.Samples)]
+    samples = curation_page.Samples(**{name: values.pop(name) for name in names})
+    return curation_page.render(samples, **values)
 
 
 def rows(page):

@@ -15,35 +15,42 @@ def words(page):
     return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)).split())
 
 
-def test_the_answer_comes_first(tmp_path):
-    document = made(tmp_path)
-    page = html.render(document, tmp_path)
-    told = words(page)
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    """(document, page) of a run with all there is."""
+    folder = tmp_path_factory.mktemp("run")
+    document = made(folder)
+    return document, html.render(document, folder)
+
+
+def test_the_answer_comes_first(rendered):
+    document, page = rendered
+    text = words(page)
     row = document["comparisons"][0]
-    assert f"{100 * row['accuracy_a']:.2f} % test accuracy of model_int8.tflite; 95 % interval" in told
-    assert "1 of 2 gates met : size_kb<=1 is NOT" in told.replace("&lt;", "<")
-    assert "Curation iqr: no evidence (1 seed)." in told
-    assert "43.9 KB file size (45,000 bytes; 1 KB = 1,024), 20 MAC a sample" in told
-    assert "0.045 ms p50 on host, 1 thread: suspect (no governor)" in told
-    assert "0.225 ms p50 on ssh://user@pi, 1 thread: valid" in told
-    assert f"{100 * row['difference']:+.2f} points accuracy, float32 → int8" in told
+    assert f"{100 * row['accuracy_a']:.2f} % test accuracy of model_int8.tflite; 95 % interval" in text
+    assert "1 of 2 gates met : size_kb<=1 is NOT" in text.replace("&lt;", "<")
+    assert "Curation iqr: no evidence (1 seed)." in text
+    assert "43.9 KB file size (45,000 bytes; 1 KB = 1,024), 20 MAC per sample" in text
+    assert "0.045 ms p50 on host, 1 thread: suspect (no governor)" in text
+    assert "0.225 ms p50 on ssh://user@pi, 1 thread: valid" in text
+    assert f"{100 * row['difference']:+.2f} points accuracy, float32 → int8" in text
     changed = round(200 * (1 - row["agreement"]))
-    assert f"{changed} of 200 answers changed : {row['only_b_right']} lost, {row['only_a_right']} won" in told
-    assert told.index("What was lost?") < told.index("Files") < told.index("What changed")
+    assert f"{changed} of 200 predictions changed : {row['only_b_right']} lost, {row['only_a_right']} won" in text
+    assert text.index("What was lost?") < text.index("Files") < text.index("What changed")
     assert page.index("What was lost?") < page.index("data:image")
 
 
 def test_a_run_of_the_float_file_has_no_section_on_what_changed(tmp_path):
-    told = words(html.render(made(tmp_path, shipped=FLOAT), tmp_path))
-    assert "Nothing The shipped file is the float32 one" in told
-    assert "What changed" not in told and "answer changed" not in told and "Where model_float32.tflite errs" in told
+    text = words(html.render(made(tmp_path, shipped=FLOAT), tmp_path))
+    assert "Nothing The shipped file is the float32 one" in text
+    assert "What changed" not in text and "prediction changed" not in text and "Errors of model_float32.tflite" in text
 
 
 def test_a_run_without_gates_targets_or_pictures_says_so(tmp_path):
     document = made(tmp_path, pictures=False, gates=[], measurements=[], bench_failures={})
-    told = words(html.render(document, tmp_path))
-    assert "No gate was set" in told and "Latency was not measured." in told and "Measured on" not in told
-    assert "this run has none" in told
+    text = words(html.render(document, tmp_path))
+    assert "No gate was set" in text and "Latency was not measured." in text and "Targets" not in text
+    assert "this run has none" in text
 
 
 def test_changed_samples_are_shown_lost_first_and_counted(tmp_path):
@@ -54,13 +61,13 @@ def test_changed_samples_are_shown_lost_first_and_counted(tmp_path):
     assert outcomes == sorted(outcomes, key=["lost", "both", "won"].index)
 
 
-def test_targets_have_a_row_for_each_file_target_and_thread_count(tmp_path):
-    page = html.render(made(tmp_path), tmp_path)
+def test_targets_have_a_row_for_each_file_target_and_thread_count(rendered):
+    _, page = rendered
     table = page[page.index('aria-label="Measured files, targets and threads"') :]
     rows = [words(row) for row in re.findall(r"<tr.*?</tr>", table[: table.index("</table>")], re.DOTALL)]
     assert len(rows) == 1 + 4
     assert "host" in rows[1] and "suspect no governor" in rows[1] and "10.0 MB" in rows[1]
-    assert "ssh://user@pi" in rows[2] and "valid" in rows[2] and "0.9000" in rows[2] and "not told" in rows[2]
+    assert "ssh://user@pi" in rows[2] and "valid" in rows[2] and "0.9000" in rows[2] and "not reported" in rows[2]
     assert "adb could not be measured: no phone is attached" in words(page)
 
 
@@ -73,8 +80,8 @@ def test_all_is_escaped_and_nothing_comes_from_elsewhere(tmp_path):
     assert "script-src 'unsafe-inline'" not in policy
 
 
-def test_every_figure_has_its_numbers(tmp_path):
-    page = html.render(made(tmp_path), tmp_path)
+def test_every_figure_has_its_numbers(rendered):
+    _, page = rendered
     labels = re.findall(r'role="region" aria-label="([^"]+)"', page)
     assert len(labels) == len(set(labels)), "regions are told apart by their names"
     for label in (

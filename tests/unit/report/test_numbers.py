@@ -55,6 +55,11 @@ def test_epochs_and_differences_have_a_row_each():
         ["student", 1, 2, 2.5, 0.1, 0.2],
         ["student", 2, 1, 1.5, 0.5, 0.4],
     ]
-    told = {"a": "A", "b": "B", "split": "test", "differences": {"nll": {"effect": 0.1, "lower": 0.0, "upper": 0.2}}}
+    compared = {
+        "a": "A",
+        "b": "B",
+        "split": "test",
+        "differences": {"nll": {"effect": 0.1, "lower": 0.0, "upper": 0.2}},
+    }
     old = {"a": "A", "b": "B", "split": "test"}
-    assert rows_of(numbers.differences([told, old])) == [["A", "B", "test", "nll", 0.1, 0, 0.2]]
+    assert rows_of(numbers.differences([compared, old])) == [["A", "B", "test", "nll", 0.1, 0, 0.2]]

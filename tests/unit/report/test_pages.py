@@ -78,7 +78,7 @@ def test_a_heading_sorts_by_click_and_by_key(report):
         head(driver, "Files", 0).find_element("tag name", "button").click()
         assert head(driver, "Files", 1).get_attribute("aria-sort") == "none"
         head(driver, "Measured files, targets and threads", 6).find_element("tag name", "button").click()
-        assert column(driver, "Measured files, targets and threads", 6)[-2:] == ["not told"] * 2, (
+        assert column(driver, "Measured files, targets and threads", 6)[-2:] == ["not reported"] * 2, (
             "what is missing is last"
         )
 
@@ -127,11 +127,11 @@ def test_of_many_classes_the_worst_dozen_is_shown_first(report):
 
 def test_a_table_is_there_as_csv_with_full_numbers_and_no_formula(report):
     with opened(report) as driver:
-        told = region(driver, "Classes, before and after").find_element(
+        details = region(driver, "Classes, before and after").find_element(
             "xpath", "following-sibling::details[@class='csv']"
         )
-        told.find_element("tag name", "summary").click()
-        area = told.find_element("tag name", "textarea")
+        details.find_element("tag name", "summary").click()
+        area = details.find_element("tag name", "textarea")
         assert area.accessible_name == "CSV of Classes, before and after"
         rows = list(csv.reader(io.StringIO(area.get_attribute("value"))))
         assert rows[0] == [
@@ -145,7 +145,7 @@ def test_a_table_is_there_as_csv_with_full_numbers_and_no_formula(report):
         ]
         assert [row[0] for row in rows[1:3]] == ["'=SUM(A1)", CLASSES[1]] and len(rows) == 14
         assert float(rows[1][2]) != round(float(rows[1][2]), 4), "more digits than the page shows"
-        link = told.find_element("tag name", "a")
+        link = details.find_element("tag name", "a")
         assert link.get_attribute("download") == "classes-before-and-after.csv"
         assert link.get_attribute("href").startswith("data:text/csv")
 

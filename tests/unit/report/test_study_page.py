@@ -124,10 +124,10 @@ def test_what_verdicts_rest_on_is_told_of_each_where_it_is_not_the_same():
     content = document()
     same = study_page.grounds(content)
     assert same == [{"rests_on": "8 seeds", "spans": "other seeds and other test samples", "of": []}]
-    told = words(study_page.render(content))
-    assert "All rest on 8 seeds. Intervals are for other seeds and other test samples." in told
+    text = words(study_page.render(content))
+    assert "All rest on 8 seeds. Intervals are for other seeds and other test samples." in text
     # Beside the verdicts, not after the costs.
-    assert told.index("All rest on one teacher.") < told.index("Every verdict in a sentence")
+    assert text.index("All rest on one teacher.") < text.index("Every verdict in a sentence")
     lost = {"rests_on": "7 seeds", "seeds": list(range(7)), "excluded": ["seed 3: iqr (shipped) failed"]}
     for row in content["verdicts"]:
         if (row["control"], row["artifact"]) == ("full", "shipped"):
@@ -135,9 +135,9 @@ def test_what_verdicts_rest_on_is_told_of_each_where_it_is_not_the_same():
     first, second = study_page.grounds(content)
     assert (first["rests_on"], first["of"]) == ("7 seeds", ["iqr − full, shipped"])
     assert "iqr − full, shipped" not in second["of"] and len(second["of"]) == 5
-    told = words(study_page.render(content))
-    assert "iqr − full, shipped rest on 7 seeds." in told
-    assert told.count("Left out of its comparisons: seed 3: iqr (shipped) failed.") == 1
+    text = words(study_page.render(content))
+    assert "iqr − full, shipped rest on 7 seeds." in text
+    assert text.count("Left out of its comparisons: seed 3: iqr (shipped) failed.") == 1
 
 
 def test_the_interval_of_one_seed_is_not_for_others():
@@ -164,13 +164,13 @@ def test_what_is_not_equal_not_judged_and_not_finished_stands_with_the_verdicts(
     ]
     page = study_page.render(content)
     assert "NOT equal: iqr has 58.41 times the training steps of full" in words(cells(page, "Verdicts")[2][0])
-    told = words(page)
-    assert "Interim: 1 of 1 runs are missing. --resume makes the rest" in told
-    assert "b − full, shipped: not judged, b-1 has no file." in told
+    text = words(page)
+    assert "Interim: 1 of 1 runs are missing. --resume runs the rest" in text
+    assert "b − full, shipped: not judged, b-1 has no file." in text
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({}, "more than 200 seeds"),
         ({"seeds_needed": 12, "samples_needed": 34567}, "12 seeds, or 34,567 test samples"),
@@ -178,8 +178,8 @@ def test_what_is_not_equal_not_judged_and_not_finished_stands_with_the_verdicts(
         ({"samples_needed": 40, "unit": "groups"}, "more than 200 seeds, or 40 groups"),
     ],
 )
-def test_a_plan_tells_seeds_and_samples(values, told):
-    assert study_page.needed(planned(**values)) == told
+def test_a_plan_tells_seeds_and_samples(values, message):
+    assert study_page.needed(planned(**values)) == message
     content = document() | {"planning": [planned(**values, file_samples_needed=1234)]}
     row = [" ".join(cell.split()) for cell in cells(study_page.render(content), "Planning")[1]]
     assert row[-1] == "1,234" and row[4] == "10,000"

@@ -51,9 +51,9 @@ def test_without_demands_it_is_judged_by_its_own(tmp_path):
 
 def test_what_the_run_did_not_measure_is_refused(tmp_path):
     run = read(finished(tmp_path / "r").path)
-    with pytest.raises(RecipeError, match="adb is not benched; what is: host, ssh://user@pi"):
+    with pytest.raises(RecipeError, match="adb is not benchmarked; the targets are: host, ssh://user@pi"):
         values.judge(run, ["p50_ms<=2@adb"])
-    with pytest.raises(RecipeError, match="nothing is benched"):
+    with pytest.raises(RecipeError, match="no target is benchmarked"):
         values.judge(read(finished(tmp_path / "n", measurements=[]).path), ["p50_ms<=2"])
     failed = read(finished(tmp_path / "f", bench_failures={"adb": "no device"}).path)
     assert not values.judge(failed, ["p50_ms<=9"])[0].met
@@ -69,10 +69,10 @@ def test_a_whole_run_holds_and_a_changed_file_does_not(tmp_path):
     assert not [check for check in integrity.checks(run.path, run.document) if check.problem]
     (run.path / "artifacts" / "model_int8.tflite").write_bytes(b"another")
     problems = [check.problem for check in integrity.checks(run.path, run.document) if check.damage]
-    assert "was changed since the run wrote it" in problems[0]
-    assert problems[1] == "artifacts/model_int8.tflite is not the file that the report tells of"
+    assert "changed since the run wrote it" in problems[0]
+    assert problems[1] == "artifacts/model_int8.tflite is not the file that the report describes"
     (run.path / "manifest.json").unlink()
-    assert "cannot be read" in integrity.checks(run.path, run.document)[0].problem
+    assert "is not a valid edgekit manifest" in integrity.checks(run.path, run.document)[0].problem
 
 
 def test_other_outputs_on_a_device_and_a_failed_target_are_problems_but_no_damage(tmp_path):
@@ -80,6 +80,6 @@ def test_other_outputs_on_a_device_and_a_failed_target_are_problems_but_no_damag
     run = finished(tmp_path / "r", measurements=rows, bench_failures={"adb": "no device"})
     problems = [check for check in integrity.checks(run.path, run.document) if check.problem]
     assert [check.problem for check in problems] == [
-        "model_int8.tflite with 1 thread(s) computes something else on pi than here", "adb: no device",
+        "model_int8.tflite with 1 thread(s) does not compute the same on pi as here", "adb: no device",
     ]  # fmt: skip
     assert not any(check.damage for check in problems)

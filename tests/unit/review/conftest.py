@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from edgekit.cli.app import app
 from edgekit.review import decisions, pictures, samples, server
-from edgekit.review.desk import Desk
+from edgekit.review.session import ReviewSession
 
 
 def edgekit(*arguments):
@@ -47,7 +47,7 @@ def reviewing(run):
     found = samples.read(run)
     with (
         decisions.opened(run) as kept,
-        server.serving(Desk(run.name, found, pictures.load(run, found), kept)) as served,
+        server.serving(ReviewSession(run.name, found, pictures.load(run, found), kept)) as served,
     ):
         yield served
 

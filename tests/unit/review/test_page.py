@@ -45,7 +45,7 @@ def test_keep_drop_relabel_and_undo_by_keyboard_reach_curate(run, tmp_path):
     from selenium.webdriver.support.ui import Select
 
     with reviewing(run) as served, browsing(served) as driver:
-        found = served.desk.samples
+        found = served.session.samples
         worst = [str(found.ids[row]) for row in found.order]
         assert current(driver) == worst[0]
         assert len(driver.find_elements("css selector", "#samples li")) == 60
@@ -79,7 +79,7 @@ def test_keep_drop_relabel_and_undo_by_keyboard_reach_curate(run, tmp_path):
         assert current(driver) == worst[0]
         outline = driver.switch_to.active_element.value_of_css_property("outline-style")
         assert outline == "solid", "the focus is visible"
-        edits = served.desk.decisions.path
+        edits = served.session.decisions.path
         lines = [json.loads(line) for line in edits.read_text().splitlines()]
         assert lines == [
             {"id": worst[0], "action": "drop"},
@@ -106,7 +106,7 @@ def test_filters_find_what_is_left_and_more_comes_on_demand(run):
         return driver.find_elements("css selector", "#samples li")
 
     with reviewing(run) as served, browsing(served) as driver:
-        found, total = served.desk.samples, len(served.desk.samples)
+        found, total = served.session.samples, len(served.session.samples)
         current(driver)
         driver.execute_script("document.getElementById('more').scrollIntoView()")
         until(driver, lambda d: len(cards(d)) == total)
@@ -142,5 +142,5 @@ def test_what_cannot_be_saved_is_said(run):
         current(driver)
         driver.execute_script("window.fetch = () => Promise.reject(new TypeError('gone'))")
         press(driver, "d")
-        said(driver, "Not saved: the review has ended, or does not answer.")
-        assert len(served.desk.decisions) == 0
+        said(driver, "Not saved: the review has ended, or does not respond.")
+        assert len(served.session.decisions) == 0

@@ -12,7 +12,7 @@ from tests.unit.review.conftest import edgekit, reviewing
 from edgekit.curation import by_hand
 from edgekit.errors import IntegrityError, OutputInUse, UsageError
 from edgekit.review import decisions, pictures, samples, server
-from edgekit.review.desk import Desk
+from edgekit.review.session import ReviewSession
 
 
 class Client:
@@ -58,7 +58,7 @@ def client(served):
 def test_the_page_and_its_files_forbid_everything_from_elsewhere(client):
     status, content, headers = client.send("GET", "")
     assert status == 200
-    assert f"{len(client.served.desk.samples)} training images" in content.decode()
+    assert f"{len(client.served.session.samples)} training images" in content.decode()
     assert "&lt;cat&gt;" in content.decode() and "<cat>" not in content.decode()
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe-inline" not in policy
@@ -87,7 +87,7 @@ def test_localhost_is_this_machine_too(client, served):
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1", None])
 def test_a_foreign_origin_is_403_and_decides_nothing(client, served, origin):
     assert client.status("POST", "decide", {"id": "train/0", "action": "drop"}, headers={"Origin": origin}) == 403
-    assert len(served.desk.decisions) == 0
+    assert len(served.session.decisions) == 0
     if origin:
         assert client.status("GET", "samples", headers={"Origin": origin}) == 403
 
@@ -133,11 +133,11 @@ def test_other_ways_to_ask_are_refused(client):
     ],
 )
 def test_a_decision_that_is_none_is_refused_and_nothing_is_written(client, served, body, headers, status):
-    known = str(served.desk.samples.ids[0])
+    known = str(served.session.samples.ids[0])
     if isinstance(body, dict) and body.get("id") == "train/0":
         body = body | {"id": known}
     assert client.status("POST", "decide", body, headers=headers) == status
-    assert not served.desk.decisions.path.exists()
+    assert not served.session.decisions.path.exists()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_samples_come_worst_first_in_pages_and_filtered(client, served, run):
 def test_a_picture_is_that_of_its_sample(client, served, pictures_npz):
     with np.load(pictures_npz) as file:
         stored = file["x_train"][:, 0, 0, 0]
-    for name in served.desk.samples.ids[:5]:
+    for name in served.session.samples.ids[:5]:
         status, content, headers = client.send("GET", f"picture?id={name}")
         assert (status, headers["Content-Type"]) == (200, "image/png")
         picture = np.asarray(Image.open(io.BytesIO(content)))
@@ -176,8 +176,8 @@ def test_a_picture_is_that_of_its_sample(client, served, pictures_npz):
 
 
 def test_each_decision_is_on_disk_at_once_and_the_last_on_a_sample_counts(client, served):
-    a, b = (str(name) for name in served.desk.samples.ids[:2])
-    path = served.desk.decisions.path
+    a, b = (str(name) for name in served.session.samples.ids[:2])
+    path = served.session.decisions.path
 
     def lines():
         return [json.loads(line) for line in path.read_text().splitlines()]
@@ -190,7 +190,7 @@ def test_each_decision_is_on_disk_at_once_and_the_last_on_a_sample_counts(client
     assert lines() == [{"id": a, "action": "relabel", "new": 2}, {"id": b, "action": "keep"}]
     assert [wish.id for wish in by_hand.read(path)] == [a, b]
     undecided = client.json("GET", "samples?decided=no")
-    assert undecided["total"] == len(served.desk.samples) - 2
+    assert undecided["total"] == len(served.session.samples) - 2
     assert {row["id"] for row in client.json("GET", "samples?decided=yes")["rows"]} == {a, b}
 
     assert client.json("POST", "undo", {})["sample"]["decision"] == {"action": "drop", "new": None}
@@ -202,15 +202,15 @@ def test_each_decision_is_on_disk_at_once_and_the_last_on_a_sample_counts(client
 
 def test_an_earlier_sitting_is_loaded_and_goes_on(run):
     with reviewing(run) as served:
-        names = [str(name) for name in served.desk.samples.ids[:3]]
+        names = [str(name) for name in served.session.samples.ids[:3]]
         Client(served).json("POST", "decide", {"id": names[0], "action": "drop"})
         Client(served).json("POST", "decide", {"id": names[1], "action": "relabel", "new": 0})
     with reviewing(run) as served:
-        assert len(served.desk.decisions) == 2
+        assert len(served.session.decisions) == 2
         client = Client(served)
-        assert client.status("POST", "undo", {}) == 409, "undo is of this sitting"
+        assert client.status("POST", "undo", {}) == 409, "undo is of this session"
         client.json("POST", "decide", {"id": names[2], "action": "keep"})
-        path = served.desk.decisions.path
+        path = served.session.decisions.path
     assert path == run / "curation/edits.jsonl"
     assert [(wish.id, wish.action) for wish in by_hand.read(path)] == list(
         zip(names, ("drop", "relabel", "keep"), strict=True)
@@ -219,7 +219,7 @@ def test_an_earlier_sitting_is_loaded_and_goes_on(run):
 
 def test_curate_applies_the_file_and_a_review_of_that_run_goes_on_beside_its_record(run, pictures_npz, tmp_path):
     with reviewing(run) as served:
-        found = served.desk.samples
+        found = served.session.samples
         rows = {
             action: [row.id for row in map(found.row, range(len(found))) if row.action == action]
             for action in ("keep", "drop")
@@ -230,7 +230,7 @@ def test_curate_applies_the_file_and_a_review_of_that_run_goes_on_beside_its_rec
         client.json("POST", "decide", {"id": kept, "action": "keep"})
         client.json("POST", "decide", {"id": dropped, "action": "drop"})
         client.json("POST", "decide", {"id": moved, "action": "relabel", "new": new})
-        edits = served.desk.decisions.path
+        edits = served.session.decisions.path
     again = tmp_path / "again"
     edgekit("curate", "--recipe", run / "recipe.yaml", "--apply", edits, "--out", again)
     rows = {row["id"]: row for row in map(json.loads, (again / "curation/selection.jsonl").read_text().splitlines())}
@@ -240,12 +240,12 @@ def test_curate_applies_the_file_and_a_review_of_that_run_goes_on_beside_its_rec
 
     record = (again / "curation/edits.jsonl").read_bytes()
     with reviewing(again) as served:
-        assert len(served.desk.decisions) == 3, "the edits that the run was made with"
+        assert len(served.session.decisions) == 3, "the edits that the run was made with"
         Client(served).json("POST", "decide", {"id": kept, "action": "drop"})
-        assert served.desk.decisions.path.name == "edits-reviewed.jsonl"
+        assert served.session.decisions.path.name == "edits-reviewed.jsonl"
     assert (again / "curation/edits.jsonl").read_bytes() == record, "what the manifest recorded stays"
     with reviewing(again) as served:
-        assert served.desk.decisions.get(kept).action == "drop"
+        assert served.session.decisions.get(kept).action == "drop"
 
 
 def test_one_review_at_a_time(run):
@@ -254,19 +254,19 @@ def test_one_review_at_a_time(run):
 
 
 def test_a_disk_that_cannot_be_written_to_is_told_and_the_decision_is_not_taken(client, served):
-    name = str(served.desk.samples.ids[0])
-    path = served.desk.decisions.path
+    name = str(served.session.samples.ids[0])
+    path = served.session.decisions.path
     path.mkdir()  # a folder in the place of the file: replacing it fails for root too
     try:
         status, content, _ = client.send("POST", "decide", {"id": name, "action": "drop"})
     finally:
         path.rmdir()
     assert status == 500 and b"edits.jsonl" in content
-    assert len(served.desk.decisions) == 0
+    assert len(served.session.decisions) == 0
 
 
 def test_what_cannot_be_reviewed_is_refused(run, tmp_path):
-    with pytest.raises(UsageError, match="holds no curation"):
+    with pytest.raises(UsageError, match="contains no curation"):
         samples.read(tmp_path)
     (run / "curation/summary.json").write_text("{")
     with pytest.raises(IntegrityError, match="damaged"):
@@ -277,12 +277,12 @@ def test_other_data_than_was_curated_is_refused(run):
     found = samples.read(run)
     manifest = json.loads((run / "manifest.json").read_text())
     (run / "manifest.json").write_text(json.dumps(manifest | {"dataset_fingerprint": "0" * 64}))
-    with pytest.raises(IntegrityError, match="is not what"):
+    with pytest.raises(IntegrityError, match="changed since"):
         pictures.load(run, found)
 
 
 def test_a_port_that_is_taken_is_a_usage_error(served):
-    with pytest.raises(UsageError, match="choose another --port"), server.serving(served.desk, served.server_port):
+    with pytest.raises(UsageError, match="choose another --port"), server.serving(served.session, served.server_port):
         pass
 
 
@@ -298,8 +298,8 @@ def test_nan_scores_stand_last_and_are_null(run, served):
         "m", ("a", "b"), np.array(["x", "y", "z"]), np.array([0, 1, 0]), np.array([np.nan, 0.5, -1], np.float32), {}
     )
     assert found.order.tolist() == [2, 1, 0]
-    desk = Desk("n", found, served.desk.pictures, served.desk.decisions)
-    with server.serving(desk) as other:
+    session = ReviewSession("n", found, served.session.pictures, served.session.decisions)
+    with server.serving(session) as other:
         assert [row["score"] for row in Client(other).json("GET", "samples")["rows"]] == [-1.0, 0.5, None]
 
 

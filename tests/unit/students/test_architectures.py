@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from edgekit import backend, registry, students
+from edgekit import registry, students
 from edgekit.errors import DataError, RecipeError
+from edgekit.frameworks import backend
 from edgekit.training import flops
 
 pytestmark = pytest.mark.tf

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgekit import registry
-from edgekit.students.facts import CLASSES, facts
+from edgekit.students.facts import CLASSES, facts, missing
 
 CASES = [(name, width, fact) for name, widths in facts().items() for width, rows in widths.items() for fact in rows]
 
@@ -18,6 +18,7 @@ def named(value):
 
 
 def test_every_student_and_width_has_facts():
+    assert not missing(), "run `make facts`"
     assert {name: set(widths) for name, widths in facts().items()} == {
         name: set(entry.widths or ("",)) for name, entry in registry.STUDENTS.items() if not entry.from_file
     }
@@ -28,15 +29,15 @@ def test_the_list_shows_them_without_a_framework():
         "import sys; from edgekit.cli.app import app; app(sys.argv[1:], standalone_mode=False); "
         "assert 'keras' not in sys.modules"
     )
-    told = {}
+    printed = {}
     for arguments in (("list", "students"), ("list", "students", "--json")):
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
-        told[len(arguments)] = done.stdout
+        printed[len(arguments)] = done.stdout
     fact = facts()["conv8"][""][0]
-    assert "28x28x1         70,464 MAC      21,898 parameters" in told[2]
-    assert f"{fact.int8_bytes / 1024:,.1f} KB int8" in told[2]
-    costs = json.loads(told[3])["students"]["conv8"]["costs"]
+    assert "28x28x1         70,464 MAC      21,898 parameters" in printed[2]
+    assert f"{fact.int8_bytes / 1024:,.1f} KB int8" in printed[2]
+    costs = json.loads(printed[3])["students"]["conv8"]["costs"]
     assert costs[0] == {"width": "", "input": [28, 28, 1], "macs": 70_464, "params": 21_898} | {
         name: getattr(fact, name) for name in ("int8_bytes", "bytes_per_class", "bytes_per_channel")
     }
@@ -44,7 +45,8 @@ def test_the_list_shows_them_without_a_framework():
 
 @pytest.fixture(scope="module")
 def built():
-    from edgekit import backend, students
+    from edgekit import students
+    from edgekit.frameworks import backend
 
     keras = backend.load("tensorflow")
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edgekit import backend, students
+from edgekit import students
+from edgekit.frameworks import backend
 from edgekit.training import flops
 
 pytestmark = pytest.mark.tf

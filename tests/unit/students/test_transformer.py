@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from edgekit import backend, layers, students
+from edgekit import students
 from edgekit.errors import RecipeError
+from edgekit.frameworks import backend, layers
 from edgekit.students import transformer
 from edgekit.training import flops
 
@@ -111,7 +112,7 @@ def test_passts_own_numbers(keras):
 def test_patchout_is_for_transformers(keras):
     model = students.build("students", "conv8", keras, (28, 28, 1), 10)
     transformer.set_patchout(model, "auto")
-    with pytest.raises(RecipeError, match="no patches to leave out"):
+    with pytest.raises(RecipeError, match="no patches to drop"):
         transformer.set_patchout(model, "structured")
 
 
@@ -134,7 +135,7 @@ def test_attention_is_that_of_keras(keras):
     theirs.set_weights([identity.reshape(8, 2, 4)] * 3 + [identity.reshape(2, 4, 8)])
     ours = layers.of(keras).TokenAttention(2)(query, key, value)
     assert np.asarray(ours) == pytest.approx(np.asarray(theirs(query, value, key)), abs=1e-5)
-    with pytest.raises(ValueError, match="no multiple of 3 heads"):
+    with pytest.raises(ValueError, match="not a multiple of 3 heads"):
         layers.of(keras).TokenAttention(3)(query, key, value)
 
 
@@ -144,7 +145,7 @@ def test_a_fresh_process_reads_the_file(keras, tmp_path):
     x = np.random.default_rng(0).random((3, 40, 33, 1), dtype=np.float32)
     np.save(tmp_path / "x.npy", x)
     code = (
-        "import sys, numpy as np; from edgekit import backend; keras = backend.load();"
+        "import sys, numpy as np; from edgekit.frameworks import backend; keras = backend.load();"
         "m = keras.models.load_model(sys.argv[1] + '/m.keras', compile=False);"
         "assert round(m.get_layer('patchout').time, 3) == 0.404;"
         "np.save(sys.argv[1] + '/p.npy', m(np.load(sys.argv[1] + '/x.npy')))"

@@ -46,12 +46,12 @@ def test_another_study_is_told_by_what_differs(tmp_path):
         {"study": study(base={"student": {"name": "conv8"}, "training": {"epochs": 3}}).model_dump(mode="json")},
     )
     now = study(base={"student": {"name": "conv8"}, "training": {"epochs": 4}}, match="flops", max_hours=3)
-    told = str(refused(tmp_path, now, resume=True).value)
-    assert "base.training.epochs (3 there, 4 now); match (steps there, flops now)" in told
-    assert "no test" not in told and "max_hours" not in told
+    message = str(refused(tmp_path, now, resume=True).value)
+    assert "base.training.epochs (was 3, now 4); match (was steps, now flops)" in message
+    assert "no test" not in message and "max_hours" not in message
     now = study(base={"student": {"name": "conv8"}, "training": {"epochs": 3}}, seeds=3)
-    told = str(refused(tmp_path, now, resume=True).value)
-    assert "seeds ([1, 2] there, [1, 2, 3] now)" in told and "no test" in told
+    message = str(refused(tmp_path, now, resume=True).value)
+    assert "seeds (was [1, 2], now [1, 2, 3])" in message and "not a test" in message
     assert begun(tmp_path)["seeds"] == [1, 2] and begun(tmp_path / "none") is None
 
 
@@ -61,7 +61,7 @@ def content(statuses, refused=(), outstanding=()):
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("found", "message"),
     [
         (
             content(["complete", "failed", "failed"]),
@@ -69,7 +69,7 @@ def content(statuses, refused=(), outstanding=()):
         ),
         (
             content(["complete", "not run"], outstanding=["a-1"]),
-            "1 of 2 runs are missing; --resume makes the rest. See studies/x/study.json.",
+            "1 of 2 runs are missing; --resume runs the rest. See studies/x/study.json.",
         ),
         (
             content(["failed", "not run"]),
@@ -77,9 +77,9 @@ def content(statuses, refused=(), outstanding=()):
         ),
     ],
 )
-def test_a_study_that_is_not_whole_ends_with_an_error(found, told):
+def test_a_study_that_is_not_whole_ends_with_an_error(found, message):
     error = shortfall(found, OUT)
-    assert type(error) is TrainingError and str(error) == told
+    assert type(error) is TrainingError and str(error) == message
 
 
 def test_comparisons_that_no_run_can_mend_end_with_an_error_and_a_whole_study_does_not():

@@ -31,11 +31,11 @@ def test_options_override_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("arms: {a: {}}\nseed: 3", "Unknown study key 'seed'. Did you mean 'seeds'?"),
         ("arms: {a: {}}\nseeds: 0", "at least 1 RNG seed"),
-        ("arms: {a: {}}\nseeds: [3, 3]", "seeds has one twice"),
+        ("arms: {a: {}}\nseeds: [3, 3]", "seeds has a duplicate"),
         ("arms: {full: {}}\nseeds: 2", "the name of a control"),
         ("arms: {a: {seed: 3}}\nseeds: 2", "arm 'a' sets seed"),
         ("arms: {random-of-a: {}}\nseeds: 2", "the name of a control"),
@@ -44,7 +44,7 @@ def test_options_override_the_file(tmp_path):
         ("arms: {a: {}}\nseeds: 2\nmatch: time", "match"),
         ("arms: {a: {}}\nseeds: 2\ncompare: [[a, b]]", "compare names 'b'"),
         ("arms: {a: {}}\nseeds: 2\ncontrols: false", "nothing to compare with"),
-        ("arms: {a: {}}\nseeds: ten", "expected how many RNG seeds, or a list of them"),
+        ("arms: {a: {}}\nseeds: ten", "expected the number of RNG seeds or a list of them"),
         ("arms: {a: {}}\nseeds: 2\nartifact: []", "artifact is empty"),
         ("arms: {a: {}, b: {}}\nseeds: 2\ncompare: [[a, a]]", "'a' against itself"),
         ("arms: {a: {}, b: {}}\nseeds: 2\ncompare: [[a, b], [a, b]]", "'a' and 'b' twice"),
@@ -55,8 +55,8 @@ def test_options_override_the_file(tmp_path):
         ("arms: {a", "not valid YAML"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_a_hint(tmp_path, text, told):
-    with pytest.raises(RecipeError, match=told.replace("?", r"\?").replace("[", r"\[")):
+def test_what_cannot_be_used_is_refused_with_a_hint(tmp_path, text, message):
+    with pytest.raises(RecipeError, match=message.replace("?", r"\?").replace("[", r"\[")):
         load(written(tmp_path, text))
 
 

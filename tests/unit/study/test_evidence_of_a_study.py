@@ -142,11 +142,11 @@ def test_what_an_arm_did_about_wrong_labels_is_the_mean_over_its_runs():
 
     arm = Arm(name="iqr", kind="arm")
     runs = [done("iqr", seed, timings={}) for seed in (1, 2)]
-    told = [
+    rows = [
         {"count": 10, "edited": 6, "recall": 0.6, "precision": 0.75},
         {"count": 10, "edited": 0, "recall": 0.0, "precision": None},
     ]
-    for run, row in zip(runs, told, strict=True):
+    for run, row in zip(runs, rows, strict=True):
         run.document["curation"].update(n_dropped=8, injected_noise=row)
     found = document._arm(arm, {}, [], runs)["injected_noise"]
     # Precision only where there were edits.
@@ -170,12 +170,12 @@ def test_what_all_runs_share_is_told_as_the_limit_of_the_verdicts():
         return document._limits(planned_arms().study, runs)
 
     assert limits("a", "a") == [
-        "All rest on one data set with one split (seed 42), one teacher (seed 7), one curation by iqr. They are on other "
-        "students and test samples, not on other teachers, curations, splits or data sets."
+        "All verdicts rest on one data set with one split (seed 42), one teacher (seed 7), one curation by iqr. They "
+        "generalize to other students and test samples, not to other teachers, curations, splits or data sets."
     ]
     # Another draw with each seed, and no teacher.
-    (told,) = limits("a", "b", method="random")
-    assert "teacher" not in told and "curation" not in told and "not on other splits or data sets" in told
+    (sentence,) = limits("a", "b", method="random")
+    assert "teacher" not in sentence and "curation" not in sentence and "not to other splits or data sets" in sentence
     assert limits() == []
 
 
@@ -196,7 +196,7 @@ def planned_arms(**values):
     return plan(Study.model_validate({"base": {"student": {"name": "conv8"}}, "arms": arms, "seeds": 1, **values}))
 
 
-def test_comparisons_that_are_not_equal_in_what_the_study_says_are_told():
+def test_comparisons_that_are_not_equal_in_what_the_study_says_are_reported():
     def told(match, **rows):
         named = [
             {"arm": arm, "steps": [row[0]], "epochs": [row[0]], "student_train_flops": row[1]}

@@ -27,15 +27,15 @@ def test_a_server_that_cannot_import_tells_why(tmp_path, capfd):
     (tmp_path / "tensorflow.py").write_text("raise ImportError('no wheel for this processor')\n")
     forks = Forks({"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])})
     forks.start(tmp_path, "a-1")
-    told = ended(forks)
-    assert told == {
+    outcomes = ended(forks)
+    assert outcomes == {
         "a-1": "was lost with the process that starts the runs, which ended with status 1 (ImportError: no wheel for this "
         "processor)"
     }
     assert not forks.pids and "Traceback" not in capfd.readouterr().err
 
 
-def test_a_server_that_is_killed_is_told_with_its_signal(tmp_path):
+def test_a_server_that_is_killed_is_reported_with_its_signal(tmp_path):
     forks = Forks({})
     forks.start(tmp_path, "a-1")
     os.kill(forks._server.pid, signal.SIGKILL)

@@ -13,7 +13,7 @@ from edgekit.study.schedule import Outcome
 
 LABEL, PLAIN = "shipped", {"name": "conv8"}
 DONE, FAILED, NEEDLESS = (Outcome(status=status) for status in ("complete", "failed", "not needed"))
-LATE = Outcome(status="not run", reason="max_hours were over")
+LATE = Outcome(status="not run", reason="max_hours was exceeded")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_graphs_that_differ_are_judged_only_where_the_recipes_mean_it(planned):
         ("iqr", control, "broken") for control in ("full", "random-of-iqr", "matched-of-iqr")
     ]
     assert len(found.mismatches) == 3 and "should have the same inference graph" in found.mismatches[0]
-    assert found.differences == ["wide and full have different inference graphs in shipped, as their recipes mean."]
+    assert found.differences == ["wide and full have different inference graphs in shipped, as their recipes intend."]
     assert found.planned == 1
 
 

@@ -88,16 +88,16 @@ def test_groups_are_left_out_in_turn_and_names_are_safe_for_folders():
 
 
 @pytest.mark.parametrize(
-    ("arms", "told"),
+    ("arms", "message"),
     [
-        ({"same": {}}, "is the control 'full' itself"),
+        ({"same": {}}, "is the same as the control 'full'"),
         ({"iqr": IQR, "again": {"curation.method": "iqr"}}, "'again' is 'iqr'"),
         ({"typo": {"curation": {"metod": "iqr"}}}, "Study arm 'typo': Unknown recipe key"),
         ({"typo": {"curation": {"method": "iqrr"}}}, "Study arm 'typo': .*iqr"),
     ],
 )
-def test_arms_that_cannot_be_used_are_named(arms, told):
-    with pytest.raises(RecipeError, match=told):
+def test_arms_that_cannot_be_used_are_named(arms, message):
+    with pytest.raises(RecipeError, match=message):
         plan(study(arms=arms))
 
 

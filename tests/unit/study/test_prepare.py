@@ -35,24 +35,26 @@ def test_samples_are_counted_for_each_data_section(spec):
 
 
 @pytest.mark.parametrize(
-    ("base", "arm", "told"),
+    ("base", "arm", "message"),
     [
-        ("one", {"spec": "other"}, r"'b' has other test samples \(24, not the same 20\) than 'full'"),
+        ("one", {"spec": "other"}, r"'b' has different test samples \(24, not the same 20\) than 'full'"),
         # Without a test part of its own, the seed of the data cuts it.
-        ("uncut", {"seed": 7}, "'b' has other test samples"),
+        ("uncut", {"seed": 7}, "'b' has different test samples"),
     ],
 )
-def test_arms_that_would_be_tested_on_other_samples_are_refused(spec, base, arm, told):
+def test_arms_that_would_be_tested_on_other_samples_are_refused(spec, base, arm, message):
     arm = {key: spec(value) if key == "spec" else value for key, value in arm.items()}
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         prepared(study({"spec": spec(base)}, {"data": arm}))
 
 
 def test_a_judged_file_that_an_arm_does_not_make_is_refused(spec):
     base, arm = {"spec": spec("one")}, {"quantization": {"precision": "float16"}}
-    with pytest.raises(RecipeError, match=r"'full' makes no file 'shiped'.*model_float32\.tflite, model_int8\.tflite"):
+    with pytest.raises(
+        RecipeError, match=r"'full' produces no file 'shiped'.*model_float32\.tflite, model_int8\.tflite"
+    ):
         prepared(study(base, arm, artifact=["shiped"]))
-    with pytest.raises(RecipeError, match=r"'b' makes no file 'model_int8\.tflite'.*model_float16\.tflite"):
+    with pytest.raises(RecipeError, match=r"'b' produces no file 'model_int8\.tflite'.*model_float16\.tflite"):
         prepared(study(base, arm, artifact=["model_int8.tflite"]))
     assert prepared(study(base, arm, artifact=["shipped", "model_float32.tflite"])).plan.arms
 

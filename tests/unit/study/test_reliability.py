@@ -78,7 +78,7 @@ def test_runs_that_failed_or_diverged_do_not_count():
 
 
 def finished(seed, t, ece, nll, ties, *, at_bound=False, n=100, arm=ARM):
-    told = {
+    fitted = {
         "temperature": t,
         "at_bound": at_bound,
         "before": {"ece": ece[0], "nll": nll[0]},
@@ -87,7 +87,7 @@ def finished(seed, t, ece, nll, ties, *, at_bound=False, n=100, arm=ARM):
         "operating": {"n": n},
     }
     run = Run(arm=arm, seed=seed)
-    return Finished(run=run, folder=Path(), document={"reliability": {FILE: told}}, files={"shipped": FILE})
+    return Finished(run=run, folder=Path(), document={"reliability": {FILE: fitted}}, files={"shipped": FILE})
 
 
 def test_temperatures_errors_and_ties_are_means_over_runs():

@@ -31,9 +31,9 @@ class Engine:
         fate = fates.pop(0) if len(fates) > 1 else fates[0]
         if isinstance(fate, int):
             return {name: f"was killed by signal {fate}"}
-        told = {"status": "complete" if fate == "ok" else "failed", "seconds": 1.0}
-        told |= {} if fate == "ok" else {"error": "the loss is nan", "exit_code": 5}
-        (out / "jobs" / name / "outcome.json").write_text(json.dumps(told))
+        outcome = {"status": "complete" if fate == "ok" else "failed", "seconds": 1.0}
+        outcome |= {} if fate == "ok" else {"error": "the loss is nan", "exit_code": 5}
+        (out / "jobs" / name / "outcome.json").write_text(json.dumps(outcome))
         return {name: "ended with status 0" if fate == "ok" else "ended with status 5"}
 
     def close(self):
@@ -115,7 +115,7 @@ def test_nothing_begins_after_the_deadline(tmp_path):
     engine = Engine()
     outcomes = work(tmp_path, engine, deadline=0.0)
     assert not engine.begun
-    assert outcomes["full-1"].reason == "max_hours were over"
+    assert outcomes["full-1"].reason == "max_hours was exceeded"
 
 
 def test_a_run_that_is_not_needed_says_why(tmp_path):

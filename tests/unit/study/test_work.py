@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.store import RunFolder
+from edgekit.runs.folder import RunFolder
 from edgekit.study.definition import Study
 from edgekit.study.plan import plan
 from edgekit.study.prepare import Prepared
@@ -61,5 +61,5 @@ def test_a_run_of_another_recipe_is_refused_and_one_that_is_not_complete_goes_on
     folder = RunFolder.open(tmp_path / "runs" / run.name, resume=True, status="complete")
     folder.close()
     assert made.finished(run, recipe)
-    with pytest.raises(UsageError, match="another recipe"):
+    with pytest.raises(UsageError, match="a different recipe"):
         made.finished(run, recipe.model_copy(update={"seed": 9}))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgekit.training.augment import Augmentation
-from edgekit.training.batches import Opinion, Views, augmented, batch_indices, target_rows
+from edgekit.training.batches import SoftLabels, Views, augmented, batch_indices, target_rows
 
 
 def test_target_rows():
@@ -12,10 +12,10 @@ def test_target_rows():
     assert target_rows(labels, 3, rows=True, soft=True).tolist() == [[0, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0]]
 
 
-def fed(x, y, *, opinion=None, mixup=0.0, batches=4, first=0, size=4, weights=None):
+def fed(x, y, *, soft_labels=None, mixup=0.0, batches=4, first=0, size=4, weights=None):
     indices = batch_indices(len(x), size, batches, seed=3)
-    views = Views(Augmentation(name="shift"), len(x), x.shape[1:], 3, opinion)
-    targets = target_rows(y, 3, rows=bool(mixup) or opinion is not None, soft=opinion is not None)
+    views = Views(Augmentation(name="shift"), len(x), x.shape[1:], 3, soft_labels)
+    targets = target_rows(y, 3, rows=bool(mixup) or soft_labels is not None, soft=soft_labels is not None)
     images = (x[i] for i in indices[first:])
     made = augmented(
         images,
@@ -24,7 +24,7 @@ def fed(x, y, *, opinion=None, mixup=0.0, batches=4, first=0, size=4, weights=No
         views,
         samples=len(x),
         first=first,
-        opinion=opinion,
+        soft_labels=soft_labels,
         mixup=mixup,
         seed=3,
         weights=weights,
@@ -57,14 +57,14 @@ def test_each_round_shows_another_view(samples):
     assert any(not np.array_equal(views[0], views[1]) for views in shown.values())
 
 
-def test_a_teachers_opinion_is_of_the_very_view_that_is_shown(samples):
+def test_a_teachers_soft_labels_are_of_the_very_view_that_is_shown(samples):
     """The teacher knows two views of 8 samples; the student learns from 6 of them, in its own order of rows."""
     x, y = samples
     whole = np.concatenate([np.zeros((2, 8, 8, 1), np.uint8), x])
     rows = np.arange(2, 8)
     logits = np.arange(2 * 8 * 3, dtype=np.float16).reshape(2, 8, 3) * np.float16(0.25)
-    opinion = Opinion(logits=logits, rows=rows, view_seed=9, alpha=0.5, temperature=2.0)
-    indices, batches = fed(x, y, opinion=opinion, batches=4, size=3)
+    soft_labels = SoftLabels(logits=logits, rows=rows, view_seed=9, alpha=0.5, temperature=2.0)
+    indices, batches = fed(x, y, soft_labels=soft_labels, batches=4, size=3)
     augmentation = Augmentation(name="shift")
     for number, (index, (images, targets)) in enumerate(zip(indices, batches, strict=True)):
         view = (number * 3 // 6) % 2

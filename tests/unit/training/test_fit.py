@@ -3,11 +3,13 @@ import json
 import numpy as np
 import pytest
 
-from edgekit import backend, recipe, students
+from edgekit import recipe, students
 from edgekit.data.splits import take
 from edgekit.errors import DataError, IntegrityError, MissingExtra, TrainingError
+from edgekit.frameworks import backend
 from edgekit.training import flops, jobs, process, signals, stage
-from edgekit.training.batches import batch_indices
+from edgekit.training.augment import Augmentation
+from edgekit.training.batches import Samples, batch_indices
 from edgekit.training.fit import fit, steps_per_epoch
 from edgekit.types import Silent
 
@@ -47,7 +49,7 @@ def test_flop_ledger_of_the_iqr_studys_networks(keras, table, name, params, macs
 
 @pytest.mark.tf
 def test_training_flops_of_the_iqr_study(keras):
-    """3 * forward less the first layer's input gradient (METHODS.md 7; its 43.2 and 0.306 TFLOP leave that in)."""
+    """3 * forward less the first layer's input gradient, which the 43.2 and 0.306 TFLOP of docs/methods.md, "FLOPs", leave in."""
     teacher = students.build("teachers", "cnn32-64", keras, (28, 28, 1), 10)
     student = students.build("students", "conv8", keras, (28, 28, 1), 10)
     assert flops.train_flops(teacher, 600_000) == 2 * 600_000 * (3 * 11_992_448 - 26 * 26 * 9 * 32)
@@ -64,6 +66,21 @@ def test_too_small_images_are_a_clear_error(keras):
 
 
 @pytest.mark.tf
+@pytest.mark.parametrize("values", [{}, {"label_smoothing": 0.1, "ema": 0.9}])
+def test_a_network_is_traced_once(keras, shipped, monkeypatch, values):
+    """Variables that a first step makes would have TensorFlow trace it again: seconds for each training."""
+    traced = []
+    step = keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda model, data: (traced.append(model), step(model, data))[1])
+    train = take(shipped.train, np.arange(64))
+    samples, plain = Samples(train=train, val=train, full=64), Augmentation(name="none")
+    model = students.build("students", "conv8", keras, (28, 28, 1), 10)
+    chosen = section(epochs=2, batch_size=16, **values)
+    fit(keras, model, samples, chosen, augmentation=plain, seed=0, reporter=Silent())
+    assert len(traced) == 1
+
+
+@pytest.mark.tf
 def test_the_default_student_learns(keras, shipped):
     backend.seed(keras, 0, deterministic=False)
     model = students.build("students", "microresnet", keras, (28, 28, 1), 10)
@@ -71,12 +88,10 @@ def test_the_default_student_learns(keras, shipped):
     history = fit(
         keras,
         model,
-        train,
-        shipped.val,
+        Samples(train=train, val=shipped.val, full=2000),
         section(epochs=6, batch_size=128),
-        full=2000,
+        augmentation=Augmentation(name="shift-flip"),
         seed=0,
-        augment="shift-flip",
         reporter=Silent(),
     )
     assert history["val_accuracy"][-1] > 0.7
@@ -104,12 +119,10 @@ def test_other_training_options_train(keras, shipped, extra):
     history = fit(
         keras,
         model,
-        train,
-        shipped.val,
+        Samples(train=train, val=shipped.val, full=512),
         section(epochs=2, batch_size=32, **extra),
-        full=512,
+        augmentation=Augmentation(name="none", cutout=extra.get("cutout", 0.0)),
         seed=0,
-        augment="none",
         reporter=Silent(),
     )
     assert len(history["loss"]) == len(history["learning_rate"]) == 2
@@ -124,14 +137,12 @@ def test_a_diverging_run_is_a_training_error(keras, shipped):
         fit(
             keras,
             model,
-            take(shipped.train, np.arange(256)),
-            shipped.val,
+            Samples(train=take(shipped.train, np.arange(256)), val=shipped.val, full=256),
             section(
                 epochs=2, batch_size=128, learning_rate=1e30, clip_norm=None, schedule="constant", optimizer="adam"
             ),
-            full=256,
+            augmentation=Augmentation(name="none"),
             seed=0,
-            augment="none",
             reporter=Silent(),
         )
 
@@ -158,6 +169,7 @@ def test_jax_trains_in_its_own_process_and_the_model_loads_under_tensorflow(smal
     assert accuracy == pytest.approx(facts["history"]["val_accuracy"][-1], abs=1e-6)
 
 
+@pytest.mark.jax
 def test_an_error_in_the_backends_process_reaches_the_user(small_npz, tmp_path):
     from edgekit import data
 
@@ -170,6 +182,7 @@ def test_an_error_in_the_backends_process_reaches_the_user(small_npz, tmp_path):
         )
 
 
+@pytest.mark.jax
 def test_it_keeps_the_class_that_it_had_there(small_npz, tmp_path):
     """A damaged backbone is exit 9 on every backend."""
     from edgekit import data

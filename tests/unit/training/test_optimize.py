@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from edgekit import backend, recipe, students
+from edgekit import recipe, students
+from edgekit.frameworks import backend
 from edgekit.peft.apply import apply, train_only
-from edgekit.sections import PeftSection
+from edgekit.recipe import PeftSection
 from edgekit.training import optimize
 from edgekit.training.averaging import Mean, refresh_batch_norm
 
@@ -53,7 +54,7 @@ def test_constant(keras):
 
 
 def test_distillation_loss_by_hand(keras):
-    """alpha .25, T 2, logits (2, 0), label 0, teacher (.6, .4); the second row has no opinion."""
+    """alpha .25, T 2, logits (2, 0), label 0, teacher (.6, .4); the second row has no soft labels."""
     loss = optimize.loss(keras, section(), rows=True, soft=(0.25, 2.0))
     y = np.array([[1, 0, 0.6, 0.4], [0, 1, 0, 0]], np.float32)
     z = np.array([[2, 0], [2, 0]], np.float32)

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from edgekit import backend, recipe
+from edgekit import recipe
 from edgekit.errors import RecipeError
+from edgekit.frameworks import backend
 from edgekit.training import flops, phases
+from edgekit.training.augment import Augmentation
+from edgekit.training.batches import Samples
 from edgekit.training.checkpoint import Checkpoint
 from edgekit.training.phases import HeadFirst, fit_in_phases
 from edgekit.types import Silent, Split
@@ -62,10 +65,11 @@ SECTION = recipe.from_mapping(
 
 def fitted(keras, model, plan, reporter, checkpoint=None):
     x = np.random.default_rng(0).random((32, 8, 8, 1), np.float32)
-    samples = Split(x=x, y=np.arange(32) % 2, ids=np.arange(32).astype(str))
+    split = Split(x=x, y=np.arange(32) % 2, ids=np.arange(32).astype(str))
+    samples, plain = Samples(train=split, val=split, full=32), Augmentation(name="none")
     return fit_in_phases(
-        keras, model, samples, samples, SECTION, plan, full=32, seed=0, augment="none", reporter=reporter, checkpoint=checkpoint
-    )  # fmt: skip
+        keras, model, samples, SECTION, plan, augmentation=plain, seed=0, reporter=reporter, checkpoint=checkpoint
+    )
 
 
 @pytest.mark.tf

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from tests.conftest import Told
+from tests.conftest import RecordingReporter
 from tests.unit.students.formulas import Size, ast, expected, hugging_face, logits, passt, saved
 
-from edgekit import backend, recipe, students
+from edgekit import recipe, students
 from edgekit.errors import DataError, RecipeError
+from edgekit.frameworks import backend
 from edgekit.training import transfer, tuning
 from edgekit.types import Dataset, FrontEnd, InputSpec, Split
 
@@ -69,10 +70,10 @@ def test_a_student_takes_a_public_checkpoint(keras, tmp_path, name, layout, cons
     path = saved(tmp_path, hugging_face(file) if layout == "ast-hf" else file)
     loaded = transfer.load_backbone(keras, model, path, front_end())
     assert (loaded.layers, loaded.fresh) == (sum(bool(layer.weights) for layer in model.layers) - 1, ())
-    assert loaded.notes[0] == "taken for 4 heads and patches every 5x5, which no file tells"
+    assert loaded.notes[0] == "assumed 4 heads and patches every 5x5, which the file does not specify"
     rate = "32,000" if layout == "passt" else "16,000"
     assert (
-        f"it was trained on {rate} Hz, 128 bands, 25 ms windows each 10 ms; the data are 16,000 Hz, 33 bands, 25 ms windows"
+        f"it was trained on {rate} Hz, 128 bands, 25 ms windows every 10 ms; the data are 16,000 Hz, 33 bands, 25 ms windows"
         in ("; ".join(loaded.notes))
     )
     x = features(shape)
@@ -82,7 +83,7 @@ def test_a_student_takes_a_public_checkpoint(keras, tmp_path, name, layout, cons
 
 @pytest.mark.parametrize("layout", ["ast", "passt"])
 def test_a_network_of_the_files_own_size(keras, tmp_path, layout):
-    """As a recipe asks for it, with 128 bands and 25 ms windows each 10 ms, as the file was trained on."""
+    """As a recipe asks for it, with 128 bands and 25 ms windows every 10 ms, as the file was trained on."""
     shape = (40, 128, 1)
     file = passt(OWN) if layout == "passt" else ast(OWN)
     path = saved(tmp_path, file)
@@ -90,14 +91,14 @@ def test_a_network_of_the_files_own_size(keras, tmp_path, layout):
     asked = recipe.from_mapping({"student": {"name": "ast_or_passt", "backbone": str(path), "frozen": True}})
     made = front_end(128, sample_rate=rate)
     model = students.build("students", "ast_or_passt", keras, shape, 9, "", str(path))
-    x, told = features(shape), Told()
+    x, reporter = features(shape), RecordingReporter()
     split = Split(x=x, y=np.zeros(4, np.int64), ids=np.array(list("abcd")))
     data = dataset(split, shape, made)
-    tuned = tuning.prepare(keras, model, asked, data, told)
+    tuned = tuning.prepare(keras, model, asked, data, reporter)
     assert [v.path for v in tuned.model.trainable_variables] == ["logits/kernel", "logits/bias"]
-    assert told.notes == [
-        f"backbone c.npz: weights of {sum(bool(layer.weights) for layer in model.layers) - 1} layers; taken for 1 heads and "
-        f"patches every 10x10, which no file tells; not used: {unused(layout)}"
+    assert reporter.notes == [
+        f"backbone c.npz: weights of {sum(bool(layer.weights) for layer in model.layers) - 1} layers; assumed 1 heads and "
+        f"patches every 10x10, which the file does not specify; not used: {unused(layout)}"
     ]
     constants = (-4.5, 5.0) if layout == "passt" else (-4.2677393, 9.1379948)
     # The window of 25 ms has 800 samples at 32 kHz, whose sum is twice as large.
@@ -126,14 +127,14 @@ def test_a_trunk_alone_trains_its_last_norm_with_the_head(keras, tmp_path):
     split = Split(x=features(shape), y=np.zeros(4, np.int64), ids=np.array(list("abcd")))
     for method in ("none", "lora"):
         values = {"student": {"name": "passt_tiny", "backbone": str(path), "frozen": True}, "peft": {"method": method}}
-        model, told = students.build("students", "passt_tiny", keras, shape, 9), Told()
-        tuned = tuning.prepare(keras, model, recipe.from_mapping(values), dataset(split, shape, front_end()), told)
-        assert "not in the file, trained with the head: head_norm" in told.notes[0]
+        model, reporter = students.build("students", "passt_tiny", keras, shape, 9), RecordingReporter()
+        tuned = tuning.prepare(keras, model, recipe.from_mapping(values), dataset(split, shape, front_end()), reporter)
+        assert "not in the file, trained with the head: head_norm" in reporter.notes[0]
         trained = {v.path.split("/")[0] for v in tuned.model.trainable_variables}
         assert {"head_norm", "logits"} == {layer for layer in trained if "lora" not in layer}
         assert any("lora" in layer for layer in trained) == (method == "lora")
     counted = sum(bool(layer.weights) for layer in model.layers) - 2
-    assert f"weights of {counted} layers" in told.notes[0], "neither the head nor the norm before it"
+    assert f"weights of {counted} layers" in reporter.notes[0], "neither the head nor the norm before it"
     tuned.model.get_layer("head_norm").set_weights([np.full(64, 2.0), np.full(64, 3.0)])
     folder = tmp_path / "made"
     folder.mkdir()
@@ -145,19 +146,19 @@ def test_a_trunk_alone_trains_its_last_norm_with_the_head(keras, tmp_path):
     )
 
 
-def test_what_cannot_be_taken_is_told(keras, tmp_path):
+def test_what_cannot_be_taken_is_reported(keras, tmp_path):
     path = saved(tmp_path, passt(TINY))
     model = students.build("students", "passt_tiny", keras, (40, 33, 1), 9)
     with pytest.raises(
         RecipeError, match=r"was trained on log-mel features; the data are 13 MFCC .*Set data\.audio\.front_end=logmel"
     ):
         transfer.load_backbone(keras, model, path, front_end(kind="mfcc", n_mfcc=13))
-    assert "the data are no sound" in transfer.load_backbone(keras, model, path).notes[-2]
+    assert "the data are not audio" in transfer.load_backbone(keras, model, path).notes[-2]
     other = students.build("students", "conv8", keras, (28, 28, 1), 9)
-    with pytest.raises(RecipeError, match=r"and 'conv8.*' is none; choose such a student"):
+    with pytest.raises(RecipeError, match=r"but 'conv8.*' is not one; choose such a student"):
         transfer.load_backbone(keras, other, path)
     with pytest.raises(
-        RecipeError, match=r"positions of 6 frequencies; expected 13, which 128 bands have at patches of 8 every 10"
+        RecipeError, match=r"positions of 6 frequencies; expected 13, which 128 bands have with patches of 8 every 10"
     ):
         students.build("students", "ast_or_passt", keras, (40, 33, 1), 9, "", str(path))
     own = saved(tmp_path, passt(OWN), "own.npz")
@@ -170,5 +171,5 @@ def test_a_size_needs_a_file(keras):
         RecipeError, match=r"'ast_or_passt' has the size of a public checkpoint: name its .* in student\.backbone"
     ):
         recipe.from_mapping({"student": {"name": "ast_or_passt"}})
-    with pytest.raises(RecipeError, match=r"name its file in student\.backbone"):
+    with pytest.raises(RecipeError, match=r"set student\.backbone to its file"):
         students.build("students", "ast_or_passt", keras, (40, 128, 1), 9)

@@ -48,9 +48,9 @@ def test_auto_is_audio_for_sound_alone():
     assert resolve("auto", mirrored=False, front_end=MEL) == "audio"
     assert resolve("auto", mirrored=False) == "shift"
     assert resolve("none", mirrored=False, front_end=MEL) == "none"
-    with pytest.raises(UsageError, match="'audio' is not for images"):
+    with pytest.raises(UsageError, match="'audio' does not apply to images"):
         resolve("audio", mirrored=False)
-    with pytest.raises(UsageError, match="'photo' is not for sound"):
+    with pytest.raises(UsageError, match="'photo' does not apply to sound"):
         resolve("photo", mirrored=False, front_end=MEL)
 
 

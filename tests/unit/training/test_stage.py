@@ -1,4 +1,4 @@
-"""What the training stage adds to a fit: a teacher's opinion, checkpoints, weights to start from, several devices."""
+"""What the training stage adds to a fit: a teacher's soft labels, checkpoints, weights to start from, several devices."""
 
 import json
 import os
@@ -9,13 +9,14 @@ import warnings
 import numpy as np
 import pytest
 
-from edgekit import backend, data, recipe, students
+from edgekit import data, recipe, students
 from edgekit.data.splits import take
 from edgekit.errors import RecipeError
+from edgekit.frameworks import backend
 from edgekit.peft.apply import train_only
-from edgekit.training import distill, jobs, opinion, stage, transfer
+from edgekit.training import distill, jobs, soft_labels, stage, transfer
 from edgekit.training.augment import Augmentation
-from edgekit.training.batches import draw
+from edgekit.training.batches import Samples, draw
 from edgekit.training.checkpoint import Checkpoint
 from edgekit.training.fit import fit
 from edgekit.types import Silent, Split
@@ -39,12 +40,10 @@ def trained(keras, shipped, values, checkpoint=None, watch=None):
     history = fit(
         keras,
         model,
-        train,
-        take(shipped.val, np.arange(100)),
+        Samples(train=train, val=take(shipped.val, np.arange(100)), full=256),
         section(batch_size=64, learning_rate=0.01, **values),
-        full=256,
+        augmentation=Augmentation(name="shift"),
         seed=0,
-        augment="shift",
         reporter=watch or Silent(),
         checkpoint=checkpoint,
     )
@@ -93,8 +92,9 @@ def test_batch_statistics_are_renewed_for_the_average(keras, shipped, average):
     backend.seed(keras, 0, deterministic=False)
     model = students.build("students", "microresnet", keras, (28, 28, 1), 10, width="fast")
     train = take(shipped.train, np.arange(64))
-    options = {"full": 64, "seed": 0, "augment": "none", "reporter": Silent()}
-    fit(keras, model, train, train, section(epochs=4, batch_size=64, learning_rate=0.01, **average), **options)
+    samples, plain = Samples(train=train, val=train, full=64), Augmentation(name="none")
+    chosen = section(epochs=4, batch_size=64, learning_rate=0.01, **average)
+    fit(keras, model, samples, chosen, augmentation=plain, seed=0, reporter=Silent())
     first = keras.Model(model.input, model.get_layer("stem_conv").output)
     seen = np.asarray(first(train.x[:].astype(np.float32) / 255))
     _, _, mean, variance = model.get_layer("stem_bn").get_weights()
@@ -114,8 +114,9 @@ def test_a_frozen_trunk_keeps_its_batch_statistics(keras, average):
     before = [w for layer in trunk for w in layer.get_weights()]
     head = model.get_layer("logits").get_weights()
     train = Split(x=rng.random((32, 8, 8, 1), np.float32) + 3, y=np.arange(32) % 2, ids=np.arange(32).astype(str))
-    options = {"full": 32, "seed": 0, "augment": "none", "reporter": Silent()}
-    fit(keras, model, train, train, section(epochs=2, batch_size=16, learning_rate=0.1, **average), **options)
+    samples, plain = Samples(train=train, val=train, full=32), Augmentation(name="none")
+    chosen = section(epochs=2, batch_size=16, learning_rate=0.1, **average)
+    fit(keras, model, samples, chosen, augmentation=plain, seed=0, reporter=Silent())
     for old, new in zip(before, (w for layer in trunk for w in layer.get_weights()), strict=True):
         assert np.array_equal(old, new)
     assert not np.array_equal(head[0], model.get_layer("logits").get_weights()[0])
@@ -131,10 +132,10 @@ def test_class_weights_by_hand():
     assert weighted == pytest.approx(np.array([1 / 3, 1 / 3, 2 / 3, 1]) * 4 / (7 / 3))
 
 
-def test_an_opinion_is_of_its_views(small_npz):
+def test_soft_labels_are_of_their_views(small_npz):
     def key(**values):
         asked = recipe.load(values={"data.spec": str(small_npz), "distillation.alpha": 0.5, **values})
-        return json.dumps(opinion.key(asked, dataset, job))
+        return json.dumps(soft_labels.key(asked, dataset, job))
 
     dataset = data.load(str(small_npz))
     job = jobs.Job(ids=dataset.train.ids, labels=dataset.train.y, teacher="/cache/teacher/abc/teacher.keras")
@@ -143,14 +144,14 @@ def test_an_opinion_is_of_its_views(small_npz):
     for values in ({"training.augment": "affine"}, {"training.cutout": 0.2}, {"distillation.views": 3}):
         assert key(**values) != plain
     none = recipe.load(values={"data.spec": str(small_npz), "distillation.alpha": 0.5, "training.augment": "none"})
-    assert opinion.views_of(none, dataset) == 1, "all views are the same image"
+    assert soft_labels.views_of(none, dataset) == 1, "all views are the same image"
 
 
 def test_a_teacher_is_asked_about_the_views_that_a_student_sees(keras, shipped):
     teacher = students.build("students", "conv8", keras, (28, 28, 1), 10)
     train = take(shipped.train, np.arange(40))
     augmentation = Augmentation(name="shift-flip", cutout=0.2)
-    found = distill.ask(keras, teacher, train, augmentation, views=2, seed=5, reporter=Silent())
+    found = distill.teacher_logits(keras, teacher, train, augmentation, views=2, seed=5, reporter=Silent())
     assert found.shape == (2, 40, 10)
     seen = augmentation.apply(train.x[:], draw(augmentation, 40, (28, 28, 1), 5, 1)).astype(np.float32) / 255
     logits = keras.Model(teacher.input, teacher.get_layer("logits").output)
@@ -166,19 +167,19 @@ def test_a_student_learns_from_its_teacher_and_starts_from_weights(keras, small_
     )  # fmt: skip
     dataset = data.load_section(loaded.data, loaded.seed)
     ids, labels = dataset.train.ids, dataset.train.y
-    folders = {name: tmp_path / name for name in ("teacher", "opinion", "student", "other")}
+    folders = {name: tmp_path / name for name in ("teacher", "soft_labels", "student", "other")}
     for folder in folders.values():
         folder.mkdir()
     stage.run("teacher", loaded, dataset, jobs.Job(ids=ids, labels=labels), folders["teacher"], Silent())
     asked = jobs.Job(ids=ids, labels=labels, teacher=str(folders["teacher"] / "teacher.keras"))
-    stage.run("opinion", loaded, dataset, asked, folders["opinion"], Silent())
-    assert distill.load(folders["opinion"] / "opinion.npy").shape == (2, len(ids), len(dataset.classes))
-    job = jobs.Job(ids=ids[::2], labels=labels[::2], opinion=str(folders["opinion"] / "opinion.npy"))
+    stage.run("soft_labels", loaded, dataset, asked, folders["soft_labels"], Silent())
+    assert distill.load(folders["soft_labels"] / "soft_labels.npy").shape == (2, len(ids), len(dataset.classes))
+    job = jobs.Job(ids=ids[::2], labels=labels[::2], soft_labels=str(folders["soft_labels"] / "soft_labels.npy"))
     stage.run("student", loaded, dataset, job, folders["student"], Silent())
     facts = json.loads((folders["student"] / "training.json").read_text())
     assert facts["history"]["loss"][1] < facts["history"]["loss"][0]
     keys = {json.dumps(jobs.key(loaded, dataset, j)) for j in (job, jobs.Job(ids=ids[::2], labels=labels[::2]))}
-    assert len(keys) == 2, "with and without the opinion are two trainings"
+    assert len(keys) == 2, "with and without the soft labels are two trainings"
 
     weights = folders["student"] / "student_float.keras"
     model = students.build("students", "conv8", keras, dataset.input.shape, 7)
@@ -216,8 +217,8 @@ def test_a_student_with_a_fresh_head_trains_it_first(keras, small_npz, tmp_path)
         folder.mkdir()
         stage.run("student", loaded, dataset, jobs.Job(ids=dataset.train.ids, labels=dataset.train.y), folder, heard)
         found[share] = json.loads((folder / "training.json").read_text())
-        assert "not logits; its first kernel is made over" in heard.notes[0]
-        assert ("epochs 1 to 1 train logits alone, those to 2 all layers" in heard.notes[0]) == (share == "auto")
+        assert "not logits; its first kernel is adapted" in heard.notes[0]
+        assert ("epochs 1 to 1 train only logits, then up to 2 all layers" in heard.notes[0]) == (share == "auto")
         assert all(layer.trainable for layer in keras.models.load_model(folder / "student_float.keras").layers)
     assert found["auto"]["steps"] == found[0]["steps"]
     assert 0.6 < found["auto"]["train_flops"] / found[0]["train_flops"] < 0.7, "a frozen trunk costs a third"
@@ -242,12 +243,15 @@ _TWO_DEVICES = """
 import sys
 import numpy as np
 name = sys.argv[1]
-from edgekit import backend, recipe, students
+from edgekit import recipe, students
+from edgekit.frameworks import backend
 keras = backend.load(name)
 if name == "tensorflow":
     import tensorflow as tf
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from edgekit.training.augment import Augmentation
+from edgekit.training.batches import Samples
 from edgekit.training.fit import fit
 from edgekit.types import Silent, Split
 rng = np.random.default_rng(0)
@@ -258,7 +262,8 @@ section = recipe.from_mapping({"training": {"epochs": 12, "batch_size": 32, "lea
 backend.seed(keras, 0, deterministic=False)
 with backend.distributed(keras) as devices:
     model = students.build("students", "conv8", keras, (8, 8, 1), 2)
-    history = fit(keras, model, split, split, section, full=128, seed=0, augment="none", reporter=Silent())
+    samples, plain = Samples(train=split, val=split, full=128), Augmentation(name="none")
+    history = fit(keras, model, samples, section, augmentation=plain, seed=0, reporter=Silent())
 print(devices, history["loss"][-1], history["val_accuracy"][-1])
 """
 

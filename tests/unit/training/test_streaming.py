@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from tests.unit.data import pictures
 
-from edgekit import backend, data, recipe, students
+from edgekit import data, recipe, students
 from edgekit.compression.prune import prune
 from edgekit.data import images
 from edgekit.data.images import LazyImages
 from edgekit.errors import DataError
+from edgekit.frameworks import backend
+from edgekit.training.augment import Augmentation
+from edgekit.training.batches import Samples
 from edgekit.training.fit import fit
 from edgekit.types import Silent
 
@@ -35,8 +38,8 @@ def trained(keras, dataset, **values):
     model = students.build("students", "conv8", keras, dataset.input.shape, 2)
     section = recipe.from_mapping({"training": {"epochs": 2, "batch_size": 16} | values}).training
     history = fit(
-        keras, model, dataset.train, dataset.val, section,
-        full=len(dataset.train), seed=0, augment="shift-flip", reporter=Silent(),
+        keras, model, Samples(train=dataset.train, val=dataset.val, full=len(dataset.train)), section,
+        augmentation=Augmentation(name="shift-flip"), seed=0, reporter=Silent(),
     )  # fmt: skip
     return model, history
 
@@ -87,8 +90,11 @@ def test_pruning_streams_too(keras, root, monkeypatch):
 
 _ON_JAX = """
 import json, sys
-from edgekit import backend, data, recipe, students
+from edgekit import data, recipe, students
+from edgekit.frameworks import backend
 from edgekit.data import images
+from edgekit.training.augment import Augmentation
+from edgekit.training.batches import Samples
 from edgekit.training.fit import fit
 from edgekit.types import Silent
 
@@ -99,8 +105,8 @@ for images.IN_MEMORY_BYTES in (images.IN_MEMORY_BYTES, 0):
     backend.seed(keras, 0, deterministic=True)
     model = students.build("students", "conv8", keras, dataset.input.shape, 2)
     section = recipe.from_mapping({"training": {"epochs": 2, "batch_size": 16}}).training
-    history = fit(keras, model, dataset.train, dataset.val, section,
-                  full=len(dataset.train), seed=0, augment="none", reporter=Silent())
+    samples = Samples(train=dataset.train, val=dataset.val, full=len(dataset.train))
+    history = fit(keras, model, samples, section, augmentation=Augmentation(name="none"), seed=0, reporter=Silent())
     found.append([type(dataset.val.x).__name__, history["loss"], history["val_loss"]])
 print(json.dumps(found))
 """

@@ -1,6 +1,6 @@
 """Android's fixed-performance mode: clocks that a phone can hold, for as long as a block runs.
 
-Android 11 and newer, where the maker's power HAL has it (developer.android.com/games/optimize/adpf/fixed-performance-mode).
+Android 11 and newer, if the maker's power HAL supports it (developer.android.com/games/optimize/adpf/fixed-performance-mode).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from edgekit.errors import TargetError
 _SET = "cmd power set-fixed-performance-mode-enabled"
 _ANSWER_S, _END_S = 30.0, 30.0
 _OFF = "EDGEKIT-OFF=0"
-# It waits on the device for the end of its input: the mode ends there too when we are killed or the cable is pulled.
-# Android tells only by the status whether the mode took: no command reads it back.
+# Waits on the device until its stdin closes: the mode is switched off there even if we are killed or the cable is pulled.
+# Only the exit status shows whether the mode was set: Android has no command to read it back.
 _KEEPER = f"""
 off() {{
   trap '' HUP TERM INT PIPE
@@ -38,27 +38,27 @@ off
 
 @contextlib.contextmanager
 def fixed_performance(transport: Transport) -> Iterator[None]:
-    """The mode is on for the block and off afterwards, whatever happens; also if we are killed, by the device itself.
+    """Switch the mode on for the block and off afterwards, whatever happens; if we are killed, the device switches it off.
 
-    It cannot be known whether it was on before: it is off afterwards in any case. A restart of the device ends it too.
+    Whether it was on before cannot be known, so it is off afterwards in any case. A restart of the device also ends it.
 
     Raises:
-        TargetError: the device has no such mode, or does not answer; or it could not be ended (not raised over an error of
-        the block).
+        TargetError: the device has no such mode, or does not answer; or the mode could not be switched off (not raised if the
+        block itself failed).
     """
     with transport.start(_KEEPER) as keeper:
         first, in_time = command.first_line(keeper, timeout_s=_ANSWER_S)
         if not in_time:
-            # Should it still come to that, the one on the device ends the mode: its input has ended.
+            # If the mode is switched on after all, the script on the device switches it off: its stdin is closed.
             raise TargetError(
-                f"{transport.text} did not answer within {_ANSWER_S:.0f} s when its fixed-performance mode was asked for. "
+                f"{transport.text} did not answer within {_ANSWER_S:.0f} s when asked for its fixed-performance mode. "
                 "Restart it, or measure without the mode."
             )
         mark, _, said = first.partition(" ")
         if mark != "EDGEKIT-ON=0":
             reason = said or first or "no answer"
             raise TargetError(
-                f"{transport.text} has no fixed-performance mode ({reason}): it needs Android 11 and a maker's support. "
+                f"{transport.text} has no fixed-performance mode ({reason}): it needs Android 11 and the manufacturer's support. "
                 "Measure without it."
             )
         try:
@@ -77,7 +77,7 @@ def _left_on(transport: Transport) -> str:
 
 
 def _off(keeper: subprocess.Popen[bytes], transport: Transport) -> bool:
-    """End the mode, over a new connection where the old one is gone; whether that worked."""
+    """Switch the mode off, over a new connection if the old one is gone. Returns whether that worked."""
     assert keeper.stdin is not None
     with contextlib.suppress(OSError):
         keeper.stdin.close()
@@ -85,7 +85,7 @@ def _off(keeper: subprocess.Popen[bytes], transport: Transport) -> bool:
 
 
 def _ended(keeper: subprocess.Popen[bytes]) -> bool:
-    """Whether the one on the device has switched the mode off."""
+    """Whether the script on the device has switched the mode off."""
     try:
         keeper.wait(_END_S)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Outside commands: an argument list, a time limit, shown with -v, killed with all its children when we are."""
+"""External commands: an argument list and a time limit; shown with -v, and killed with all their children when we stop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\))")
 
 
 def plain(text: str) -> str:
-    """A line of a device's text without what a terminal would obey: escape sequences, control and formatting characters."""
+    """A line of a device's text without what a terminal would interpret: escape sequences, control and formatting characters."""
     return "".join(c if c.isprintable() else " " * (c == "\t") for c in _ESCAPE.sub("", text))
 
 
@@ -35,11 +35,11 @@ class Completed:
 
     @property
     def last_line(self) -> str:
-        """The last line of stderr, or of stdout if it wrote none, made plain: what a program says before it fails."""
+        """The last line of stderr, or of stdout if it wrote none, as plain text: what a program says before it fails."""
         for stream in (self.stderr, self.stdout):
             lines = [plain(line).strip() for line in stream.decode(errors="replace").splitlines()]
-            if told := [line for line in lines if line]:
-                return told[-1]
+            if written := [line for line in lines if line]:
+                return written[-1]
         return "no message"
 
 
@@ -51,7 +51,7 @@ def show(argv: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def started(argv: Sequence[str], *, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
-    """A running command in a session of its own, so that a Ctrl-C reaches it only through us; dead when the block ends.
+    """A running command in a session of its own, so that a Ctrl-C reaches it only through us; killed when the block ends.
 
     Raises:
         TargetError: the program is not installed, or its arguments are longer than this system allows.
@@ -67,7 +67,9 @@ def started(argv: Sequence[str], *, stdin: int = subprocess.DEVNULL) -> Iterator
         if error.errno != errno.E2BIG:
             raise
         size = sum(len(os.fsencode(word)) for word in argv)
-        raise TargetError(f"{argv[0]} cannot be started: {size:,} bytes of arguments are too many here.") from None
+        raise TargetError(
+            f"{argv[0]} cannot be started: {size:,} bytes of arguments are too many on this system."
+        ) from None
     try:
         yield process
     finally:
@@ -81,7 +83,7 @@ def started(argv: Sequence[str], *, stdin: int = subprocess.DEVNULL) -> Iterator
 
 
 def first_line(process: subprocess.Popen[bytes], *, timeout_s: float) -> tuple[str, bool]:
-    """The first line that a started command writes, made plain, and whether it came in time; else the command is killed."""
+    """The first line of a started command, as plain text, and whether it came in time; if not, the command is killed."""
     assert process.stdout is not None
     late = threading.Event()
 
@@ -99,7 +101,7 @@ def first_line(process: subprocess.Popen[bytes], *, timeout_s: float) -> tuple[s
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """With all its children, which may hold its pipes."""
+    """Kill it with all its children, which may hold its pipes."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from edgekit.bench import facts, named
 from edgekit.bench.command import plain
-from edgekit.bench.named import Endpoint
-from edgekit.bench.targets import adb
+from edgekit.bench.target import Endpoint
 from edgekit.bench.transport import Transport
 from edgekit.errors import TargetError
 
@@ -30,14 +29,11 @@ for module, name in (("ai_edge_litert", "ai-edge-litert"), ("tflite_runtime", "t
         except metadata.PackageNotFoundError:
             print("{_MARK}", name, "of unknown version")
 """
-_LITE = ("ai-edge-litert", "tflite-runtime", "tensorflow")
-# The wheels of ai-edge-litert for aarch64 say manylinux_2_27, but what is in them asks for this.
-_GLIBC = (2, 34)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A target and what was found. state: "ready", or what stands in the way; fix: what to do about it.
+    """A target and its state. state: "ready", or what is wrong; fix: what to do about it.
 
     facts: see edgekit.bench.facts.parse; empty if it was not reached. runtimes: package -> version, Python's own as "python".
     """
@@ -51,16 +47,10 @@ class Device:
 
 def devices() -> list[Device]:
     """All of them, looked at side by side; one that does not answer is listed with the reason."""
-    listed: list[adb.Attached] = []
-    with contextlib.suppress(TargetError):  # of an adb that is broken, which is then an endpoint that cannot be reached
-        listed = adb.attached() if adb.installed() else []
-    endpoints = named.attached()
+    listed = named.discovered()
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(_look, endpoints))
-    found += [
-        Device(target=f"adb:{each.serial}", state=each.state, fix=each.fix) for each in listed if each.state != "device"
-    ]
-    return found
+        reached = list(pool.map(_look, named.attached(listed)))
+    return reached + [Device(target=each.text, state=each.state, fix=each.fix) for each in listed if each.fix]
 
 
 def _look(endpoint: Endpoint) -> Device:
@@ -85,47 +75,11 @@ def _described(endpoint: Endpoint, transport: Transport) -> Device:
     lines = [plain(line) for line in text.splitlines() if line.startswith(f"{_MARK} ")]
     runtimes = {line.split()[1]: " ".join(line.split()[2:]) for line in lines}
     about = facts.parse(text)
-    state, fix = _readiness(endpoint, about, runtimes)
+    state, fix = endpoint.target.readiness(endpoint, about, runtimes)
     return Device(target=endpoint.text, state=state, fix=fix, facts=about, runtimes=runtimes)
 
 
-def _readiness(endpoint: Endpoint, about: Mapping[str, Any], runtimes: Mapping[str, str]) -> tuple[str, str | None]:
-    native = endpoint.named.runner if endpoint.named else None
-    if endpoint.address.kind == "adb" or native:
-        if native:
-            return "ready", None
-        return (
-            "no runner",
-            "edgekit bench ... --runner PATH of benchmark_model or of edgekit's C runner (docs/devices.md)",
-        )
-    if "python" not in runtimes:
-        return "no Python", "install python3 there, or give a native runner with --runner (docs/devices.md)"
-    if not any(name in runtimes for name in _LITE) or "numpy" not in runtimes:
-        return "no runtime", _install(endpoint)
-    glibc = about["glibc"]
-    if about["machine"] == "aarch64" and "ai-edge-litert" in runtimes and glibc and _version(glibc) < _GLIBC:
-        return "glibc too old", (
-            f"ai-edge-litert needs glibc 2.34 and it has {glibc}: a newer system, or {_install(endpoint)}"
-        )
-    return "ready", None
-
-
-def _install(endpoint: Endpoint) -> str:
-    if endpoint.named and endpoint.named.python:
-        python = endpoint.named.python
-        return f"install ai-edge-litert (or tflite-runtime) and numpy into {python} there, or drop `python` in targets.yaml"
-    return f"edgekit setup-device {endpoint.text}"
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".") if part.isdigit())
-
-
 def looked_for() -> Sequence[str]:
-    """What `devices` looks for, for a list that is short."""
-    return (
-        f"targets named in {named.path()} ({len(named.configured())})",
-        "Android devices by adb"
-        if adb.installed()
-        else "no Android devices, since adb is not installed (Debian: apt install adb)",
-    )
+    """What `devices` looks for, in case something is missing from the list."""
+    places = [kind.looked_for() for kind in named.kinds()]
+    return [f"targets named in {named.path()} ({len(named.configured())})", *filter(None, places)]

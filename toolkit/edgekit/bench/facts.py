@@ -1,4 +1,4 @@
-"""What a target is and in what state it is: the lines of device/facts.sh, read."""
+"""What a target is and what state it is in, read from the output of device/facts.sh."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from edgekit.bench.command import plain
 from edgekit.errors import TargetError
 
-SCRIPT = Path(__file__).parent / "device" / "facts.sh"
-# The thermal zones that tell of the processor; phones have dozens, for the battery, the modem and the skin.
+SCRIPT = Path(__file__).parents[1] / "device" / "facts.sh"
+# Thermal zones of the processor; phones have dozens of others, for the battery, the modem and the skin.
 _PROCESSOR_ZONES = re.compile(r"cpu|soc|x86_pkg|package|tsens|big|little|mid", re.IGNORECASE)
-# VideoCore's get_throttled, bits 0 to 3: what is so now. Bits 16 to 19: what has been so since boot.
+# VideoCore's get_throttled, bits 0 to 3: true now. Bits 16 to 19: the same, true at some time since boot.
 THROTTLE_BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The facts of a target; what it did not tell is None or empty.
+    """The facts of a target; what it did not report is None or empty.
 
     Returns:
-        model, soc, cpu, os, kernel, machine, abi, glibc: text. cores: online. memory_bytes. emulated: why its latencies mean
-        nothing. By CPU number (text): max_khz, limit_khz (what the governor may use), khz (now), governors.
+        model, soc, cpu, os, kernel, machine, abi, glibc: text. cores: online. memory_bytes. emulated: why its latencies are
+        meaningless. By CPU number (text): max_khz, limit_khz (what the governor may use), khz (now), governors.
         temperature_c: of the processor; temperatures: of every zone. throttled: VideoCore's bits. load_average: 3 numbers.
         cpu_ticks: of /proc/stat. thermal_status: Android's, 0 to 6. battery: level_percent, plugged, temperature_c.
         power_save.
@@ -46,19 +46,19 @@ def parse(text: str) -> dict[str, Any]:
         "machine": flat.get("machine"),
         "abi": flat.get("prop.product.cpu.abi"),
         "glibc": flat["glibc"].split()[-1] if "glibc" in flat else None,
-        "cores": _whole(flat.get("cores")),
+        "cores": _integer(flat.get("cores")),
         "memory_bytes": _kilobytes(flat.get("memory_kb")),
         "emulated": _emulated(flat),
-        "max_khz": _indexed(flat, "max_khz", _whole),
-        "limit_khz": _indexed(flat, "limit_khz", _whole),
-        "khz": _indexed(flat, "khz", _whole),
+        "max_khz": _indexed(flat, "max_khz", _integer),
+        "limit_khz": _indexed(flat, "limit_khz", _integer),
+        "khz": _indexed(flat, "khz", _integer),
         "governors": _indexed(flat, "governor", str),
         "temperature_c": max(processor) if processor else None,
         "temperatures": temperatures,
         "throttled": _throttled(flat.get("throttled")),
         "load_average": _load(flat.get("loadavg")),
         "cpu_ticks": _ticks(flat.get("stat")),
-        "thermal_status": _whole(flat.get("thermal_status", "").rpartition(":")[2].strip()),
+        "thermal_status": _integer(flat.get("thermal_status", "").rpartition(":")[2].strip()),
         "battery": _battery([value for key, value in rows if key == "battery"]),
         "power_save": {"0": False, "1": True, "null": False}.get(flat.get("low_power", "")),
     }
@@ -75,24 +75,24 @@ def cpus(affinity: str | None, facts: Mapping[str, Any]) -> list[int] | None:
     "big" and "little" are the CPUs of the highest and of the lowest maximum frequency (cpufreq's cpuinfo_max_freq).
 
     Raises:
-        TargetError: the target tells no frequencies, has one kind of core only, or has no such CPU; or the mask is 0.
+        TargetError: the target reports no frequencies, has one kind of core only, or has no such CPU; or the mask is 0.
     """
     if affinity is None:
         return None
     if affinity in ("big", "little"):
         highest = {int(cpu): khz for cpu, khz in facts["max_khz"].items() if khz}
         if len(set(highest.values())) < 2:
-            found = f"only cores of {max(highest.values()) / 1e6:.2f} GHz" if highest else "no frequencies (no cpufreq)"
+            speeds = (
+                f"only cores of {max(highest.values()) / 1e6:.2f} GHz" if highest else "no frequencies (no cpufreq)"
+            )
             raise TargetError(
-                f"--affinity {affinity} needs two kinds of core; the target tells {found}. Give a mask, e.g. 3."
+                f"--affinity {affinity} needs two kinds of core; the target reports {speeds}. Pass a mask, e.g. 3."
             )
         wanted = (max if affinity == "big" else min)(highest.values())
         return sorted(cpu for cpu, khz in highest.items() if khz == wanted)
     mask = int(affinity, 16)
     if mask == 0:
-        raise TargetError(
-            f"--affinity {affinity} names no CPU; expected a hexadecimal mask such as 3, which is CPUs 0 and 1."
-        )
+        raise TargetError(f"--affinity {affinity} names no CPU; expected a hexadecimal mask, e.g. 3 for CPUs 0 and 1.")
     numbers = [cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1]
     # Android's /proc/cpuinfo, which `cores` counts, has no line for a core that is asleep.
     cores = max([facts["cores"] or 64, *(int(cpu) + 1 for cpu in facts["max_khz"])])
@@ -107,22 +107,22 @@ def mask(numbers: list[int]) -> str:
 
 
 def _indexed(flat: Mapping[str, str], prefix: str, read: Any) -> dict[str, Any]:
-    found = {key.partition(".")[2]: read(value) for key, value in flat.items() if key.startswith(f"{prefix}.")}
-    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
+    values = {key.partition(".")[2]: read(value) for key, value in flat.items() if key.startswith(f"{prefix}.")}
+    return dict(sorted(values.items(), key=lambda item: (len(item[0]), item[0])))
 
 
-def _whole(text: str | None) -> int | None:
+def _integer(text: str | None) -> int | None:
     return int(text) if text and re.fullmatch(r"-?\d+", text.strip()) else None
 
 
 def _kilobytes(text: str | None) -> int | None:
-    count = _whole(text)
+    count = _integer(text)
     return None if count is None else count * 1024
 
 
 def _millidegrees(text: str) -> float | None:
-    value = _whole(text)
-    # A few drivers tell degrees, tenths, or nonsense for a sensor that is off.
+    value = _integer(text)
+    # A few drivers report degrees, tenths, or nonsense for a sensor that is off.
     if value is None:
         return None
     degrees = value / 1000 if abs(value) >= 1000 else float(value)
@@ -135,8 +135,8 @@ def _throttled(text: str | None) -> int | None:
 
 
 def _load(text: str | None) -> list[float] | None:
-    found = re.match(r"([\d.]+) ([\d.]+) ([\d.]+)", text or "")
-    return [float(value) for value in found.groups()] if found else None
+    match = re.match(r"([\d.]+) ([\d.]+) ([\d.]+)", text or "")
+    return [float(value) for value in match.groups()] if match else None
 
 
 def _ticks(text: str | None) -> list[int] | None:
@@ -149,9 +149,9 @@ def _battery(lines: list[str]) -> dict[str, Any] | None:
     values = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     if "level" not in values:
         return None
-    tenths = _whole(values.get("temperature"))
+    tenths = _integer(values.get("temperature"))
     return {
-        "level_percent": _whole(values["level"]),
+        "level_percent": _integer(values["level"]),
         "plugged": any(value == "true" for key, value in values.items() if key.endswith("powered")),
         "temperature_c": None if tenths is None else tenths / 10,
     }
@@ -169,14 +169,14 @@ def _soc(flat: Mapping[str, str]) -> str | None:
 
 
 def _emulated(flat: Mapping[str, str]) -> str | None:
-    """Why an emulator runs this target, or None. Hardware virtualization (KVM) runs at full speed and is not meant."""
+    """Why an emulator runs this target, or None. Hardware virtualization (KVM) runs at full speed and does not count."""
     cpu, x86 = flat.get("cpuinfo.model_name", ""), flat.get("machine", "").startswith(("x86", "i"))
     if "dummy-virt" in flat.get("model", "") or "dummy-virt" in flat.get("compatible", ""):
         return "a virtual machine of qemu"
-    # Booted by UEFI, there is no device tree but SMBIOS's product. On ARM no user program can tell whether KVM runs it.
+    # Booted by UEFI, it has no device tree, only SMBIOS's product name. On ARM no user program can tell whether KVM runs it.
     if "QEMU" in flat.get("model", "") and not x86:
         return "a virtual machine of qemu"
-    # "QEMU Virtual CPU" is also a processor type of real speed under KVM, whose clock is then offered.
+    # "QEMU Virtual CPU" is also a processor type that runs at full speed under KVM; KVM's clock is then available.
     if ("QEMU" in cpu or "TCG" in cpu) and "kvm-clock" not in flat.get("clocksources", ""):
         return "a processor emulated by qemu"
     if "1" in (flat.get("prop.kernel.qemu"), flat.get("prop.boot.qemu")):

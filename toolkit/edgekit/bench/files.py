@@ -1,4 +1,4 @@
-"""bench on files that no build of ours need have made: .tflite and .onnx classifiers, on any targets."""
+"""bench on any files, built by edgekit or not: .tflite and .onnx classifiers, on any targets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bench.measure import Benched, check, greeted, measure
-from edgekit.bench.standalone import artifact_of, fitting, images, inputs_of
-from edgekit.bench.visit import Samples
+from edgekit.bench.target_run import Samples
 from edgekit.data.pixels import InputRange
 from edgekit.errors import UsageError
+from edgekit.inference.standalone import artifact_of, fitting, images, inputs_of
 from edgekit.recipe import BenchSection
 from edgekit.types import Artifact, Measurement, Reporter
 
@@ -46,26 +46,26 @@ def bench_files(
 
     Args:
         spec: data for accuracy and parity; None = latency only, on noise.
-        input_range: the values that the files take pixels as. image_size: "N" or "HxW", to resize all images to.
+        input_range: range of the pixel values that the files expect. image_size: "N" or "HxW", to resize all images to.
         done: called with the rows of each target as soon as it is done.
 
     Raises:
-        UsageError: files of different input shapes, or the same one twice.
-        DataError: a file does not take these images, or has another number of classes.
+        UsageError: files of different input shapes, or the same file twice.
+        DataError: a file does not accept these images, or has a different number of classes.
         TargetError: see `measure.check`; a target that fails later is in the result's `failures`.
     """
     if spec is None and (plan.samples or image_size or split_name != "test" or input_range != "0-1"):
         raise UsageError(
-            "--samples, --split, --image-size and --input-range are about the samples of --data, which is not given."
+            "--samples, --split, --image-size and --input-range apply to the samples of --data, which is not given."
         )
     planned = check(plan)
     artifacts = [artifact_of(path) for path in paths]
     shapes = {artifact.inputs[0].shape[1:] for artifact in artifacts}
     if len(shapes) > 1:
         raise UsageError(
-            f"The files take inputs of different shapes ({', '.join(map(str, shapes))}); bench them apart."
+            f"The files have inputs of different shapes ({', '.join(map(str, shapes))}); benchmark them separately."
         )
-    artifacts = _told_apart(artifacts)
+    artifacts = _with_distinct_names(artifacts)
     (shape,) = shapes
     if spec is None:
         reporter.note("No --data: latency only, on noise.")
@@ -77,8 +77,8 @@ def bench_files(
     return measure(artifacts, plan, samples.x[:1], samples=samples, seed=seed or 0, reporter=reporter, done=done)
 
 
-def _told_apart(artifacts: Sequence[Artifact]) -> list[Artifact]:
-    """The artifacts, under their paths below the folder they share if two have the same name."""
+def _with_distinct_names(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """The artifacts; if two have the same name, all are named by their paths below the folder they share."""
     if len({artifact.name for artifact in artifacts}) == len(artifacts):
         return list(artifacts)
     paths = [artifact.path.resolve() for artifact in artifacts]

@@ -1,4 +1,4 @@
-"""artifacts + targets -> measurements: what each target computes, how long it takes, and whether that may be believed."""
+"""artifacts + targets -> measurements: what each target computes, how long it takes, and whether the latency can be trusted."""
 
 from __future__ import annotations
 
@@ -14,45 +14,46 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgekit.bench import litert, named
-from edgekit.bench.evaluate import outputs as real_outputs
-from edgekit.bench.named import Endpoint
-from edgekit.bench.visit import Samples, Visit
+from edgekit.bench import named
+from edgekit.bench.target import Endpoint
+from edgekit.bench.target_run import Samples, TargetRun
 from edgekit.errors import EdgekitError, GateNotMet, IntegrityError, TargetError, UsageError
+from edgekit.inference import litert
+from edgekit.inference.evaluate import outputs as real_outputs
 from edgekit.recipe import BenchSection
-from edgekit.store import sha256_file
+from edgekit.runs.files import sha256_file
 from edgekit.types import Artifact, Images, Measurement, Report, Reporter, Silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benched:
-    """failures: target -> why it could not be measured. unequal: findings of parity that must not be."""
+    """failures: target -> why it could not be measured. unequal: rows whose outputs differ where they must not."""
 
     measurements: Sequence[Measurement]
     failures: Mapping[str, EdgekitError] = field(default_factory=dict)
 
     def raise_failures(self, rest: str, report: Report | None = None) -> None:
-        """End with an error if a target failed, or if a device computes something else; `rest`: where what went well is.
+        """Raise an error if a target failed or a device's outputs differ; `rest`: where the other measurements are.
 
         Raises:
             TargetError: a target could not be measured.
             GateNotMet: int8 outputs differ between equal runtimes.
         """
         if self.failures:
-            told = " ".join(
+            message = " ".join(
                 str(error) if target in str(error) else f"{target}: {error}" for target, error in self.failures.items()
             )
-            raise TargetError(f"{told} {rest}", report)
+            raise TargetError(f"{message} {rest}", report)
         if self.unequal:
             row = self.unequal[0]
             raise GateNotMet(
-                f"{row.artifact} computes something else on {row.target} than here, with the same runtime and kernels. {rest}",
+                f"{row.artifact} does not compute the same on {row.target} as here, with the same runtime and kernels. {rest}",
                 report,
             )
 
     @property
     def unequal(self) -> list[Measurement]:
-        """Rows of files that compute something else on the target, where they must not."""
+        """Rows of files whose outputs on the target differ, where they must not."""
         return [row for row in self.measurements if row.parity is not None and not row.parity["holds"]]
 
 
@@ -60,10 +61,10 @@ Planned = tuple[Endpoint, BenchSection]
 
 
 def check(plan: BenchSection, *, reach: bool = False) -> list[Planned]:
-    """The devices of a plan, each with what holds for it, and whatever can be wrong before anything is measured.
+    """The devices of a plan, each with its own settings; checks all that can be checked before anything is measured.
 
     Args:
-        reach: also connect to each, since hours of training may lie between.
+        reach: also connect to each, since hours of training may pass before they are used.
 
     Raises:
         UsageError: an unknown name, a file that is not there, or settings that do not go together.
@@ -71,42 +72,33 @@ def check(plan: BenchSection, *, reach: bool = False) -> list[Planned]:
         TargetError: an Android device without a runner; with `reach`, a device that cannot be reached.
     """
     if plan.runner is None and (plan.runner_sha256 or plan.libraries):
-        raise UsageError("--runner-sha256 and --library belong to a --runner, and none is given.")
+        raise UsageError("--runner-sha256 and --library require a --runner, but none is given.")
     endpoints = named.endpoints(plan.targets)
-    phones = any(endpoint.address.kind == "adb" for endpoint in endpoints)
+    phones = any(endpoint.target.needs_runner for endpoint in endpoints)
     if plan.runner is not None and not phones and len(endpoints) > 1:
         raise UsageError(
-            "--runner is a program for one machine, and there are several targets: name theirs in targets.yaml."
+            "--runner is a program for one machine, and there are several targets: set a runner for each in targets.yaml."
         )
-    found = []
+    plans = []
     for endpoint in endpoints:
-        # Beside a phone, a runner is the phone's.
-        own = endpoint.plan(plan if endpoint.address.kind == "adb" or not phones else _without_runner(plan))
-        _check_one(endpoint, own)
-        if reach and endpoint.address.kind != "host":
+        # If one target is a phone, the runner is meant for the phone.
+        own = endpoint.plan(plan if endpoint.target.needs_runner or not phones else _without_runner(plan))
+        endpoint.target.accepts(endpoint, own)
+        _check_files(endpoint, own)
+        if reach and endpoint.target.remote:
             endpoint.connect().close()
-        found.append((endpoint, own))
-    return found
+        plans.append((endpoint, own))
+    return plans
 
 
 def _without_runner(plan: BenchSection) -> BenchSection:
     return plan.model_copy(update={"runner": None, "runner_sha256": None, "libraries": ()})
 
 
-def _check_one(endpoint: Endpoint, plan: BenchSection) -> None:
-    phone = endpoint.address.kind == "adb"
-    if phone and plan.runner is None:
-        raise TargetError(
-            f"{endpoint.text} needs a native runner: --runner PATH of TensorFlow Lite's benchmark_model or of edgekit's own "
-            "C runner (docs/devices.md), or `runner` in targets.yaml."
-        )
-    if plan.fixed_performance and not phone:
-        raise UsageError(f"--fixed-performance is a mode of Android; {endpoint.text} has none.")
-    if plan.delegate in ("gpu", "nnapi") and not phone:
-        raise UsageError(f"--delegate {plan.delegate} is for Android; {endpoint.text} computes with xnnpack or none.")
+def _check_files(endpoint: Endpoint, plan: BenchSection) -> None:
     for what, name in [("runner", plan.runner), *(("library", name) for name in plan.libraries)]:
         if name is not None and not Path(name).is_file():
-            raise UsageError(f"The {what} {name} of {endpoint.text} is no file.")
+            raise UsageError(f"The {what} {name} of {endpoint.text} is not a file.")
     if plan.runner and plan.runner_sha256 not in (None, digest := sha256_file(Path(plan.runner))):
         raise IntegrityError(
             f"The runner {plan.runner} has the SHA-256 {digest}, not the pinned {plan.runner_sha256}: get the right file, or "
@@ -116,17 +108,17 @@ def _check_one(endpoint: Endpoint, plan: BenchSection) -> None:
 
 @contextlib.contextmanager
 def greeted(planned: Sequence[Planned]) -> Iterator[None]:
-    """Connect to the devices while the block does other work (data are read); ssh keeps the connection for what follows.
+    """Connect to the devices whose connections stay open, while the block does other work such as reading the data.
 
-    What goes wrong is told when they are really needed.
+    Problems are reported only when a device is used.
     """
 
     def greet(endpoint: Endpoint) -> None:
         with contextlib.suppress(TargetError):
             endpoint.connect().close()
 
-    ssh = [endpoint for endpoint, _ in planned if endpoint.address.kind == "ssh"]
-    threads = [threading.Thread(target=greet, args=[endpoint], daemon=True) for endpoint in ssh]
+    staying = [endpoint for endpoint, _ in planned if endpoint.target.stays_open]
+    threads = [threading.Thread(target=greet, args=[endpoint], daemon=True) for endpoint in staying]
     for thread in threads:
         thread.start()
     yield
@@ -147,14 +139,14 @@ def measure(
     """Measure the artifacts on every target of the plan, one after the other. A target that fails costs only its own rows.
 
     Args:
-        image: (1, H, W, C) for latency, a real one.
+        image: (1, H, W, C), a real image to measure latency on.
         samples: for accuracy and parity; None = latency only.
-        done: called with the rows of each target when it is done, so that an interrupt loses only the one under way.
+        done: called with the rows of each target when it is done, so that an interrupt loses only the current one.
 
     Raises:
         EdgekitError: see `check`.
     """
-    told = reporter or Silent()
+    progress = reporter or Silent()
     some = None if samples is None else samples.some(plan.samples, seed)
     outputs: dict[tuple[str, str], tuple[NDArray[Any], str]] = {}
 
@@ -173,19 +165,19 @@ def measure(
     failures: dict[str, EdgekitError] = {}
     for endpoint, own in check(plan):
         try:
-            found = Visit(endpoint, artifacts, own, image, some, here, told).rows()
+            measured = TargetRun(endpoint, artifacts, own, image, some, here, progress).rows()
         except EdgekitError as error:
             failures[endpoint.text] = error
-            told.warn(f"{endpoint.text}: {error}")
+            progress.warn(f"{endpoint.text}: {error}")
             continue
-        rows += found
+        rows += measured
         if done is not None:
-            done(found)
+            done(measured)
     return Benched(measurements=rows, failures=failures)
 
 
 def slug(target: str) -> str:
-    """A file name for a target: its letters, digits, dots and dashes, and 8 hex digits of its digest against mix-ups."""
+    """A file name for a target: its letters, digits, dots and dashes, and 8 hex digits of its digest to keep it unique."""
     readable = re.sub(r"[^a-z0-9.]+", "-", target.lower()).strip("-.")
     return f"{readable}-{hashlib.sha256(target.encode()).hexdigest()[:8]}"
 

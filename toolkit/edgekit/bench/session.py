@@ -42,8 +42,8 @@ class Timing:
     """Latency of one file at one thread count.
 
     runtime: name and version. kernels: what really ran: "xnnpack", "builtin" (no delegate), "gpu", "nnapi" or "onnxruntime".
-    latencies_ns: every counted run in order; empty where a runner tells only statistics: then p50_ns is the median over its
-    rounds, round_p50_ns. p90_ns: None where it is not told. affinity: the CPUs it was pinned to, None = none.
+    latencies_ns: every counted run in order; empty where a runner prints only statistics: then p50_ns is the median over its
+    rounds, round_p50_ns. p90_ns: None where it is not known. affinity: the CPUs it was pinned to, None = not pinned.
     """
 
     artifact: str
@@ -65,7 +65,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Session:
-    """One visit of a runner to a target.
+    """What a runner measured on a target.
 
     outputs: artifact name -> (N, K) in the output tensor's own type. output_kernels: likewise, what computed them. before,
     after: what facts.sh printed, as edgekit.bench.facts reads it. others_cores: cores that other processes used meanwhile,

@@ -1,6 +1,6 @@
-"""The runtime on a Linux device, in a venv of its own. Wheels are chosen and fetched here: the device needs no pip, no network.
+"""Installs the runtime on a Linux device, in its own venv. Wheels are chosen and fetched here: no pip or network needed there.
 
-The new venv is made beside the old one and takes its place only when the runtime was imported there.
+The new venv is created beside the old one and replaces it only after the runtime could be imported from it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from edgekit.types import Reporter
 VENV = ".local/share/edgekit/venv"  # in the home folder there
 _PROBE_S, _FETCH_S, _INSTALL_S = 60.0, 900.0, 600.0
 
-# The interpreter's own words: a 32-bit Raspberry Pi OS runs a 64-bit kernel, whose `uname -m` says aarch64.
+# Facts from the interpreter itself: a 32-bit Raspberry Pi OS runs a 64-bit kernel, whose `uname -m` says aarch64.
 _PROBE = """
 import json, os, platform, shutil, struct, sys
 def has(name):
@@ -56,7 +56,7 @@ except ModuleNotFoundError:
 print("EDGEKIT-INSTALLED=" + name + " " + version(name) + ", numpy " + version("numpy"))
 """
 
-# $1: the interpreter, $2: an option of venv or empty, $3: the check. In the workspace.
+# $1: the interpreter, $2: an option of venv or empty, $3: the check. Runs in the workspace.
 _INSTALL = f"""
 set -e
 v=$HOME/{VENV}
@@ -110,7 +110,7 @@ def choose(device: Interpreter, text: str) -> Choice:
     ends with 2.14 (glibc 2.34) and Python 3.11; 2.13 is its last one for an older glibc.
 
     Raises:
-        TargetError: nothing on PyPI fits; the message says what would.
+        TargetError: nothing on PyPI fits; the message says what is needed.
     """
     python = ".".join(map(str, device.version))
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(device.machine.lower(), device.machine)
@@ -121,7 +121,7 @@ def choose(device: Interpreter, text: str) -> Choice:
             f"{text} has no GNU C library; the runtimes on PyPI need one. Use a native runner (bench --runner)."
         )
     glibc = ".".join(map(str, device.glibc))
-    found = f"{text} has Python {python} ({device.bits}-bit {machine}) and glibc {glibc}"
+    device_text = f"{text} has Python {python} ({device.bits}-bit {machine}) and glibc {glibc}"
     least = {"aarch64": (2, 34), "x86_64": (2, 27)}.get(machine)
     if least and device.bits == 64 and device.glibc >= least and (3, 10) <= device.version <= (3, 14):
         return Choice(requirements=("ai-edge-litert>=2.3,<2.4", "numpy"), architecture=machine)
@@ -138,7 +138,7 @@ def choose(device: Interpreter, text: str) -> Choice:
         "armv7l": "tflite-runtime, the last one for 32-bit ARM, needs Python 3.9 to 3.11 (Raspberry Pi OS 12; or a 64-bit one)",
     }.get(machine, "the runtimes on PyPI are for aarch64, armv7l and x86_64")
     raise TargetError(
-        f"{found}: no runtime on PyPI fits. {wants[0].upper()}{wants[1:]}; or use a native runner (bench --runner)."
+        f"{device_text}: no runtime on PyPI fits. {wants[0].upper()}{wants[1:]}; or use a native runner (bench --runner)."
     )
 
 
@@ -149,7 +149,7 @@ def install(transport: Transport, reporter: Reporter, *, force: bool = False) ->
         force: install even if the interpreter that would be used can import a runtime.
 
     Returns:
-        The names and versions, such as "ai-edge-litert 2.3.0, numpy 2.4.6"; "" = there was one already, nothing was done.
+        The names and versions, such as "ai-edge-litert 2.3.0, numpy 2.4.6"; "" = there was one already, and nothing was done.
 
     Raises:
         TargetError: no Python, none that fits, no wheels, no space, or the runtime cannot be imported there.
@@ -159,7 +159,7 @@ def install(transport: Transport, reporter: Reporter, *, force: bool = False) ->
             f"{transport.text} has no Python: `sudo apt install python3 python3-venv` there, or use bench --runner."
         )
     with workspace(transport) as space:
-        reporter.stage(f"looking at {transport.text}")
+        reporter.stage(f"checking {transport.text}")
         device = _probe(space, transport.python)
         if device.runtime and device.numpy and not force:
             return ""
@@ -180,25 +180,25 @@ def install(transport: Transport, reporter: Reporter, *, force: bool = False) ->
 
 def _probe(space: Workspace, python: str) -> Interpreter:
     done = space.run([python, "-c", _PROBE], timeout_s=_PROBE_S)
-    found = re.search(r"^EDGEKIT-PYTHON=(.*)$", done.stdout.decode(errors="replace"), re.MULTILINE)
-    if done.status or found is None:
+    match = re.search(r"^EDGEKIT-PYTHON=(.*)$", done.stdout.decode(errors="replace"), re.MULTILINE)
+    if done.status or match is None:
         raise TargetError(f"{python} does not run on {space.transport.text}: {done.last_line}.")
-    told = json.loads(found[1])
-    libc = re.fullmatch(r"glibc (\d+)\.(\d+).*", told["libc"] or "")
+    facts = json.loads(match[1])
+    libc = re.fullmatch(r"glibc (\d+)\.(\d+).*", facts["libc"] or "")
     return Interpreter(
-        version=(told["version"][0], told["version"][1]),
-        machine=told["machine"],
-        bits=told["bits"],
+        version=(facts["version"][0], facts["version"][1]),
+        machine=facts["machine"],
+        bits=facts["bits"],
         glibc=(int(libc[1]), int(libc[2])) if libc else None,
-        path=told["base"],
-        runtime=told["runtime"],
-        numpy=told["numpy"],
-        free_bytes=told["free"],
+        path=facts["base"],
+        runtime=facts["runtime"],
+        numpy=facts["numpy"],
+        free_bytes=facts["free"],
     )
 
 
 def _fetch(choice: Choice, device: Interpreter, site: Path) -> None:
-    """site-packages for the device, by this machine's pip and its settings."""
+    """Fetch site-packages for the device, with this machine's pip and its settings."""
     major, minor = device.version
     assert device.glibc is not None
     argv = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
@@ -220,9 +220,9 @@ def _fetch(choice: Choice, device: Interpreter, site: Path) -> None:
 
 
 def _packed(site: Path, free_bytes: int, text: str) -> Path:
-    """site-packages as one file beside it."""
+    """Pack site-packages into one archive beside it."""
     needed = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
-    # The archive lies beside what comes out of it, and is about half as large.
+    # The archive stays beside its unpacked files, and is about half as large.
     if 1.5 * needed > free_bytes:
         needs = f"needs {1.5 * needed / 1024**2:.0f} MB, {free_bytes / 1024**2:.0f} MB are free"
         raise TargetError(f"No space left on {text} for the runtime: it {needs} in the home folder. Free some there.")
@@ -238,12 +238,12 @@ def _install(space: Workspace, archive: Path, choice: Choice, device: Interprete
     space.push({archive.name: archive})
     option = "--system-site-packages" if choice.system_numpy else ""
     done = space.run(["sh", "-c", _INSTALL, "sh", device.path, option, _CHECK], timeout_s=_INSTALL_S)
-    said = done.stderr.decode(errors="replace")
-    found = re.search(r"^EDGEKIT-INSTALLED=(.*)$", done.stdout.decode(errors="replace"), re.MULTILINE)
-    if done.status == 0 and found:
-        return command.plain(found[1])
-    if "No space left" in said or "Disk quota" in said:
+    stderr = done.stderr.decode(errors="replace")
+    match = re.search(r"^EDGEKIT-INSTALLED=(.*)$", done.stdout.decode(errors="replace"), re.MULTILINE)
+    if done.status == 0 and match:
+        return command.plain(match[1])
+    if "No space left" in stderr or "Disk quota" in stderr:
         raise TargetError(f"No space left on {text} for the runtime in ~/{VENV}: free some there.")
-    if "No module named venv" in said or "ensurepip" in said:
-        raise TargetError(f"Python on {text} cannot make a venv: `sudo apt install python3-venv` there.")
+    if "No module named venv" in stderr or "ensurepip" in stderr:
+        raise TargetError(f"Python on {text} cannot create a venv: `sudo apt install python3-venv` there.")
     raise TargetError(f"The runtime could not be installed on {text}: {done.last_line}.")

@@ -1,4 +1,4 @@
-"""Why ssh did not let us in, from what OpenSSH 8 to 10 writes, and what to do about it."""
+"""Why an ssh connection failed, from what OpenSSH 8 to 10 writes, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgekit.bench.command import Completed, plain
 _KNOWN = (
     (
         "HOST IDENTIFICATION HAS CHANGED|host key for .* has changed",
-        "shows another host key than the recorded one: it was set up anew, or another machine answers in its place. Compare "
+        "shows a different host key than the recorded one: it was reinstalled, or another machine has its address. Compare "
         "the fingerprint at the device; if it is right, `ssh-keygen -R` the old key and run `{by_hand}`",
     ),
     (
@@ -25,11 +25,11 @@ _KNOWN = (
     ("Connection refused", "refuses connections: no SSH server listens on that port. Start it there, or name its port"),
     (
         "timed out|No route to host|Network is unreachable|Host is down",
-        "does not answer. Is it switched on, and in this network?",
+        "does not answer. Is it switched on, and on this network?",
     ),
     (
         "Bad owner or permissions|Bad configuration option|terminating,|Can't open user config",
-        "is not tried: your ssh configuration cannot be used. Mend it",
+        "is not tried: your ssh configuration cannot be used. Fix it",
     ),
     (
         "Connection (closed|reset|to)|not responding|Broken pipe|client_loop|mux_client|kex_exchange",
@@ -39,17 +39,17 @@ _KNOWN = (
 
 
 def diagnose(text: str, by_hand: str, done: Completed) -> str:
-    """One line on an ssh that ended before any script of ours began.
+    """One line about an ssh call that ended before our script began.
 
     Args:
         text: the target as the user wrote it.
         by_hand: the command that reaches it in a terminal.
     """
-    said = done.stderr.decode(errors="replace").strip()
-    last = plain(said.splitlines()[-1]).strip().rstrip(".") if said else "no message"
+    stderr = done.stderr.decode(errors="replace").strip()
+    last = plain(stderr.splitlines()[-1]).strip().rstrip(".") if stderr else "no message"
     for pattern, message in _KNOWN:
-        if re.search(pattern, said):
+        if re.search(pattern, stderr):
             return f"{text} {message.replace('{by_hand}', by_hand)} ({last})."
     if done.status == 255 or done.status < 0:
         return f"{text} could not be reached, or cut the connection ({last}). Check with `{by_hand}`."
-    return f"{text} lets us in but runs no command ({done.last_line}). Check with `{by_hand} true`."
+    return f"{text} accepts the login but runs no command ({done.last_line}). Check with `{by_hand} true`."

@@ -1,4 +1,4 @@
-"""The files of a run, run: their quality on val, cal and test, and on every target of the recipe; evaluation/ and bench/."""
+"""Runs the files of a run: their quality on val, cal and test, and every target of the recipe; evaluation/ and bench/."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench import litert, named
-from edgekit.bench.evaluate import evaluate, load_logits, load_predictions, predictions_of
+from edgekit.bench import named
 from edgekit.bench.measure import Benched, document, measure, slug
-from edgekit.bench.visit import Samples
+from edgekit.bench.target_run import Samples
 from edgekit.data.pixels import to_float
 from edgekit.evidence import reliability
+from edgekit.inference import litert
+from edgekit.inference.evaluate import evaluate, load_logits, load_predictions, predictions_of
 from edgekit.recipe import BenchSection
-from edgekit.store import RunFolder
+from edgekit.runs.folder import RunFolder
 from edgekit.types import Artifact, Dataset, Evaluation, Measurement, Reporter
 
 
@@ -27,7 +28,7 @@ def bench(
     *,
     seed: int,
 ) -> Benched:
-    """Measure the files of a run, accuracy on the test split included, and write down what was found."""
+    """Measure the files of a run, accuracy on the test split included, and write the results."""
     samples = Samples.of(dataset.test if len(dataset.test) else dataset.val)
 
     def done(rows: Sequence[Measurement]) -> None:
@@ -35,12 +36,12 @@ def bench(
             folder.write_json(f"bench/{slug(rows[0].target)}.json", document(rows[0].target, rows))
 
     image = to_float(dataset.val.x[:1])
-    found = measure(artifacts, plan, image, samples=samples, seed=seed, reporter=reporter, done=done)
-    bad = [row for row in found.measurements if row.verdict == "invalid"]
+    benched = measure(artifacts, plan, image, samples=samples, seed=seed, reporter=reporter, done=done)
+    bad = [row for row in benched.measurements if row.verdict == "invalid"]
     for target, reason in dict.fromkeys((row.target, row.invalid_reason) for row in bad):
         files = dict.fromkeys(row.artifact for row in bad if (row.target, row.invalid_reason) == (target, reason))
         reporter.warn(f"latency on {target} is not valid ({reason}): {', '.join(files)}")
-    return found
+    return benched
 
 
 def evaluate_files(
@@ -54,15 +55,15 @@ def evaluate_files(
             if not len(split):  # cross-validation tests the recipe in its place
                 continue
             stored = predictions_of(artifact.name, name)
-            found, predictions = evaluate(artifact, split, name, folder.path / stored, dataset.classes)
+            evaluation, predictions = evaluate(artifact, split, name, folder.path / stored, dataset.classes)
             folder.write(stored, predictions)
             folder.write_json(
-                stored.replace(".predictions.npz", ".json"), dataclasses.asdict(found) | {"predictions": stored}
+                stored.replace(".predictions.npz", ".json"), dataclasses.asdict(evaluation) | {"predictions": stored}
             )
-            evaluations.append(found)
+            evaluations.append(evaluation)
         if len(dataset.test):
             reporter.note(
-                f"{artifact.name}: test accuracy {found.accuracy:.4f}, AURC {found.aurc:.4f}, ECE {found.ece:.4f}"
+                f"{artifact.name}: test accuracy {evaluation.accuracy:.4f}, AURC {evaluation.aurc:.4f}, ECE {evaluation.ece:.4f}"
             )
     return evaluations
 
@@ -96,19 +97,17 @@ def reliable(
     )  # fmt: skip
     for name, row in rows.items():
         if not row["judged"]:
-            continue  # few_told has said so, once for all files
+            continue  # few_samples_message has reported it, once for all files
         if row["at_bound"]:
             reporter.warn(
                 f"no temperature fits {name}: its {row['n']} calibration samples are too few, or all right or wrong"
             )
         if row["operating"]["threshold"] is None:
-            reporter.warn(f"no confidence of {name} keeps the risk at {wanted['risk']:g} on the calibration samples")
+            reporter.warn(f"no threshold for {name} keeps the risk at {wanted['risk']:g} on the calibration samples")
     return rows
 
 
 def hint(plan: BenchSection, reporter: Reporter) -> None:
     """Say which attached devices were not measured on; looks without starting anything."""
     if unused := named.unused(plan.targets):
-        reporter.note(
-            f"Attached, but not measured on: {', '.join(unused)}. --target {unused[0]}, or --target attached."
-        )
+        reporter.note(f"Attached, but not measured: {', '.join(unused)}. --target {unused[0]}, or --target attached.")

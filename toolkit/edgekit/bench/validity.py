@@ -1,6 +1,6 @@
-"""May a latency be believed? The state of the target before and after, and what follows from it.
+"""Can a latency be trusted? The state of the target before and after, and what follows from it.
 
-invalid: something slowed it down, or it was no real device. suspect: nothing is known to be wrong, but evidence is missing or
+invalid: something slowed it down, or it was not a real device. suspect: nothing is known to be wrong, but evidence is missing or
 weak. valid: the evidence is there, and good. Missing evidence never makes a latency valid.
 """
 
@@ -16,9 +16,9 @@ from edgekit.bench.facts import throttling
 
 # Other processes' share of a core beyond which a latency says more about them than about the file.
 MOST_OTHERS = 0.3
-# The processor counts as being at its highest frequency within this much of it.
+# From this share of its highest frequency on, the processor counts as running at it.
 _AT_TOP = 0.97
-# Change of the median from the first third of the runs to the last that a warming or busy machine shows.
+# A larger change of the median from the first third of the runs to the last shows a machine that is warming up or busy.
 _MOST_DRIFT = 0.1
 # A Raspberry Pi lowers its clock from 80 degrees on; phones' skin limits are below this as well.
 _HOT_C = 80.0
@@ -28,7 +28,7 @@ _ANDROID_THERMAL = ("none", "light", "moderate", "severe", "critical", "emergenc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
-    """The verdict on one latency and what it rests on. emulated: that no repetition will mend it."""
+    """The verdict on one latency and the reasons. emulated: whether the target is, which no repetition can fix."""
 
     verdict: Literal["valid", "suspect", "invalid"]
     reasons: tuple[str, ...]
@@ -49,7 +49,7 @@ def judge(
         before, after: facts of the target (edgekit.bench.facts.parse) right before and right after the measured runs.
         others_cores: how many cores other processes used meanwhile; None = not known.
         latencies_ns: every counted run in order; may be empty.
-        affinity: the CPUs it was pinned to, None = none.
+        affinity: the CPUs it was pinned to, None = not pinned.
     """
     emulated = before.get("emulated") or after.get("emulated")
     if emulated:
@@ -65,10 +65,10 @@ def judge(
 
 def _slowed(before: Mapping[str, Any], after: Mapping[str, Any], others_cores: float | None) -> Iterator[str]:
     bits = [state["throttled"] for state in (before, after) if state["throttled"] is not None]
-    for name in dict.fromkeys(name for found in bits for name in throttling(found)):
+    for name in dict.fromkeys(name for flags in bits for name in throttling(flags)):
         yield f"{name} (vcgencmd get_throttled)"
     if len(bits) == 2 and (new := (bits[1] >> 16) & ~(bits[0] >> 16)):
-        yield f"{', '.join(throttling(new)) or 'throttling'} came up meanwhile (vcgencmd get_throttled)"
+        yield f"{', '.join(throttling(new)) or 'throttling'} occurred during the measurement (vcgencmd get_throttled)"
     statuses = [state["thermal_status"] for state in (before, after) if state["thermal_status"] is not None]
     if statuses and max(statuses) >= 2:
         yield f"Android's thermal status is {_thermal(max(statuses))}"
@@ -76,9 +76,9 @@ def _slowed(before: Mapping[str, Any], after: Mapping[str, Any], others_cores: f
         yield "battery saver is on"
     lowered = [cpu for cpu, khz in after["limit_khz"].items() if khz and khz < (before["limit_khz"].get(cpu) or 0)]
     if lowered:
-        yield f"the frequency limit of CPU {', '.join(lowered)} fell meanwhile"
+        yield f"the frequency limit of CPU {', '.join(lowered)} fell during the measurement"
     if others_cores is not None and others_cores > MOST_OTHERS:
-        yield f"other processes used {others_cores:.2f} cores meanwhile (allowed {MOST_OTHERS})"
+        yield f"other processes used {others_cores:.2f} cores during the measurement (allowed {MOST_OTHERS})"
 
 
 def _weak(
@@ -93,7 +93,7 @@ def _weak(
     if capped:
         yield f"the frequency of CPU {', '.join(capped)} is limited below its maximum"
     governors = sorted(set(after["governors"].values()) - {"performance"})
-    # Left to the system, the work goes to the fastest cores.
+    # Without pinning, the work goes to the fastest cores.
     fastest = {cpu for cpu, khz in top.items() if khz == max(filter(None, top.values()), default=None)}
     watched = {str(cpu) for cpu in affinity} if affinity else fastest or set(now)
     reached = any(now.get(cpu) and limit.get(cpu) and now[cpu] >= _AT_TOP * limit[cpu] for cpu in watched)

@@ -1,8 +1,8 @@
-"""One unique folder on a target, removed in every case, and what is done in it: files with checked digests, bounded programs.
+"""A unique folder on a target, always removed afterwards, and the work in it: files with checked digests, bounded programs.
 
-A keeper waits on the target for the end of its input: when we are done, are killed, or the connection is cut, it stops what still
-runs in the folder and removes it. Large files that the caller names stay in a cache on the target by their digest, checked before
-each use.
+A keeper waits on the target until its stdin closes: when we are done or killed, or the connection is cut, it stops what still
+runs in the folder and removes it. Large files that the caller names stay in a cache on the target, identified by their digests,
+which are checked before each use.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from edgekit.bench.cache import Cache, parts
 from edgekit.bench.command import Completed
 from edgekit.bench.transport import Transport
 from edgekit.errors import TargetError
-from edgekit.store import sha256_file
+from edgekit.runs.files import sha256_file
 
 _SHORT_S, _GRACE_S = 30.0, 15.0
-# To the folder's name: it may first have to remove what an older one left, on a slow card.
+# Until it prints the folder's name: it may first have to remove old folders from a slow card.
 _FOLDER_S = 120.0
 _MARK = b"\nEDGEKIT-STATUS="
-# What `timeout` ends with when the time is over: GNU's and new toyboxes; with -k; busybox and old toyboxes.
+# Exit statuses of `timeout` when the time is up: GNU's and new toyboxes; with -k; busybox and old toyboxes.
 _TIMED_OUT = (124, 137, 143)
 
 # $1: the base folder. Prints the new folder, then waits. No trap on EXIT alone: dash and mksh do not run it when a signal
 # kills them.
 _KEEPER = """
-# What a device that lost its power, and with it our keeper, still has.
+# Folders left when the device lost power, and our keeper with it.
 find "$1" -maxdepth 1 -name 'work-*' -mtime +1 -exec rm -rf {} + 2>/dev/null
-mkdir -p "$1" && d=$(mktemp -d "$1/work-XXXXXXXX") || { echo "cannot make a folder in $1" >&2; exit 1; }
+mkdir -p "$1" && d=$(mktemp -d "$1/work-XXXXXXXX") || { echo "cannot create a folder in $1" >&2; exit 1; }
 end() {
   trap '' HUP TERM INT PIPE
   mv "$d" "$d-end" && d=$d-end
-  # Each program and its parent. toybox's timeout dies alone and leaves its child; GNU's and toybox's make a group for it.
+  # Each program and its parent. toybox's timeout dies alone and leaves its child; GNU's and toybox's create a group for it.
   set -- $(cat "$d"/.pid-* 2>/dev/null)
   for p; do kill -TERM "-$p"; kill -TERM "$p"; done 2>/dev/null
   [ $# = 0 ] || sleep 1
@@ -72,7 +72,7 @@ class Workspace:
         return f"{self.folder}/{name}"
 
     def run(self, argv: Sequence[str], *, timeout_s: float, environment: Mapping[str, str] | None = None) -> Completed:
-        """Run a program in the folder to its end; it is stopped on the target too when its time is over or we are gone.
+        """Run a program in the folder to its end; it is stopped on the target too when its time is up or we are gone.
 
         Raises:
             TargetError: the target vanished meanwhile, or the program did not end in time. A program's own failure is returned.
@@ -82,8 +82,8 @@ class Workspace:
         bound = ["timeout", "-k", "5", str(limit_s)] if self.transport.bounded else []
         variables = [f"{name}={value}" for name, value in (environment or {}).items()]
         note = f".pid-{self._programs}"
-        # A note that the keeper may have missed starts nothing: it moves the folder away before it reads the notes.
-        # The pause: `timeout` of toybox 0.8.9 tells 127 for a program that ends before timeout itself runs on after its start.
+        # A program whose note the keeper may have missed does not start: the keeper moves the folder before it reads the notes.
+        # The pause: `timeout` of toybox 0.8.9 returns 127 for a program that ends before timeout continues after starting it.
         start = f'sleep 0.05 2>/dev/null; echo $$ $PPID >{note} && [ -d {shlex.quote(self.folder)} ] && exec "$@"'
         noted = ["sh", "-c", start, "sh"]
         words = shlex.join([*bound, *noted, "env", *variables, *argv])
@@ -105,10 +105,10 @@ class Workspace:
         executable: Sequence[str] = (),
         cached: Collection[str] = (),
     ) -> None:
-        """Bring files there. Each one's SHA-256 is computed on the target and must be ours. What is there already is not sent.
+        """Copy files there. Each one's SHA-256 is computed on the target and must match ours. Files already there are not sent.
 
         Args:
-            files: by their names; a name that is there is replaced.
+            files: by their names; existing files are replaced.
             executable: names to make executable.
             cached: names whose content may stay on the target for the next time if it is large: never the user's samples.
 
@@ -116,7 +116,7 @@ class Workspace:
             TargetError: the target vanished, has no space left, or holds other bytes than were sent.
         """
         for name in (*files, *executable):
-            self.path(name)  # plain, since it becomes a part of scripts
+            self.path(name)  # must be plain, since it becomes part of scripts
         with tempfile.TemporaryDirectory(prefix="edgekit-push-") as staging:
             local = {name: _on_disk(content, Path(staging) / name) for name, content in files.items()}
             digests = {name: sha256_file(path) for name, path in local.items()}
@@ -137,7 +137,7 @@ class Workspace:
             self._cache.keep({name: digests[name] for name in sorted(new)})
 
     def pull(self, name: str, *, timeout_s: float = 300.0) -> bytes:
-        """The content of a file of the folder."""
+        """The content of a file in the folder."""
         return self.transport.pull(self.path(name), timeout_s=timeout_s)
 
     def _ended(self, done: Completed, doing: str) -> Completed:
@@ -156,14 +156,14 @@ class Workspace:
 
     def _verify(self, digests: Mapping[str, str]) -> None:
         for part in parts(digests):
-            found = self._shell("sha256sum " + " ".join(part)).stdout.decode(errors="replace")
-            told = re.findall(r"^\\?([0-9a-f]{64})\s+\*?(\S+)$", found, re.MULTILINE)
-            there = {name: digest for digest, name in told}
+            printed = self._shell("sha256sum " + " ".join(part)).stdout.decode(errors="replace")
+            pairs = re.findall(r"^\\?([0-9a-f]{64})\s+\*?(\S+)$", printed, re.MULTILINE)
+            there = {name: digest for digest, name in pairs}
             for name, digest in part.items():
                 if there.get(name) != digest:
                     raise TargetError(
-                        f"{name} on {self.transport.text} is not what was sent: SHA-256 "
-                        f"{there.get(name, 'unknown')[:16]}, expected {digest[:16]}. Look at its disk and its free space."
+                        f"{name} on {self.transport.text} differs from the file that was sent: SHA-256 "
+                        f"{there.get(name, 'unknown')[:16]}, expected {digest[:16]}. Check its disk and its free space."
                     )
 
 
@@ -172,7 +172,7 @@ def workspace(transport: Transport) -> Iterator[Workspace]:
     """A new folder on the target for the block; gone afterwards, whatever happens.
 
     Raises:
-        TargetError: no folder can be made there.
+        TargetError: no folder can be created there.
     """
     script = f"set -- {shlex.quote(transport.base)}\n{_KEEPER}"
     with transport.start(script) as keeper:
@@ -186,13 +186,15 @@ def workspace(transport: Transport) -> Iterator[Workspace]:
 def _first_line(keeper: subprocess.Popen[bytes], transport: Transport) -> str:
     line, in_time = command.first_line(keeper, timeout_s=_FOLDER_S)
     if not in_time:
-        raise TargetError(f"No folder could be made on {transport.text}: it did not answer within {_FOLDER_S:.0f} s.")
+        raise TargetError(
+            f"No folder could be created on {transport.text}: it did not answer within {_FOLDER_S:.0f} s."
+        )
     if not line.startswith("/"):
         with contextlib.suppress(subprocess.TimeoutExpired):
             keeper.wait(5)
         stderr = _stream(keeper.stderr).read() if keeper.poll() is not None else b""
-        said = command.plain(" ".join(stderr.decode(errors="replace").split())) or line or "no answer"
-        raise TargetError(f"No folder could be made on {transport.text}: {said}.")
+        message = command.plain(" ".join(stderr.decode(errors="replace").split())) or line or "no answer"
+        raise TargetError(f"No folder could be created on {transport.text}: {message}.")
     return line
 
 

@@ -1,1 +1,1 @@
-"""Bundles: one folder with all that an app needs of a finished file, and the means to prove that it works there."""
+"""Bundles: one folder with everything an app needs from a finished file, including a self-test to run on the device."""

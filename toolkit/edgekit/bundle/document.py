@@ -1,4 +1,4 @@
-"""metadata.json of a bundle: that of the run, of the one file in the bundle, and what the bundle adds."""
+"""metadata.json of a bundle: that of the run, reduced to the one file in the bundle, and what the bundle adds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from edgekit.bundle.embed import Told
+from edgekit.bundle.embed import TfliteMetadata
 from edgekit.bundle.golden import Golden
 from edgekit.bundle.subject import Subject
 from edgekit.data.pixels import RANGES
@@ -23,15 +23,15 @@ _FITTING = (
 
 
 def metadata(subject: Subject, golden: Golden, content: bytes, license: str | None, **more: Any) -> Mapping[str, Any]:
-    """The document; `edgekit predict` reads it beside the bundle's file as it reads that of a run.
+    """The document; `edgekit predict` reads it next to the bundle's file like that of a run.
 
     Args:
-        content: the file as it is in the bundle, whose digest is recorded.
-        license: of the model; None = not stated.
-        more: what the kind of bundle adds under "bundle".
+        content: the file as it is in the bundle; its digest is recorded.
+        license: license of the model; None = not stated.
+        more: what this kind of bundle adds under "bundle".
     """
-    artifact, told = subject.artifact, subject.metadata
-    preprocessing = dict(told.get("preprocessing") or _undescribed(subject))
+    artifact, of_run = subject.artifact, subject.metadata
+    preprocessing = dict(of_run.get("preprocessing") or _undescribed(subject))
     preprocessing.setdefault("kind", "image")
     if preprocessing["kind"] == "image":
         preprocessing |= {"range": list(RANGES[subject.input_range]), "fitting": _FITTING, "tall_first": _tall_first()}
@@ -48,9 +48,9 @@ def metadata(subject: Subject, golden: Golden, content: bytes, license: str | No
         "schema": 1,
         "classes": list(subject.classifier.classes),
         "preprocessing": preprocessing,
-        "output": told.get("output")
+        "output": of_run.get("output")
         or {"kind": _OUTPUTS[golden.output], "quantized_outputs": "real = (q - zero_point) * scale"},
-        **{key: told[key] for key in ("calibrated", "operating") if key in told},
+        **{key: of_run[key] for key in ("calibrated", "operating") if key in of_run},
         "artifacts": {artifact.name: entry},
         "license": {"model": license, "code_of_the_bundle": "Apache-2.0"},
         "bundle": {
@@ -65,11 +65,11 @@ def metadata(subject: Subject, golden: Golden, content: bytes, license: str | No
     }
 
 
-def told_of(subject: Subject, license: str | None) -> Told:
+def tflite_metadata(subject: Subject, license: str | None) -> TfliteMetadata:
     """What is embedded in the file for the task libraries."""
     low, high = RANGES[subject.input_range]
-    made, shape = subject.classifier.front_end, subject.artifact.inputs[0].shape
-    return Told(
+    front_end, shape = subject.classifier.front_end, subject.artifact.inputs[0].shape
+    return TfliteMetadata(
         name=subject.name,
         description=f"{len(subject.classifier.classes)} classes, {subject.artifact.precision}, by edgekit.",
         classes=subject.classifier.classes,
@@ -77,12 +77,12 @@ def told_of(subject: Subject, license: str | None) -> Told:
         image=None if subject.is_waveform else (shape[1], shape[2], shape[3]),
         mean=-low * 255 / (high - low),
         std=255 / (high - low),
-        sample_rate=0 if made is None else made.sample_rate,
+        sample_rate=0 if front_end is None else front_end.sample_rate,
     )
 
 
 def _tall_first() -> bool:
-    """Whether the Pillow that decodes the data resizes tall pictures along the columns first: it does since version 13."""
+    """Whether the Pillow that decodes the data resizes tall images along the columns first, as it does since version 13."""
     import PIL
 
     return int(PIL.__version__.split(".")[0]) >= 13

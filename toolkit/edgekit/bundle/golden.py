@@ -1,7 +1,7 @@
-"""Golden vectors: real inputs and what the file makes of them here, for a device to repeat.
+"""Golden vectors: real inputs and the file's outputs for them on this machine, for a device to reproduce.
 
-Numbers are little-endian in C order in .bin files, described by a JSON document; each input comes with the picture (PNG) or clip
-(WAV) that it was made of, as far as that loses nothing.
+Numbers are little-endian in C order in .bin files, described by a JSON document; each input comes with the image (PNG) or clip
+(WAV) that it was made from, if that is possible without loss.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench import litert, standalone
 from edgekit.bundle import lossless, running
 from edgekit.bundle.comparison import comparison
 from edgekit.bundle.running import Kernels
@@ -22,6 +21,7 @@ from edgekit.bundle.subject import Subject
 from edgekit.data.pixels import to_float
 from edgekit.data.splits import take
 from edgekit.errors import DataError, GateNotMet
+from edgekit.inference import litert, standalone
 from edgekit.types import Artifact, Dataset, Output, Split
 
 LEAST = 20
@@ -32,10 +32,10 @@ _PARTS = ("val", "cal", "train", "test")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Golden:
-    """N real inputs of one part of a data set and their outputs, as the tensors hold them.
+    """N real inputs from one part of a data set and their outputs, as in the tensors.
 
-    pixels: (N, H, W, C) uint8 that the inputs are made of, None = the data set holds no such images. sources: the content of a
-    PNG or WAV of each input, None where there is none without loss. output: what the file ends in. same_data: whether the
+    pixels: (N, H, W, C) uint8 that the inputs are made from, None = the data set has no such images. sources: the content of a
+    PNG or WAV of each input, None if there is no lossless one. output: the kind of the file's output. same_data: whether the
     data set is the one that the file was trained on, None = unknown.
     """
 
@@ -61,15 +61,15 @@ class Golden:
 
     @property
     def labels(self) -> list[int]:
-        """The class that each output names."""
+        """The class that each output predicts."""
         return [int(k) for k in self.outputs.argmax(axis=1)]
 
 
 def computed(subject: Subject, dataset: Dataset, same_data: bool | None) -> Golden:
-    """Run the file on samples of the first of val, cal, train and test that has enough, two of each class or more.
+    """Run the file on samples from the first of val, cal, train and test that has enough, two of each class or more.
 
     Raises:
-        DataError: no part has 20 samples. GateNotMet: the file gives values that are not finite.
+        DataError: no part has 20 samples. GateNotMet: the file outputs values that are not finite.
     """
     artifact = subject.artifact
     part, split = _part(dataset)
@@ -79,7 +79,7 @@ def computed(subject: Subject, dataset: Dataset, same_data: bool | None) -> Gold
     kernels = _kernels(subject)
     raw = running.raw(artifact.path, given, kernels, copies=subject.copies)
     if not np.isfinite(raw.astype(np.float64)).all():
-        raise GateNotMet(f"{artifact.path} gives values that are not finite on {part} of {dataset.name}.")
+        raise GateNotMet(f"{artifact.path} outputs values that are not finite on {part} of {dataset.name}.")
     pixels: NDArray[np.uint8] | None = None
     sources: list[bytes | None] = [None] * len(samples)
     suffix = ""
@@ -105,23 +105,23 @@ def computed(subject: Subject, dataset: Dataset, same_data: bool | None) -> Gold
 
 
 def tensors(artifact: Artifact, x: NDArray[Any]) -> NDArray[Any]:
-    """What the input tensor takes of (N, ...) inputs."""
+    """The input tensors for (N, ...) inputs."""
     return to_float(x) if artifact.format == "onnx" else litert.quantize(x, artifact.inputs[0])
 
 
 def files(golden: Golden) -> dict[str, bytes]:
-    """The content of the files: inputs.bin, outputs.bin and one for each source; the document is `document`'s."""
-    found = {"inputs.bin": _little(golden.inputs), "outputs.bin": _little(golden.outputs)}
+    """The content of the files: inputs.bin, outputs.bin and one for each source; the document comes from `document`."""
+    contents = {"inputs.bin": _little(golden.inputs), "outputs.bin": _little(golden.outputs)}
     for name, content in zip(golden.names, golden.sources, strict=True):
         if name is not None and content is not None:
-            found[name] = content
-    return found
+            contents[name] = content
+    return contents
 
 
 def document(golden: Golden, classes: Sequence[str]) -> Mapping[str, Any]:
     """The content of golden.json."""
 
-    def told(name: str, array: NDArray[Any]) -> Mapping[str, Any]:
+    def array_entry(name: str, array: NDArray[Any]) -> Mapping[str, Any]:
         digest = hashlib.sha256(_little(array)).hexdigest()
         return {"file": name, "dtype": array.dtype.name, "shape": list(array.shape), "sha256": digest}
 
@@ -146,8 +146,8 @@ def document(golden: Golden, classes: Sequence[str]) -> Mapping[str, Any]:
         },
         "byte_order": "little",
         "order": "C",
-        "inputs": told("inputs.bin", golden.inputs),
-        "outputs": told("outputs.bin", golden.outputs),
+        "inputs": array_entry("inputs.bin", golden.inputs),
+        "outputs": array_entry("outputs.bin", golden.outputs),
         "comparison": golden.comparison,
         "vectors": [row(i) for i in range(len(golden))],
     }
@@ -158,11 +158,13 @@ def _part(dataset: Dataset) -> tuple[str, Split]:
         split: Split = getattr(dataset, name)
         if len(split) >= LEAST:
             return name, split
-    raise DataError(f"No part of {dataset.name} has {LEAST} samples, which golden vectors need; give more with --data.")
+    raise DataError(
+        f"No part of {dataset.name} has {LEAST} samples, as needed for golden vectors; provide more with --data."
+    )
 
 
 def _balanced(y: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """The first samples of each class in turn: two of each or more, `LEAST` to `MOST` in all, in the order of the data set."""
+    """The first samples of each class in turn: two of each or more, `LEAST` to `MOST` in total, in data-set order."""
     wanted = min(max(LEAST, _PER_CLASS * classes), MOST, len(y))
     place = np.zeros(len(y), np.int64)  # of each sample among those of its class
     for k in np.unique(y):
@@ -172,7 +174,7 @@ def _balanced(y: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
 
 
 def _kind(artifact: Artifact, raw: NDArray[Any]) -> Output:
-    """What a file ends in that nothing describes: rows of probabilities add up to 1."""
+    """The kind of output of a file without description: rows of probabilities sum to 1."""
     real = litert.dequantize(raw, artifact.outputs[0])
     step = artifact.outputs[0].scale * raw.shape[1]
     sums = np.abs(real.sum(axis=1) - 1).max()
@@ -180,7 +182,7 @@ def _kind(artifact: Artifact, raw: NDArray[Any]) -> Output:
 
 
 def _kernels(subject: Subject) -> Kernels:
-    """What the target computes with, or what is nearest to it here."""
+    """The kernels that the target uses, or the closest ones here."""
     if subject.kind == "onnx":
         return "onnxruntime"
     return "reference" if subject.kind == "mcu" else "xnnpack"

@@ -1,4 +1,4 @@
-"""The files that every bundle has, and the templates that the others are made of."""
+"""The files that every bundle has, and the templates for the others."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def common(subject: Subject, content: bytes, metadata: Mapping[str, Any], prefix
 
 def golden_files(subject: Subject, golden: Golden, prefix: str = "golden/") -> dict[str, bytes]:
     """The golden vectors with golden.json, under `prefix`."""
-    found = goldens.files(golden)
-    found["golden.json"] = as_json(goldens.document(golden, subject.classifier.classes))
-    return {f"{prefix}{name}": content for name, content in found.items()}
+    contents = goldens.files(golden)
+    contents["golden.json"] = as_json(goldens.document(golden, subject.classifier.classes))
+    return {f"{prefix}{name}": content for name, content in contents.items()}
 
 
 def copied(folder: str, prefix: str = "") -> dict[str, bytes]:
-    """The files of a folder of templates that are copied as they are; those that are filled in end in .j2."""
+    """The files of a template folder that are copied unchanged; those to be filled in end in .j2."""
     root = _TEMPLATES / folder
     return {
         f"{prefix}{path.relative_to(root).as_posix()}": path.read_bytes()
@@ -47,7 +47,7 @@ def copied(folder: str, prefix: str = "") -> dict[str, bytes]:
 def filled(folder: str, prefix: str = "", **values: Any) -> dict[str, bytes]:
     """The other files of that folder, filled in with `values`."""
     root = _TEMPLATES / folder
-    # Not HTML: nothing is escaped by itself; the templates of code escape what goes into literals (`c_string`).
+    # Not HTML: nothing is escaped automatically; the code templates escape what goes into literals (`c_string`).
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(root),
         undefined=jinja2.StrictUndefined,
@@ -68,7 +68,7 @@ def filled(folder: str, prefix: str = "", **values: Any) -> dict[str, bytes]:
 
 
 def readme_values(subject: Subject, golden: Golden) -> dict[str, Any]:
-    """What every README tells."""
+    """The values used in every README."""
     return {
         "name": subject.name,
         "artifact": subject.artifact,
@@ -87,6 +87,6 @@ def as_json(value: Any) -> bytes:
 
 
 def c_string(text: str) -> str:
-    """A string literal of C: what is not plain ASCII is written in octal, which ends after three digits."""
+    """A C string literal: anything but plain ASCII is written in octal, which ends after three digits."""
     plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in text.encode())
     return f'"{"".join(plain)}"'

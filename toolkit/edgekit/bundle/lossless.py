@@ -1,4 +1,4 @@
-"""A picture or a clip as a file that loses nothing, always with the same bytes for the same content."""
+"""An image or a clip as a lossless file, always with the same bytes for the same content."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def png(image: NDArray[np.uint8]) -> bytes | None:
 
 
 def wav(wave: NDArray[np.float32], sample_rate: int) -> bytes:
-    """The mono WAV of (n,) float32: of 16-bit integers where they hold every sample exactly, else of floats.
+    """The mono WAV of (n,) float32: 16-bit integers if they represent every sample exactly, else floats.
 
-    Written by hand: libsndfile puts the time of writing into files of floats.
+    Written by hand: libsndfile adds the time of writing to float files.
     """
     whole = np.round(wave * np.float32(32768))
     fits = bool((np.abs(whole) < 32768).all())

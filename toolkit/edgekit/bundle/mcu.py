@@ -1,4 +1,4 @@
-"""The bundle for microcontrollers: the file as a C array, what TensorFlow Lite Micro needs for it, and a self-test in C."""
+"""The bundle for microcontrollers: the file as a C array, its requirements for TensorFlow Lite Micro, and a self-test in C."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench import litert
 from edgekit.bundle import document, layout, micro, running
 from edgekit.bundle.golden import Golden
 from edgekit.bundle.subject import Subject
 from edgekit.data.pixels import scaled
+from edgekit.inference import litert
 
 _A_LINE = 16
 
@@ -24,7 +24,7 @@ def files(subject: Subject, golden: Golden, license: str | None) -> dict[str, by
     """
     content = subject.artifact.path.read_bytes()
     needs = micro.needs(subject.artifact.path)
-    # The accuracy of the card is of XNNPACK, so it is told how far that is from what a microcontroller computes.
+    # The accuracy on the card is XNNPACK's, so the README reports how much a microcontroller's outputs differ from it.
     xnnpack = running.raw(subject.artifact.path, golden.inputs, copies=subject.copies)
     more = {
         "operators": list(needs.operators),
@@ -68,7 +68,7 @@ def files(subject: Subject, golden: Golden, license: str | None) -> dict[str, by
 
 
 def _compared(xnnpack: NDArray[Any], golden: Golden) -> dict[str, int]:
-    """How XNNPACK's outputs of the golden inputs differ from the expected ones."""
+    """How XNNPACK's outputs for the golden inputs differ from the expected ones."""
     steps = np.abs(xnnpack.astype(np.int64) - golden.outputs.astype(np.int64))
     return {
         "outputs_that_differ": int((steps > 0).any(axis=1).sum()),
@@ -78,14 +78,14 @@ def _compared(xnnpack: NDArray[Any], golden: Golden) -> dict[str, int]:
 
 
 def _pixel_table(subject: Subject) -> NDArray[np.int8]:
-    """What the input tensor takes of each of the 256 values of a pixel: no division on the device."""
+    """The input value for each of the 256 values of a pixel, so that the device needs no division."""
     pixels = np.arange(256, dtype=np.uint8)[:, None, None, None]
     x = np.asarray(scaled(pixels, subject.input_range))
-    found: NDArray[np.int8] = litert.quantize(x, subject.artifact.inputs[0]).ravel()
-    return found
+    table: NDArray[np.int8] = litert.quantize(x, subject.artifact.inputs[0]).ravel()
+    return table
 
 
 def _array(values: NDArray[Any]) -> str:
-    """The numbers of a C array, some a line."""
+    """The numbers of a C array, several per line."""
     numbers = [str(int(value)) for value in values.ravel()]
     return ",\n".join("    " + ", ".join(numbers[i : i + _A_LINE]) for i in range(0, len(numbers), _A_LINE))

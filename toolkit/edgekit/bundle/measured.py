@@ -1,4 +1,4 @@
-"""What the run of a bundled file measured: its accuracy, and its latency with the verdict that goes with it."""
+"""What the run of a bundled file measured: its accuracy, and its latency with its validity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgekit.errors import IntegrityError
 
 
 def measured(subject: Subject) -> tuple[str, ...]:
-    """Sentences for the README of a bundle; none where no report.json lies beside the file.
+    """Sentences for the README of a bundle; none if there is no report.json next to the file.
 
     Raises:
         IntegrityError: report.json is damaged.
@@ -24,7 +24,7 @@ def measured(subject: Subject) -> tuple[str, ...]:
         tests = [row for row in report["evaluations"] if row["artifact"] == name and row["split"] == "test"]
         rows = [row for row in report["measurements"] if row["artifact"] == name]
         noun = report["dataset"].get("noun", "samples")
-        accuracies = [f"{100 * row['accuracy']:.2f} % of {row['n']:,} test {noun} right." for row in tests]
+        accuracies = [f"{100 * row['accuracy']:.2f} % of {row['n']:,} test {noun} correct." for row in tests]
         latencies = [_latency(row) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
@@ -34,7 +34,7 @@ def measured(subject: Subject) -> tuple[str, ...]:
 def _latency(row: Mapping[str, Any]) -> str:
     where = f"on {row['target']} with {row['threads']} thread{'' if row['threads'] == 1 else 's'}"
     if row["emulated"]:
-        return f"Latency {where}: emulated, which means nothing for a device."
+        return f"Latency {where}: emulated, which says nothing about a device."
     if row["verdict"] == "invalid":
         return f"Latency {where}: not valid ({row['invalid_reason']})."
     doubt = f", {row['verdict']} ({row['invalid_reason']})" if row["verdict"] != "valid" else ", valid"

@@ -1,4 +1,4 @@
-"""What TensorFlow Lite Micro needs to know of a .tflite: its operators, and how much memory its tensors take at least."""
+"""What TensorFlow Lite Micro needs to know about a .tflite: its operators, and how much memory its tensors take at least."""
 
 from __future__ import annotations
 
@@ -75,16 +75,16 @@ _METHODS = {
     "TRANSPOSE_CONV": "AddTransposeConv",
     "UNPACK": "AddUnpack",
 }
-# The planner of TFLite Micro begins every tensor at a multiple of this.
+# The planner of TFLite Micro starts every tensor at a multiple of this.
 ALIGNMENT = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """operators: their types, each once, in the order of running. methods: of the resolver, for each of them.
+    """operators: their types, each once, in execution order. methods: of the resolver, for each of them.
 
-    arena_bytes: the most that tensors alive at one time take, for one sample, each rounded up to `ALIGNMENT`. A real arena is
-    larger: it holds the interpreter's own structures, the kernels' scratch memory and gaps of the memory plan too.
+    arena_bytes: the largest total of tensors alive at one time, for one sample, each rounded up to `ALIGNMENT`. A real arena is
+    larger: it also has the interpreter's own structures, the kernels' scratch memory and gaps in the memory plan.
     """
 
     operators: Sequence[str]
@@ -94,17 +94,17 @@ class Needs:
 
 
 def needs(path: Path) -> Needs:
-    """What a file needs.
+    """The requirements of a file.
 
     Raises:
         UsageError: it has several graphs, or an operator that TFLite Micro lacks.
     """
-    from edgekit.bench.cuts import cuts
+    from edgekit.inference.cuts import cuts
 
-    found = cuts(path)
-    if found is None:
-        raise UsageError(f"{path} has several graphs (control flow); a bundle for mcu holds files of one.")
-    operators = list(dict.fromkeys(name for name, _ in found.operators))
+    cut_file = cuts(path)
+    if cut_file is None:
+        raise UsageError(f"{path} has several graphs (control flow); a bundle for mcu needs a file with one.")
+    operators = list(dict.fromkeys(name for name, _ in cut_file.operators))
     if unknown := [name for name in operators if name not in _METHODS]:
         raise UsageError(
             f"TFLite Micro has no {', '.join(unknown)}, which {path} uses; choose a student without it, such as ds_cnn or "
@@ -118,33 +118,33 @@ def needs(path: Path) -> Needs:
         operators=operators,
         methods=[_METHODS[name] for name in operators],
         arena_bytes=totals[most],
-        arena_at=f"operator {most + 1} of {len(totals)}, {found.operators[most][0]}",
+        arena_at=f"operator {most + 1} of {len(totals)}, {cut_file.operators[most][0]}",
     )
 
 
 def _live(graph: Any) -> list[set[int]]:
-    """For each operator the computed tensors that must be in memory while it runs: its own, and those that later ones take."""
+    """For each operator the computed tensors that must be in memory while it runs: its own, and those that later ones read."""
     last = {int(i): len(graph.operators) for i in graph.outputs}
     for number, operator in enumerate(graph.operators):
         for i in operator.inputs:
             last[int(i)] = max(number, last.get(int(i), 0))
-    # Constants are in no operator's outputs, so they are never counted: they stay in flash.
-    made, live = {int(i) for i in graph.inputs}, []
+    # Constants are not outputs of any operator, so they are never counted: they stay in flash.
+    held, live = {int(i) for i in graph.inputs}, []
     for number, operator in enumerate(graph.operators):
-        made = {i for i in made if last.get(i, -1) >= number} | {int(i) for i in operator.outputs}
-        live.append(made)
+        held = {i for i in held if last.get(i, -1) >= number} | {int(i) for i in operator.outputs}
+        live.append(held)
     return live
 
 
 def _sizes(graph: Any) -> list[int]:
     """Bytes of each tensor for one sample, rounded up."""
-    found = []
+    sizes = []
     for tensor in graph.tensors:
         count = 1
         for length in tensor.shape if tensor.shape is not None else []:
             count *= max(1, int(length))
-        found.append(-(-count * _width(tensor.type) // ALIGNMENT) * ALIGNMENT)
-    return found
+        sizes.append(-(-count * _width(tensor.type) // ALIGNMENT) * ALIGNMENT)
+    return sizes
 
 
 def _width(kind: int) -> int:

@@ -1,4 +1,4 @@
-"""A file on tensors as they are, one sample at a time, which is how an app runs it."""
+"""Running a file on raw tensors, one sample at a time, the way an app does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgekit.quiet import quiet_stderr
 
-# xnnpack: LiteRT's default. reference: its plain, portable kernels, which those of TFLite Micro are derived from.
+# xnnpack: LiteRT's default. reference: its plain, portable kernels, from which those of TFLite Micro are derived.
 Kernels = Literal["xnnpack", "reference", "onnxruntime"]
 
 
@@ -19,7 +19,7 @@ def raw(path: Path, tensors: NDArray[Any], kernels: Kernels = "xnnpack", *, copi
 
     Args:
         path: a .tflite, or an .onnx with `kernels` "onnxruntime".
-        copies: samples that a file of a fixed batch takes at a time; it is filled up with copies of the one.
+        copies: samples that a file with a fixed batch takes at a time; it is padded with copies of the one.
     """
     blocks = [np.repeat(tensors[i : i + 1], copies, axis=0) for i in range(len(tensors))]
     with quiet_stderr():

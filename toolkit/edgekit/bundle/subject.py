@@ -1,4 +1,4 @@
-"""What a bundle is made of: the file of a run, of a product or of the user's own, what is known of it, and its data."""
+"""What goes into a bundle: the file of a run, of a product or the user's own, what is known about it, and its data."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import Any
 
 from edgekit import data, registry
 from edgekit import recipe as recipes
-from edgekit.bench import predicting, standalone
-from edgekit.bench.predicting import Classifier
 from edgekit.data.pixels import RANGES, InputRange
 from edgekit.errors import DataError, UnknownName, UsageError
-from edgekit.recorded import inside
-from edgekit.store import MANIFEST
+from edgekit.inference import predict as predicting
+from edgekit.inference import standalone
+from edgekit.inference.predict import Classifier
+from edgekit.runs.folder import MANIFEST
+from edgekit.runs.recorded import inside
 from edgekit.types import Artifact, Dataset, Reporter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A file that is bundled. name: of the run or product, for the folder; origin: that folder, None = a file by itself.
+    """A file to bundle. name: of the run or product, for the folder; origin: that folder, None = a single file.
 
-    metadata: the content of the metadata.json beside it, {} = there is none. entry: what that says of the file.
+    metadata: the content of the metadata.json next to it, {} = there is none. entry: its entry for the file.
     """
 
     kind: str
@@ -39,26 +40,26 @@ class Subject:
 
     @property
     def entry(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.metadata.get("artifacts", {}).get(self.artifact.name, {})
-        return found
+        entry: Mapping[str, Any] = self.metadata.get("artifacts", {}).get(self.artifact.name, {})
+        return entry
 
     @property
     def copies(self) -> int:
-        """Samples that the file takes at a time where it fixes their number, else 1."""
+        """Samples that the file takes at a time if it has a fixed batch, else 1."""
         return max(1, self.artifact.inputs[0].shape[0])
 
     @property
     def is_waveform(self) -> bool:
-        """Whether the file has the front end of its clips inside."""
+        """Whether the file has its front end for clips inside."""
         return self.classifier.front_end is not None and len(self.artifact.inputs[0].shape) == 2
 
 
 def read(path: Path, kind: str, input_range: str = "0-1") -> Subject:
-    """The file to bundle of a run folder, a product or a file.
+    """The file to bundle, from a run folder, a product or a file.
 
     Raises:
         UnknownName: no such kind of bundle, or no such input range.
-        UsageError: the kind cannot hold such a file, or the run has none that it can.
+        UsageError: this kind of bundle does not support such a file, or the run has none that it does.
         DataError, IntegrityError: see `predicting.load`.
     """
     registry.check("bundles", kind)
@@ -75,7 +76,7 @@ def read(path: Path, kind: str, input_range: str = "0-1") -> Subject:
     _check(kind, classifier.artifact)
     if ranges[input_range] != "0-1" and classifier.described:
         raise UsageError(
-            f"--input-range is for files that no metadata.json describes; that of {file} tells its contract."
+            f"--input-range applies only to files without metadata.json; the one of {file} defines its contract."
         )
     origin = _origin(file)
     return Subject(
@@ -89,48 +90,48 @@ def read(path: Path, kind: str, input_range: str = "0-1") -> Subject:
 
 
 def dataset_of(subject: Subject, spec: str | None, reporter: Reporter) -> tuple[Dataset, bool | None]:
-    """The data set whose samples become golden vectors, and whether it is the one that the file was trained on (None = unknown).
+    """The data set whose samples become golden vectors, and whether the file was trained on it (None = unknown).
 
     Args:
-        spec: as --data says; None = that of the recipe beside the file.
+        spec: as in --data; None = that of the recipe next to the file.
 
     Raises:
-        UsageError: there is no recipe and no spec. DataError: the file does not take such data.
+        UsageError: there is no recipe and no spec. DataError: the file does not accept such data.
     """
-    shape, made = subject.artifact.inputs[0].shape[1:], subject.classifier.front_end
+    shape, front_end = subject.artifact.inputs[0].shape[1:], subject.classifier.front_end
     recipe = None if subject.origin is None else subject.origin / "recipe.yaml"
     if recipe is not None and recipe.is_file():
-        asked = recipes.load(recipe)
-        section = asked.data if spec is None else asked.data.model_copy(update={"spec": spec})
-        found = data.load_section(section, asked.seed)
+        run_recipe = recipes.load(recipe)
+        section = run_recipe.data if spec is None else run_recipe.data.model_copy(update={"spec": spec})
+        dataset = data.load_section(section, run_recipe.seed)
     elif spec is None:
         raise UsageError(
-            f"No recipe.yaml tells the data of {subject.artifact.path}; say with --data what it is to be tested on."
+            f"There is no recipe.yaml with the data of {subject.artifact.path}; name the data to test it on with --data."
         )
     else:
-        size = None if made is not None else f"{shape[0]}x{shape[1]}"
-        found = standalone.images(spec, size, None, [subject.artifact.path])
-    standalone.fitting([subject.artifact], found, "val", subject.input_range)
+        size = None if front_end is not None else f"{shape[0]}x{shape[1]}"
+        dataset = standalone.images(spec, size, None, [subject.artifact.path])
+    standalone.fitting([subject.artifact], dataset, "val", subject.input_range)
     recorded = _fingerprint(subject.origin)
-    same = None if recorded is None else recorded == found.fingerprint
+    same = None if recorded is None else recorded == dataset.fingerprint
     if same is False:
-        reporter.warn(f"{found.name} is not the data that {subject.name} was trained on (its fingerprint differs).")
-    return found, same
+        reporter.warn(f"{dataset.name} is not the data that {subject.name} was trained on (its fingerprint differs).")
+    return dataset, same
 
 
 def _file(path: Path, kind: str) -> Path:
-    found = predicting.find(path)
+    file = predicting.find(path)
     if kind != "onnx":
-        if found.suffix == ".onnx":
-            raise UsageError(f"A bundle for {kind} holds a .tflite, and {found} is an .onnx; give --bundle onnx.")
-        return found
-    if found.suffix == ".onnx":
-        return found
-    # An .onnx has the precision of its .tflite where the run wrote one, else it is the float one.
-    beside: tuple[Path, ...] = (found.with_suffix(".onnx"), found.with_name("model_float32.onnx"))
+        if file.suffix == ".onnx":
+            raise UsageError(f"A bundle for {kind} needs a .tflite, and {file} is an .onnx; use --bundle onnx.")
+        return file
+    if file.suffix == ".onnx":
+        return file
+    # An .onnx has the precision of its .tflite if the run wrote one, else it is the float one.
+    beside: tuple[Path, ...] = (file.with_suffix(".onnx"), file.with_name("model_float32.onnx"))
     if not path.is_dir() or not any(each.is_file() for each in beside):
         raise UsageError(
-            f"There is no .onnx beside {found}; give an .onnx file, or a run, which writes one (edgekit build)."
+            f"There is no .onnx next to {file}; pass an .onnx file, or a run that wrote one (edgekit build)."
         )
     return next(each for each in beside if each.is_file())
 
@@ -139,11 +140,11 @@ def _waveform_of(file: Path) -> Path:
     artifacts = _metadata(file).get("artifacts", {})
     for name, entry in artifacts.items():
         if entry.get("waveform", {}).get("of") == file.name:
-            found = inside(file.parent, name, file.parent / "metadata.json")
-            if found.is_file():
-                return found
+            path = inside(file.parent, name, file.parent / "metadata.json")
+            if path.is_file():
+                return path
     raise UsageError(
-        f"{file} takes features of clips, and there is no file beside it that takes the clips themselves; build with --waveform."
+        f"{file} expects features of clips, and no file next to it accepts the clips themselves; build with --waveform."
     )
 
 
@@ -166,12 +167,12 @@ def _origin(file: Path) -> Path | None:
 
 def _metadata(file: Path) -> Mapping[str, Any]:
     path = file.parent / "metadata.json"
-    found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
+    document: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return document
 
 
 def _fingerprint(origin: Path | None) -> str | None:
     if origin is None or not (origin / MANIFEST).is_file():
         return None
-    found = json.loads((origin / MANIFEST).read_text()).get("dataset_fingerprint")
-    return None if found is None else str(found)
+    fingerprint = json.loads((origin / MANIFEST).read_text()).get("dataset_fingerprint")
+    return None if fingerprint is None else str(fingerprint)

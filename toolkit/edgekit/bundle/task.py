@@ -1,7 +1,7 @@
 """The same network with uint8 input and output: MediaPipe and tflite-support refuse int8.
 
-Two QUANTIZE operators move the zero points by 128 at the ends of the graph; between them nothing changes. A task library feeds
-pixels as they are, so the file is made only where a pixel minus 128 is what the int8 input takes.
+Two QUANTIZE operators shift the zero points by 128 at the ends of the graph; between them nothing changes. A task library passes
+raw pixels, so the file is written only if the int8 input is a pixel minus 128.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.bench import litert
 from edgekit.bundle.subject import Subject
 from edgekit.data.pixels import scaled
 from edgekit.errors import ExportError
 from edgekit.export.flatbuffer import SharingBuilder
+from edgekit.inference import litert
 
 SHIFT = 128
 SUFFIX = "_task"
@@ -24,11 +24,11 @@ SUFFIX = "_task"
 def refusal(subject: Subject) -> str | None:
     """Why a task library cannot run the file, nor a uint8 form of it; None = it can run that form.
 
-    Float files need no such form: they are read as they are.
+    Float files need no such form: they work as they are.
     """
     given, result = subject.artifact.inputs[0], subject.artifact.outputs[0]
     if len(given.shape) != 4 or given.shape[3] != 3:
-        return "they take pictures of three channels only"
+        return "they only take images of three channels"
     if (given.dtype, result.dtype) != ("int8", "int8"):
         return f"its input is {given.dtype} and its output {result.dtype}"
     pixels = np.arange(256, dtype=np.uint8)[:, None, None, None]
@@ -42,7 +42,7 @@ def uint8_form(content: bytes) -> bytes:
     """The .tflite with uint8 input and output: q + 128 for every int8 q.
 
     Raises:
-        ExportError: it has not one graph with one int8 input and one int8 output.
+        ExportError: it does not have exactly one graph with one int8 input and one int8 output.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -59,18 +59,18 @@ def uint8_form(content: bytes) -> bytes:
     model.buffers.append(schema.BufferT())
     given, result = int(graph.inputs[0]), int(graph.outputs[0])
     outside = [_outside(schema, end, buffer) for end in ends]
-    taken, made = len(graph.tensors), len(graph.tensors) + 1
+    outer_input, outer_output = len(graph.tensors), len(graph.tensors) + 1
     graph.tensors = [*graph.tensors, *outside]
     quantize = len(model.operatorCodes) - 1
     graph.operators = [
-        _operator(schema, quantize, taken, given),
+        _operator(schema, quantize, outer_input, given),
         *graph.operators,
-        _operator(schema, quantize, result, made),
+        _operator(schema, quantize, result, outer_output),
     ]
-    graph.inputs, graph.outputs = [taken], [made]
+    graph.inputs, graph.outputs = [outer_input], [outer_output]
     for signature in model.signatureDefs or []:
         for each in (*signature.inputs, *signature.outputs):
-            each.tensorIndex = {given: taken, result: made}.get(int(each.tensorIndex), each.tensorIndex)
+            each.tensorIndex = {given: outer_input, result: outer_output}.get(int(each.tensorIndex), each.tensorIndex)
     builder = SharingBuilder(len(content))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

@@ -1,4 +1,4 @@
-"""A bundle as one folder: all files and a manifest with the SHA-256 of each; it appears whole or not at all."""
+"""A bundle as one folder: all files and a manifest with the SHA-256 of each; it appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from edgekit.bundle import golden, subject
 from edgekit.bundle.golden import Golden
 from edgekit.bundle.subject import Subject
 from edgekit.errors import OutputInUse, UsageError
-from edgekit.store import MANIFEST, disk_errors, swap
+from edgekit.runs.files import PARTIAL, disk_errors, swap
+from edgekit.runs.folder import MANIFEST
 from edgekit.types import Reporter
-
-_PARTIAL = ".edgekit-partial-"
 
 
 def export(
@@ -37,29 +36,29 @@ def export(
 
     Args:
         out: the folder; None = bundles/<name>-<kind>.
-        data: what golden vectors are taken from, as --data says; None = the data of the recipe beside the file.
-        input_range: the values that a file of the user's own takes pixels as.
-        license: of the model, for metadata.json and the file.
-        force: replace a bundle that is there.
+        data: source of the golden vectors, as in --data; None = the data of the recipe next to the file.
+        input_range: the pixel range that a file of the user's own expects.
+        license: license of the model, for metadata.json and the file.
+        force: replace an existing bundle.
 
     Returns:
         The folder and the content of its manifest.json.
 
     Raises:
-        OutputInUse: something is there already. See `subject.read`, `subject.dataset_of` and `golden.computed` for the rest.
+        OutputInUse: something is already there. See `subject.read`, `subject.dataset_of` and `golden.computed` for the rest.
     """
-    found = subject.read(path, kind, input_range)
-    target = out or Path("bundles") / f"{found.name}-{found.kind}"
+    model = subject.read(path, kind, input_range)
+    target = out or Path("bundles") / f"{model.name}-{model.kind}"
     _check_free(target, force)
-    dataset, same = subject.dataset_of(found, data, reporter)
-    vectors = golden.computed(found, dataset, same)
-    files_of: Callable[[Subject, Golden, str | None], Mapping[str, bytes]] = registry.load("bundles", found.kind)
-    files = dict(files_of(found, vectors, license))
+    dataset, same = subject.dataset_of(model, data, reporter)
+    vectors = golden.computed(model, dataset, same)
+    files_of: Callable[[Subject, Golden, str | None], Mapping[str, bytes]] = registry.load("bundles", model.kind)
+    files = dict(files_of(model, vectors, license))
     manifest = {
-        "bundle": found.kind,
+        "bundle": model.kind,
         "edgekit": version("edgekit"),
-        "model": found.artifact.name,
-        "made_of": {"name": found.name, "sha256": found.artifact.sha256},
+        "model": model.artifact.name,
+        "made_of": {"name": model.name, "sha256": model.artifact.sha256},
         "files": {
             name: {"sha256": hashlib.sha256(files[name]).hexdigest(), "bytes": len(files[name])}
             for name in sorted(files)
@@ -82,21 +81,21 @@ def _check_free(target: Path, force: bool) -> None:
     except (OSError, ValueError, TypeError, RecursionError):
         ours = False
     if not ours:
-        raise OutputInUse(f"{target} holds files that are no bundle of edgekit; choose another --out.")
+        raise OutputInUse(f"{target} contains files that are not an edgekit bundle; choose another --out.")
     if not force:
-        raise OutputInUse(f"{target} holds a bundle already: replace it with --force, or choose another --out.")
+        raise OutputInUse(f"{target} already contains a bundle: replace it with --force, or choose another --out.")
 
 
 def _write(files: Mapping[str, bytes], target: Path) -> None:
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=target.parent, prefix=_PARTIAL))
+        partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=PARTIAL))
         try:
             for name, content in files.items():
-                (made / name).parent.mkdir(parents=True, exist_ok=True)
-                (made / name).write_bytes(content)
-            made.chmod(0o755)
-            swap(made, target, _PARTIAL)
+                (partial / name).parent.mkdir(parents=True, exist_ok=True)
+                (partial / name).write_bytes(content)
+            partial.chmod(0o755)
+            swap(partial, target, PARTIAL)
         except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
             raise

@@ -9,36 +9,19 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli import (
-    bench,
-    build,
-    cache,
-    compare,
-    compress,
-    curate,
-    data,
-    devices,
-    doctor,
-    evaluate,
-    export,
-    gate,
-    init,
-    listing,
-    predict,
-    report,
-    review,
-    schema,
-    setup_device,
-    study,
-    train,
-    zoo,
-)
-from edgekit.cli.interrupt import heeded
+from edgekit.cli.commands import Program
+from edgekit.cli.help import WIDTH, examples
+from edgekit.cli.interrupt import keyboard_interrupt_guard
 from edgekit.errors import DiskFull, EdgekitError, Interrupted, UsageError
 
 app = typer.Typer(
     name="edgekit",
+    cls=Program,
     help="Curate, train, compress, export and measure small classifiers for edge devices, with evidence for each step.",
+    epilog=examples(
+        "edgekit build --curate iqr --quantize int8", "edgekit build --data photos/ --student auto --max-size 40KB"
+    ),
+    context_settings={"max_content_width": WIDTH},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -55,47 +38,25 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and what native libraries print.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show each outside command before it runs.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the output of native libraries.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Show each external command before it runs.")
+    ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Options that stand before the command."""
+    """Options before the command."""
     if debug:
         os.environ["EDGEKIT_DEBUG"] = "1"
     if verbose:
         os.environ["EDGEKIT_VERBOSE"] = "1"
 
 
-app.command("build")(build.build)
-app.command("train")(train.train)
-app.command("compress")(compress.compress)
-app.command("compare")(compare.compare)
-app.command("study")(study.study)
-app.command("evaluate")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("bench")(bench.bench)
-app.command("gate")(gate.gate)
-app.command("devices")(devices.devices)
-app.command("setup-device")(setup_device.setup_device)
-app.command("predict")(predict.predict)
-app.command("report")(report.report)
-app.command("review")(review.review)
-app.command("list")(listing.list_names)
-app.command("init")(init.init)
-app.command("schema")(schema.schema)
-app.command("doctor")(doctor.doctor)
-app.add_typer(curate.app, name="curate")
-app.add_typer(data.app, name="data")
-app.add_typer(zoo.app, name="zoo")
-app.add_typer(cache.app, name="cache")
-
-
 def main() -> None:
     """Run the program; never returns."""
     try:
-        with heeded():
+        with keyboard_interrupt_guard():
             status = app(standalone_mode=False) or 0
         sys.exit(status)
     except (Exception, KeyboardInterrupt) as error:
@@ -104,7 +65,7 @@ def main() -> None:
         sys.exit(_explain(error))
 
 
-# typer's own name for it comes of an end of input too.
+# typer raises its own Abort for it, and also at the end of input.
 _CTRL_C = (KeyboardInterrupt, typer.Abort)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgekit.cli import options as o
+from edgekit.cli.ci_outputs import CommandResult, reported_to_ci
 from edgekit.cli.console import Console
-from edgekit.cli.outlets import GateOption, Junit, Summary, Told, outlets
+from edgekit.cli.signature import taking
 from edgekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,73 +22,62 @@ if TYPE_CHECKING:
     from edgekit.recipe import BenchSection
     from edgekit.types import Measurement
 
+KEYS = ("data.image_size", *o.keys(o.TARGETS), "gates", "seed")
+
 Data = Annotated[
     str | None,
-    typer.Option(help="Labeled images for accuracy and parity, as for build; left out: latency only, on noise."),
-]
-Threads = Annotated[str, typer.Option(help="Thread counts, comma-separated; 0 = all cores of the target.")]
-Runs = Annotated[int, typer.Option(min=50, help="Counted runs of each file, at least.")]
-Affinity = Annotated[
-    str | None, typer.Option(metavar="big|little|MASK", help="Cores to run on; a mask is hexadecimal, e.g. f0.")
-]
-Delegate = Annotated[str, typer.Option(help="xnnpack, none (plain kernels), or a phone's gpu or nnapi.")]
-SampleCount = Annotated[int | None, typer.Option("--samples", min=1, help="Test images for accuracy; default: all.")]
-Retries = Annotated[int, typer.Option(min=0, max=10, help="Further attempts when a latency is not valid.")]
-Profile = Annotated[bool, typer.Option("--profile", help="Also time each operator, where the runner can.")]
-Fixed = Annotated[bool, typer.Option("--fixed-performance", help="Android's fixed-performance mode meanwhile.")]
-Runner = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="A native runner for the target: benchmark_model, or edgekit's own.")
-]
-RunnerSha = Annotated[str | None, typer.Option("--runner-sha256", metavar="HEX", help="The digest it must have.")]
-Library = Annotated[
-    list[Path] | None, typer.Option(metavar="FILE", help="A library that the runner loads; pushed beside it.")
-]
-TimeLimit = Annotated[int, typer.Option("--timeout", min=10, help="Most seconds that one program may run there.")]
+    typer.Option(
+        metavar="SPEC", rich_help_panel=o.DATA,
+        help="Labeled data set for accuracy and for comparing outputs. By default only latency is measured, on noise.",
+    ),
+]  # fmt: skip
 Save = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="Write the measurements, raw ones too, there.")
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write the measurements, raw ones included.", rich_help_panel=o.RUN),
 ]
 
 
+@taking(*KEYS)
 def bench(
-    files: o.Files, data: Data = None, image_size: o.ImageSize = None, target: o.Target = None,
-    threads: Threads = "1,0", runs: Runs = 100,
-    affinity: Affinity = None, delegate: Delegate = "xnnpack", split: o.SplitName = "test", samples: SampleCount = None,
-    input_range: o.InputRange = "0-1", retries: Retries = 1, profile: Profile = False, fixed_performance: Fixed = False,
-    runner: Runner = None, runner_sha256: RunnerSha = None, library: Library = None, timeout: TimeLimit = 600,
-    gate: GateOption = None, junit: Junit = None, summary: Summary = None,
-    seed: o.Seed = None, out: Save = None, as_json: o.Json = False,
-) -> None:  # fmt: skip
-    """Latency of files with evidence that it is valid, and with --data their accuracy, on this machine or attached devices."""
+    files: o.Files,
+    values: Mapping[str, Any],
+    data: Data = None,
+    split: o.SplitName = "test",
+    input_range: o.InputRange = "0-1",
+    out: Save = None,
+    junit: o.Junit = None,
+    summary: o.Summary = None,
+    as_json: o.Json = False,
+) -> None:
+    """Measure the latency of files, with evidence that it is valid.
+
+    With --data it also measures accuracy, and compares the outputs with those of this machine.
+    """
     from edgekit import recipe
     from edgekit.bench import files as benching
 
-    plan = recipe.bench_of(
-        targets=tuple(target or ("host",)), threads=benching.parse_threads(threads), runs=runs,
-        affinity=affinity, delegate=delegate, samples=samples, retries=retries, profile=profile,
-        fixed_performance=fixed_performance, runner=str(runner.resolve()) if runner else None, runner_sha256=runner_sha256,
-        libraries=tuple(str(path.resolve()) for path in library or ()), timeout_s=timeout,
-    )  # fmt: skip
+    bench_only = {key: value for key, value in values.items() if key.startswith("bench.")}
+    plan, gates = recipe.load(values=bench_only).bench, values["gates"] or ()
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise UsageError(f"--out {out} cannot be written: expected a file in a folder that exists.")
-    with outlets("bench", ", ".join(map(str, files)), gate or (), junit, summary) as told:
-        demands = _demands(gate or (), plan)
+    with reported_to_ci("bench", ", ".join(map(str, files)), gates, junit, summary) as result:
+        demands = _demands(gates, plan)
         saved = _Saved(out, as_json)
         with Console() as reporter:
-            found = benching.bench_files(
+            benched = benching.bench_files(
                 files, data, plan, reporter,
-                split_name=split, input_range=input_range, image_size=image_size, seed=seed, done=saved.done,  # type: ignore[arg-type]
+                split_name=split, input_range=input_range,  # type: ignore[arg-type]
+                image_size=values["data.image_size"], seed=values["seed"], done=saved.done,
             )  # fmt: skip
-        saved.finish(found.failures)
-        _tell(told, files, demands, found, saved.rows, as_json)
-        rest = (
-            "" if not saved.rows else f"What was measured is in {out}." if out else "What else was measured is above."
-        )
-        found.raise_failures(rest)
-        told.raise_missed()
+        saved.finish(benched.failures)
+        _report(result, files, demands, benched, saved.rows, as_json)
+        written = f"The measurements so far are in {out}." if out else "The other measurements are above."
+        benched.raise_failures(written if saved.rows else "")
+        result.raise_missed()
 
 
 def _demands(texts: Sequence[str], plan: BenchSection) -> list[Demand]:
-    """What the files are judged by, refused before any work if it will not be measured."""
+    """What the files are judged by; refused before any work if it will not be measured."""
     from edgekit.bench import measure
     from edgekit.evidence import gates
 
@@ -96,20 +86,26 @@ def _demands(texts: Sequence[str], plan: BenchSection) -> list[Demand]:
     return gates.demanded(texts, targets, plan.threads, measured=measured, instead="`edgekit evaluate` judges it")
 
 
-def _tell(
-    told: Told, files: Sequence[Path], demands: Sequence[Demand], found: Benched, rows: Sequence[Any], as_json: bool
+def _report(
+    result: CommandResult,
+    files: Sequence[Path],
+    demands: Sequence[Demand],
+    benched: Benched,
+    rows: Sequence[Any],
+    as_json: bool,
 ) -> None:
-    from edgekit.bench.standalone import artifact_of
     from edgekit.evidence import gates
-    from edgekit.report import integrity, outcome
+    from edgekit.inference.standalone import artifact_of
+    from edgekit.report import integrity
+    from edgekit.report.ci import outcome
 
-    told.add(files=outcome.of_measurements(found.measurements), checks=integrity.on_targets(rows, found.failures))
+    result.add(files=outcome.of_measurements(benched.measurements), checks=integrity.on_targets(rows, benched.failures))
     judged = []
     for path in files if demands else ():
         artifact = artifact_of(path)
-        own = [row for row in found.measurements if row.artifact_sha256 == artifact.sha256]
-        judged.append((str(path), gates.judge(demands, artifact, None, own, found.failures)))
-    told.judge(judged, quiet=as_json)
+        own = [row for row in benched.measurements if row.artifact_sha256 == artifact.sha256]
+        judged.append((str(path), gates.judge(demands, artifact, None, own, benched.failures)))
+    result.judge(judged, quiet=as_json)
 
 
 class _Saved:
@@ -119,12 +115,12 @@ class _Saved:
         self._out, self._as_json = out, as_json
         self.rows: list[dict[str, Any]] = []
 
-    def done(self, found: Sequence[Measurement]) -> None:
-        from edgekit.store import write_atomic
+    def done(self, measurements: Sequence[Measurement]) -> None:
+        from edgekit.runs.files import write_atomic
 
-        self.rows.extend(dataclasses.asdict(row) for row in found)
+        self.rows.extend(dataclasses.asdict(row) for row in measurements)
         if not self._as_json:
-            for line in lines(found):
+            for line in lines(measurements):
                 typer.echo(line)
         if self._out is not None:
             write_atomic(self._out, json.dumps({"schema": 1, "measurements": self.rows}, indent=2) + "\n")
@@ -149,7 +145,7 @@ def lines(rows: Sequence[Measurement]) -> Iterator[str]:
 
 
 def _row(row: Measurement) -> Iterator[str]:
-    from edgekit.bench.parity import told
+    from edgekit.bench.parity import describe
 
     low, high = row.p50_interval_ms
     p90 = "" if row.p90_ms is None else f"  p90 {row.p90_ms:.3f}"
@@ -166,7 +162,7 @@ def _row(row: Measurement) -> Iterator[str]:
         low, high = relative["interval"]
         yield f"    {relative['ratio']:.3g} times {relative['to']} ({low:.3g} to {high:.3g}), run in turn"
     if row.accuracy is not None:
-        same = f"; {told(row.parity)}" if row.parity else ""
+        same = f"; {describe(row.parity)}" if row.parity else ""
         yield f"    accuracy {row.accuracy:.4f} on {row.samples:,} samples{same}"
     for each in row.profile[:10]:
         yield f"    {each['share']:>6.1%} {each['ms']:>9.4f} ms  {each['type']}  {each['name']}"

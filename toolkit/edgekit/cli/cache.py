@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(help="The stage cache: finished stages that later builds reuse.", no_args_is_help=True)
+from edgekit.cli.help import Command, Group, examples
+
+app = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+_EXAMPLES = examples("edgekit cache size", "edgekit cache clear")
 
 
-@app.command("size")
+@app.command("size", cls=Command, epilog=_EXAMPLES)
 def size() -> None:
-    """Print where the stage cache is and how large."""
-    from edgekit.store import StageCache
+    """Show where the stage cache is and how large it is."""
+    from edgekit.runs.cache import StageCache
 
     cache = StageCache()
     typer.echo(f"{cache.root}: {cache.size_bytes() / 1024**2:.1f} MB")
 
 
-@app.command("clear")
+@app.command("clear", cls=Command, epilog=_EXAMPLES)
 def clear() -> None:
-    """Remove all cached stages. Runs are not touched; the next build computes everything again."""
-    from edgekit.store import StageCache
+    """Remove all cached stages. Runs stay; the next build computes everything again."""
+    from edgekit.runs.cache import StageCache
 
     cache = StageCache()
     typer.echo(f"{cache.root}: freed {cache.clear() / 1024**2:.1f} MB")

@@ -15,16 +15,23 @@ from edgekit.errors import UsageError
 Runs = Annotated[list[Path] | None, typer.Argument(metavar="RUN_A RUN_B", help="Two run folders.")]
 Artifact = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Only this file, such as model_int8.tflite; with arms default: what ships."),
+    typer.Option(
+        metavar="NAME",
+        help="Compare only this file, e.g. model_int8.tflite. With arms, by default the file that ships.",
+    ),
 ]
 ArmA = Annotated[
     list[str] | None,
-    typer.Option("--arm-a", metavar="RUN", help="A run of recipe A, or a pattern such as 'runs/a-*'; may be repeated."),
+    typer.Option("--arm-a", metavar="RUN", help="Run of recipe A, or a pattern such as 'runs/a-*'. [repeatable]"),
 ]
-ArmB = Annotated[list[str] | None, typer.Option("--arm-b", metavar="RUN", help="The same, of recipe B.")]
+ArmB = Annotated[
+    list[str] | None, typer.Option("--arm-b", metavar="RUN", help="Run of recipe B, likewise. [repeatable]")
+]
 Metric = Annotated[
     list[str] | None,
-    typer.Option("--metric", help="What the arms are judged by; may be repeated. Default: accuracy and augrc."),
+    typer.Option(
+        "--metric", metavar="NAME", help="Metric to judge the arms by. [repeatable; default: accuracy, augrc]"
+    ),
 ]
 
 
@@ -36,50 +43,54 @@ def compare(
     metric: Metric = None,
     as_json: Json = False,
 ) -> None:
-    """Compare runs on the same test samples: RUN_A RUN_B two of them, --arm-a and --arm-b several RNG seeds each."""
+    """Compare runs on the same test samples.
+
+    RUN_A RUN_B compares two runs, --arm-a and --arm-b several RNG seeds of two recipes.
+    """
     from edgekit.report import compared
 
     if bool(runs) == bool(arm_a or arm_b) or (runs and (len(runs) != 2 or metric)) or bool(arm_a) != bool(arm_b):
-        raise UsageError("Give two run folders, or --arm-a and --arm-b (with them --metric, if you like).")
+        raise UsageError("Give two run folders, or --arm-a and --arm-b (optionally with --metric).")
     if runs:
-        found = compared.runs(runs[0], runs[1], artifact)
+        comparison = compared.runs(runs[0], runs[1], artifact)
     else:
-        found = compared.arms(_folders(arm_a or []), _folders(arm_b or []), metric or ("accuracy", "augrc"), artifact)
-    if as_json:
-        typer.echo(json.dumps(found, indent=2, allow_nan=False))
-        return
-    typer.echo(f"recipes differ in: {', '.join(found['recipes_differ_in']) or 'nothing'}")
-    if found.get("uneven"):
-        typer.echo(f"classes are uneven: {found['uneven']}")
-    for row in found.get("comparisons", ()):
-        _print(row, bool(found["uneven"]))
-    if "verdicts" in found:
-        typer.echo(
-            f"a: {len(found['a'])} runs ({', '.join(arm_a or [])}); b: {len(found['b'])} runs ({', '.join(arm_b or [])})"
+        comparison = compared.arms(
+            _folders(arm_a or []), _folders(arm_b or []), metric or ("accuracy", "augrc"), artifact
         )
-    for row, sentence in zip(found.get("verdicts", ()), found.get("sentences", ()), strict=True):
+    if as_json:
+        typer.echo(json.dumps(comparison, indent=2, allow_nan=False))
+        return
+    typer.echo(f"recipes differ in: {', '.join(comparison['recipes_differ_in']) or 'nothing'}")
+    if comparison.get("uneven"):
+        typer.echo(f"classes are uneven: {comparison['uneven']}")
+    for row in comparison.get("comparisons", ()):
+        _print(row, bool(comparison["uneven"]))
+    if "verdicts" in comparison:
+        sizes = {arm: len(comparison[arm]) for arm in ("a", "b")}
+        typer.echo(f"a: {sizes['a']} runs ({', '.join(arm_a or [])}); b: {sizes['b']} runs ({', '.join(arm_b or [])})")
+    for row, sentence in zip(comparison.get("verdicts", ()), comparison.get("sentences", ()), strict=True):
         typer.echo(sentence)
         for reason in row["excluded"]:
             typer.echo(f"  excluded: {reason}")
         if row["next"]:
             typer.echo(f"  next step: {row['next']}")
-    if found.get("comparisons"):
+    if comparison.get("comparisons"):
         typer.echo(
-            "Of these files only. Of what made them: no evidence (1 seed); next step: `edgekit study FILE.yaml`."
+            "This holds for these files only: no evidence about their recipes (1 seed); next step: `edgekit study FILE.yaml`."
         )
 
 
 def _folders(patterns: list[str]) -> list[Path]:
     """The folders of an arm; a run named twice counts once."""
-    found: dict[Path, None] = {}
+    folders: dict[Path, None] = {}
     for pattern in patterns:
         matches = [Path(pattern)] if Path(pattern).is_dir() else _matches(Path(pattern).expanduser())
         if not matches:
-            raise UsageError(f"{pattern} is no run folder, nor a pattern that any matches.")
-        found |= {match: None for match in matches if match.is_dir()}
-    if not found:
+            raise UsageError(f"{pattern} is neither a run folder nor a pattern that matches any.")
+        folders |= {match: None for match in matches if match.is_dir()}
+    if not folders:
         raise UsageError(f"{', '.join(patterns)}: no folder among the matches; expected run folders.")
-    return list(found)
+    return list(folders)
 
 
 def _matches(pattern: Path) -> list[Path]:

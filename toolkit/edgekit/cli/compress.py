@@ -1,4 +1,4 @@
-"""edgekit compress: a Keras model of your own, smaller."""
+"""edgekit compress: prune and quantize your own Keras model."""
 
 from __future__ import annotations
 
@@ -11,93 +11,80 @@ import typer
 
 from edgekit.cli import options as o
 from edgekit.cli import summary
-from edgekit.cli.build import Io, LogitsOutput, Prune, PruneChannels, Quantize, Waveform, reading, resolved
+from edgekit.cli.ci_outputs import reported_to_ci
 from edgekit.cli.console import Console
-from edgekit.cli.outlets import GateOption, Junit, Summary, outlets
+from edgekit.cli.signature import taking
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.types import Report
 
+KEYS = (
+    "data.spec",
+    "data.image_size",
+    "data.skip_bad",
+    *o.keys(o.COMPRESSION),
+    "gates",
+    "max_drop",
+    "bench.targets",
+    "seed",
+)
 _RANGES = ("0-1", "0-255")
 
-Model = Annotated[Path, typer.Option("--model", metavar="FILE", help="A .keras or .h5 model of Keras 3 or tf_keras.")]
-Calibration = Annotated[
-    str | None, typer.Option(metavar="SPEC", help="Images to read int8 ranges from, labels not needed; default: train.")
-]
-MaxDrop = Annotated[
-    float | None,
+Model = Annotated[
+    Path,
     typer.Option(
-        metavar="PP",
-        help="Most accuracy points that pruning and quantization may cost (on validation); exit code 7 if missed.",
+        "--model", metavar="FILE", help="A .keras or .h5 model of Keras 3 or tf_keras.", rich_help_panel=o.DATA
     ),
 ]
 InputRange = Annotated[
     str | None,
     typer.Option(
-        metavar="0-1|0-255", help="The pixels your model was trained on; default: judged by its first layers."
+        metavar="0-1|0-255", rich_help_panel=o.DATA,
+        help="Range of pixel values that your model was trained on. By default its first layers decide.",
     ),
+]  # fmt: skip
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder to write. By default runs/<model>-<precision>.", rich_help_panel=o.RUN),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace the run in --out.", rich_help_panel=o.RUN)]
 
 
+@taking(*KEYS)
 def compress(
     model: Model,
-    data: o.Data = None,
-    image_size: o.ImageSize = None,
-    skip_bad: o.SkipBad = False,
+    values: Mapping[str, Any],
     recipe: o.RecipeFile = None,
     set_: o.Settings = None,
-    prune: Prune = None,
-    prune_channels: PruneChannels = None,
-    quantize: Quantize = None,
-    calibration: Calibration = None,
-    io: Io = None,
-    logits_output: LogitsOutput = False,
-    waveform: Waveform = False,
-    target: o.Target = None,
-    gate: GateOption = None,
-    max_drop: MaxDrop = None,
     input_range: InputRange = None,
-    seed: o.Seed = None,
-    out: Annotated[Path | None, typer.Option(help="The folder to write; default: runs/<model>-<precision>.")] = None,
-    force: o.Force = False,
-    junit: Junit = None,
-    summary_file: Summary = None,
+    out: Out = None,
+    force: Force = False,
+    junit: o.Junit = None,
+    summary_file: o.Summary = None,
     as_json: o.Json = False,
 ) -> None:
-    """Prune and quantize a Keras model of your own, and measure what that did to it on your data."""
+    """Prune and quantize your own Keras model, and measure the effect on your data."""
     from edgekit import recipe as recipes
 
     if input_range is not None and input_range not in _RANGES:
-        raise UsageError(f"--input-range is 0-1 or 0-255, found {input_range!r}.")
-    values = reading(image_size, skip_bad) | {
-        "data.spec": resolved(data),
-        "pruning.sparsity": prune,
-        "pruning.channels": prune_channels,
-        "quantization.precision": quantize,
-        "quantization.calibration": resolved(calibration),
-        "quantization.io": io,
-        "quantization.output": "logits" if logits_output else None,
-        "quantization.waveform": waveform or None,
-        "bench.targets": target or None,
-        "gates": gate or None,
-        "max_drop": max_drop,
-        "seed": seed,
-    }
-    with outlets("compress", str(model), gate or (), junit, summary_file) as told:
-        asked = recipes.load(recipe, set_ or [], values)
-        told.add(unjudged=asked.gates)
-        from edgekit import compressing
+        raise UsageError(f"--input-range must be 0-1 or 0-255, found {input_range!r}.")
+    with reported_to_ci("compress", str(model), values["gates"] or (), junit, summary_file) as result:
+        full_recipe = recipes.load(recipe, set_ or [], values)
+        result.add(unjudged=full_recipe.gates)
+        from edgekit.pipeline import compress as compressing
 
-        folder = out or Path("runs") / f"{model.stem}-{asked.quantization.precision}"
+        folder = out or Path("runs") / f"{model.stem}-{full_recipe.quantization.precision}"
         ranged: Any = input_range
         try:
             with Console() as reporter:
-                report = compressing.compress(asked, model, folder, input_range=ranged, force=force, reporter=reporter)
+                report = compressing.compress(
+                    full_recipe, model, folder, input_range=ranged, force=force, reporter=reporter
+                )
         except EdgekitError as missed:
             if isinstance(missed.report, Report):
                 _print(missed.report.document, folder, as_json)
             raise
         _print(report.document, folder, as_json)
-        told.report(report)
+        result.report(report)
 
 
 def _print(document: Mapping[str, Any], folder: Path, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""How far a build is, on stderr: a Rich progress bar with an ETA on a terminal, plain lines when piped."""
+"""Progress of a build on stderr: a Rich progress bar with an ETA on a terminal, plain lines when piped."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class _Live:
 
 
 class Console:
-    """`with Console() as reporter:` gives the Reporter that fits where stderr goes."""
+    """`with Console() as reporter:` gives the Reporter that fits stderr: a terminal or a pipe."""
 
     def __enter__(self) -> Reporter:
         self._reporter: Text | _Live = _Live() if sys.stderr.isatty() else Text()

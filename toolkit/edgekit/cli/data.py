@@ -1,49 +1,59 @@
-"""edgekit data: questions about a data set, before anything is trained."""
+"""edgekit data: checks of a data set before training."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgekit.cli.options import Json
+from edgekit.cli.help import Command, Group, examples
+from edgekit.cli.options import DATA, Json
+from edgekit.cli.signature import taking
 from edgekit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from edgekit.data.findings import Findings
     from edgekit.types import Dataset, Skipped
 
-app = typer.Typer(help="Questions about a data set, before anything is trained.", no_args_is_help=True)
+app = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A named set, an image or IDX folder, a CSV or a .npz file.")]
-ImageSize = Annotated[str | None, typer.Option(metavar="N|HxW", help="Resize all images, to N x N or H x W.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Unreadable files are listed, but no error.")]
-Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with pictures, too.")]
+Spec = Annotated[
+    str, typer.Argument(metavar="SPEC", help="Data set: a name, an image or IDX folder, a CSV or an .npz file.")
+]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with pictures.")]
 Near = Annotated[
     float | None,
-    typer.Option(min=0.5, max=1, help="Similarity of near copies; 1: exact copies only; default: what suits the set."),
-]
+    typer.Option(
+        metavar="SIMILARITY", min=0.5, max=1,
+        help="Similarity of near duplicates; 1 finds only exact ones. By default it depends on the data set.",
+        rich_help_panel=DATA,
+    ),
+]  # fmt: skip
 _MOST_NAMED = 5
 
 
 @app.callback()
 def data() -> None:
-    """Questions about a data set, before anything is trained."""
+    """Check a data set before you train on it."""
 
 
-@app.command("check")
+@app.command(
+    "check",
+    cls=Command,
+    epilog=examples("edgekit data check photos/", "edgekit data check fashion-mnist-mini --html check.html"),
+)
+@taking("data.image_size", "data.skip_bad")
 def check(
     spec: Spec,
-    image_size: ImageSize = None,
-    skip_bad: SkipBad = False,
+    values: Mapping[str, Any],
     near: Near = None,
     html: Html = None,
     as_json: Json = False,
 ) -> None:
-    """Find unreadable files, copies, leaks into the test part, blank pictures, class imbalance and odd class names."""
+    """Find unreadable files, duplicates, leaks into the test set, blank images, class imbalance and odd class names."""
     if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
         raise UsageError(f"--html {html}: expected a file in a folder that exists.")
     from edgekit.cli import findings as shown
@@ -53,12 +63,12 @@ def check(
     from edgekit.data.load import load
 
     with Console() as reporter:
-        dataset = load(spec, image_size=_size(image_size), skip_bad=True, split=False)
+        dataset = load(spec, image_size=_size(values["data.image_size"]), skip_bad=True, split=False)
         findings = look(dataset, near=near, reporter=reporter)
     if html is not None:
         _write(html, findings, dataset)
     typer.echo(json.dumps(document(findings), indent=2) if as_json else shown.text(findings, html))
-    if findings.unreadable and not skip_bad:
+    if findings.unreadable and not values["data.skip_bad"]:
         raise DataError(_unreadable(spec, findings.unreadable))
 
 
@@ -72,7 +82,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 def _write(path: Path, findings: Findings, dataset: Dataset) -> None:
     from edgekit.report import check_page
-    from edgekit.store import write_atomic
+    from edgekit.runs.files import write_atomic
 
     write_atomic(path, check_page.render(findings, dataset))
 

@@ -1,4 +1,4 @@
-"""edgekit devices: what is attached, what it is, and what keeps it from being measured on."""
+"""edgekit devices: what is attached, what it is, and what prevents measuring on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def devices(as_json: o.Json = False) -> None:
-    """List this machine, the targets of targets.yaml and Android devices, with what each has and what it lacks."""
+    """List this machine, the targets in targets.yaml and Android devices, with what each has and what it lacks."""
     from edgekit.bench import devices as attached
 
     found = attached.devices()
@@ -43,11 +43,11 @@ def _lines(device: Device) -> Iterator[str]:
     if device.runtimes:
         yield "  " + ", ".join(f"{name} {version}" for name, version in device.runtimes.items())
     if about["emulated"]:
-        yield f"  emulated ({about['emulated']}): its latencies mean nothing"
+        yield f"  emulated ({about['emulated']}): its latencies are meaningless"
 
 
 def _clocks(device: Device) -> str:
-    """ " (4 of 1.80 GHz, 4 of 2.42 GHz)" where cpufreq tells."""
+    """ " (4 of 1.80 GHz, 4 of 2.42 GHz)" if cpufreq reports it."""
     highest = [khz for khz in device.facts["max_khz"].values() if khz]
     kinds = [f"{highest.count(khz)} of {khz / 1e6:.2f} GHz" for khz in sorted(set(highest))]
     return f" ({', '.join(kinds)})" if kinds else ""

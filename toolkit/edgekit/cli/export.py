@@ -1,4 +1,4 @@
-"""edgekit export: one folder with all that an app needs of a file."""
+"""edgekit export: one folder with everything an app needs for a model."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from typing import Annotated
 import typer
 
 from edgekit.cli import options as o
-from edgekit.cli.build import resolved
 from edgekit.cli.completion import names
 from edgekit.cli.console import Console
 
 Path_ = Annotated[
-    Path, typer.Argument(metavar="RUN|PRODUCT|FILE", help="A run folder, a product, a .tflite or an .onnx.")
+    Path, typer.Argument(metavar="RUN|PRODUCT|FILE", help="A run folder, a product, or a .tflite or .onnx file.")
 ]
 Bundle = Annotated[
     str,
     typer.Option(
-        metavar="KIND",
-        help="android (a Gradle module), pi (a Python package), mcu (C arrays for TFLite Micro) or onnx (ONNX Runtime).",
+        metavar="android|pi|mcu|onnx",
+        help="Kind of bundle: a Gradle module, a Python package, C arrays for TFLite Micro, or ONNX Runtime.",
         autocompletion=names("bundles"),
     ),
 ]
 OutFolder = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="The folder to write; default: bundles/<name>-<kind>.")
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder to write. By default bundles/<name>-<kind>.")
 ]
 Data = Annotated[
     str | None,
     typer.Option(
         metavar="SPEC",
-        help="The data set that golden vectors are taken from; default: that of the recipe beside the file.",
+        help="Data set to take golden vectors from. By default that of the recipe beside the file.",
     ),
 ]
 InputRange = Annotated[
-    str, typer.Option(help="The values that a file of your own takes pixels as: 0-1, 0-255 or signed (-1 to 1).")
+    str,
+    typer.Option(
+        metavar="0-1|0-255|signed", help="Range of pixel values that your own file expects; signed means -1 to 1."
+    ),
 ]
-License = Annotated[str | None, typer.Option(metavar="TEXT", help="The model's license, for its metadata.")]
+License = Annotated[str | None, typer.Option(metavar="TEXT", help="License of the model, for its metadata.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the bundle in --out.")]
 
 
@@ -59,7 +61,7 @@ def export(
             path,
             bundle,
             out,
-            data=resolved(data),
+            data=o.existing_path(data) if data else data,
             input_range=input_range,
             license=license,
             force=force,
@@ -69,4 +71,4 @@ def export(
         typer.echo(json.dumps({"folder": str(folder), **manifest}, indent=2))
         return
     size = sum(entry["bytes"] for entry in manifest["files"].values())
-    typer.echo(f"{folder}: {len(manifest['files'])} files, {size:,} bytes; README.md says how to use them")
+    typer.echo(f"{folder}: {len(manifest['files'])} files, {size:,} bytes; see README.md for how to use them")

@@ -1,4 +1,4 @@
-"""The findings of `edgekit data check` as text: the classes, then one line a question and a few examples below it."""
+"""The findings of `edgekit data check` as text: the classes, then one line per question and a few examples below it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def text(findings: Findings, page: Path | None) -> str:
         lines += [f"        {example}" for example in examples[:_EXAMPLES]]
         if len(examples) > _EXAMPLES:
             lines.append(f"        ... and {len(examples) - _EXAMPLES:,} more (--json lists all)")
-    lines += ["", f"{findings.problems:,} findings to answer." if findings.problems else "Nothing found."]
+    lines += ["", f"{findings.problems:,} findings to look at." if findings.problems else "Nothing found."]
     if page is not None:
         lines.append(f"page: {page}")
     elif findings.duplicates or findings.leaks or findings.blank or findings.cut:
@@ -49,11 +49,11 @@ def _questions(findings: Findings) -> Iterator[tuple[str, str, Sequence[str]]]:
     def shown(sample: Sample) -> str:
         return f"{sample.id} ({names[sample.label]})"
 
-    def group(found: Group) -> str:
-        rest = len(found.samples) - _IN_GROUP
-        members = " = ".join(shown(sample) for sample in found.samples[:_IN_GROUP])
-        alike = "" if found.exact else f"{found.similarity:.3f}  "
-        return f"{alike}{found.part}: {members}" + (f" and {rest:,} more" if rest > 0 else "")
+    def group(copies: Group) -> str:
+        rest = len(copies.samples) - _IN_GROUP
+        members = " = ".join(shown(sample) for sample in copies.samples[:_IN_GROUP])
+        alike = "" if copies.exact else f"{copies.similarity:.3f}  "
+        return f"{alike}{copies.part}: {members}" + (f" and {rest:,} more" if rest > 0 else "")
 
     files = findings.unreadable
     yield "unreadable files", f"{len(files):,}, left out" if files else "none", [f"{f.path}: {f.reason}" for f in files]
@@ -75,22 +75,22 @@ def _questions(findings: Findings) -> Iterator[tuple[str, str, Sequence[str]]]:
         ]
         parts = {part: sum(leak.sample.part == part for leak in leaks) for part in ("val", "cal", "test")}
         yield f"leaks, {kind}", ", ".join(f"{n:,} of {part}" for part, n in parts.items() if n) or "none", rows
-    exact = [found for found in findings.duplicates if found.exact]
+    exact = [copies for copies in findings.duplicates if copies.exact]
     for question, groups in (
-        ("copies, labels differ", [found for found in exact if found.conflicting]),
-        ("copies, one label", [found for found in exact if not found.conflicting]),
-        ("near copies", [found for found in findings.duplicates if not found.exact]),
+        ("copies, labels differ", [copies for copies in exact if copies.conflicting]),
+        ("copies, one label", [copies for copies in exact if not copies.conflicting]),
+        ("near copies", [copies for copies in findings.duplicates if not copies.exact]),
     ):
         if question == "near copies" and findings.near is None:
             yield question, "not looked for", []
             continue
-        total = sum(len(found.samples) for found in groups)
+        total = sum(len(copies.samples) for copies in groups)
         answer = f"{len(groups):,} group{'s' * (len(groups) > 1)} of {total:,} samples" if groups else "none"
         if question == "near copies":
             answer += f" at similarity {findings.near:.3f}"
             if not findings.complete:
                 answer += "; so many are alike that only the closest of each were followed"
-        yield question, answer, [group(found) for found in groups]
+        yield question, answer, [group(copies) for copies in groups]
     for question, samples in (("blank pictures", findings.blank), ("cut-off pictures", findings.cut)):
         rows = [f"{sample.part}: {shown(sample)}" for sample in samples]
         yield question, f"{len(rows):,}" if rows else "none", rows

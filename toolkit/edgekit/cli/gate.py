@@ -1,46 +1,49 @@
-"""edgekit gate: a finished run held against demands, without a build."""
+"""edgekit gate: check a finished run against gates, without building it again."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from edgekit.cli import outlets
-from edgekit.cli.options import Json
+from edgekit.cli import ci_outputs
+from edgekit.cli import options as o
+from edgekit.cli.signature import taking
 from edgekit.errors import GateNotMet, IntegrityError
 
-Run = Annotated[Path, typer.Argument(help="The folder of a finished build or compression.", metavar="RUN")]
-MaxDrop = Annotated[
-    float | None,
-    typer.Option(min=0, metavar="PP", help="Most accuracy points that the shipped file may have lost (on validation)."),
-]
+Run = Annotated[Path, typer.Argument(help="Folder of a finished build or compression.", metavar="RUN")]
 
 
+@taking("gates", "max_drop")
 def gate(
     run: Run,
-    gate: outlets.GateOption = None,
-    max_drop: MaxDrop = None,
-    junit: outlets.Junit = None,
-    summary: outlets.Summary = None,
-    as_json: Json = False,
+    values: Mapping[str, Any],
+    junit: o.Junit = None,
+    summary: o.Summary = None,
+    as_json: o.Json = False,
 ) -> None:
-    """Judge a finished run again, from its report.json and files; without a demand, by those that it was built with."""
+    """Check a finished run against gates, from its report.json and files.
+
+    Without --gate and --max-drop, the gates are those that the run was built with.
+    """
+    from edgekit import recipe
     from edgekit import report as reports
-    from edgekit.report import values
+    from edgekit.report import values as judging
     from edgekit.types import Report
 
-    with outlets.outlets("gate", str(run), gate or (), junit, summary) as told:
+    demands, max_drop = values["gates"] or (), recipe.load(values={"max_drop": values["max_drop"]}).max_drop
+    with ci_outputs.reported_to_ci("gate", str(run), demands, junit, summary) as result:
         report = Report(path=run, document=reports.read(run))
-        gates = values.judge(report, gate or (), max_drop)
-        told.report(report, gates)
-        checks = told.fields["checks"]
+        gates = judging.judge(report, demands, max_drop)
+        result.report(report, gates)
+        checks = result.fields["checks"]
         if as_json:
             rows = {"gates": gates, "checks": checks}
-            plain = {name: [dataclasses.asdict(row) for row in found] for name, found in rows.items()}
+            plain = {name: [dataclasses.asdict(row) for row in own] for name, own in rows.items()}
             typer.echo(json.dumps({"run": str(run), **plain}, indent=2))
         else:
             for row in gates:

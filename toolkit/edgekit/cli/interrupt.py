@@ -1,8 +1,8 @@
-"""Ctrl-C ends the program, wherever it comes.
+"""Ctrl-C ends the program, whenever it comes.
 
 Python drops a KeyboardInterrupt that comes in a destructor or in a callback of the garbage collector (JAX has one, and Keras
 loads JAX where it is installed; the collector runs a good part of the time that TensorFlow traces a network), and native code
-clears an error or puts its own in the place. So one that nobody handles a moment later is raised again.
+clears an error or replaces it with its own. So a KeyboardInterrupt that is not handled within a moment is raised again.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ AGAIN_S = 0.25
 
 
 @contextlib.contextmanager
-def heeded() -> Iterator[None]:
+def keyboard_interrupt_guard() -> Iterator[None]:
     """A Ctrl-C inside raises KeyboardInterrupt until it is handled, and the context is left by KeyboardInterrupt in any case.
 
-    Being handled is to be in an `except`, a `finally` or an `__exit__` on its behalf: cleaning up is not interrupted. Does
+    It is being handled while an `except`, a `finally` or an `__exit__` runs for it: cleaning up is not interrupted. Does
     nothing where SIGINT does not raise KeyboardInterrupt (a shell's background job ignores it).
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -33,11 +33,11 @@ def heeded() -> Iterator[None]:
     watch = _Watch()
     hook = sys.unraisablehook
 
-    def tell(lost: Any) -> None:
+    def report(lost: Any) -> None:
         if not issubclass(lost.exc_type, KeyboardInterrupt):
             hook(lost)
 
-    sys.unraisablehook = tell
+    sys.unraisablehook = report
     signal.signal(signal.SIGINT, watch.interrupt)
     try:
         yield
@@ -45,7 +45,7 @@ def heeded() -> Iterator[None]:
         watch.end()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.unraisablehook = hook
-        if watch.asked:
+        if watch.requested:
             raise KeyboardInterrupt
 
 
@@ -53,7 +53,7 @@ class _Watch:
     """The handler of SIGINT, and the thread that sends it again."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._again = self._ended = False
         self._sending = threading.Lock()
         self._main = threading.get_ident()
@@ -62,8 +62,8 @@ class _Watch:
         again, self._again = self._again, False
         if again and (self._ended or _handled()):
             return
-        if not self.asked:
-            self.asked = True
+        if not self.requested:
+            self.requested = True
             # A daemon thread without the locks of `threading`, which the interrupted code may hold.
             _thread.start_new_thread(self._send, ())
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""edgekit list: the tables of the registry, the students with what they cost."""
+"""edgekit list: the tables of the registry, students with their costs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from edgekit.cli.options import Json
 from edgekit.errors import UnknownName
 from edgekit.students.facts import CLASSES, facts
 
-Table = Annotated[str | None, typer.Argument(help=f"One of: {', '.join(registry.TABLES)}, zoo. All when left out.")]
+Table = Annotated[
+    str | None,
+    typer.Argument(help=f"Which list: {', '.join(registry.TABLES)} or zoo. By default all.", metavar="LIST"),
+]
 
 
 def list_names(table: Table = None, as_json: Json = False) -> None:
@@ -36,6 +39,8 @@ def list_names(table: Table = None, as_json: Json = False) -> None:
         typer.echo(f"{name}:")
         for key, entry in rows.items():
             typer.echo(f"  {key:<20} {entry.summary}" + (f"  [edgekit[{entry.extra}]]" if entry.extra else ""))
+            for param, default in entry.params.items():
+                typer.echo(f"    --set curation.params.{param}={default}")
             for weights, widths in entry.weights.items():
                 typer.echo(f"    public weights {weights} (--weights {weights}): width {', '.join(widths)}")
             for line in _costs(key) if table == "students" else ():

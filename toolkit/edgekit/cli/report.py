@@ -1,4 +1,4 @@
-"""edgekit report: the report of a run, made again from the run's own files."""
+"""edgekit report: the report of a run, written again from the run's own files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from edgekit.cli.options import Json
 
-Folder = Annotated[Path, typer.Argument(help="A run folder.", metavar="DIR")]
+Folder = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
 
 
 def report(run: Folder, as_json: Json = False) -> None:

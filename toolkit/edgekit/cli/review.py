@@ -1,4 +1,4 @@
-"""edgekit review: a run's training samples in the browser, to keep, drop or relabel; decisions that curate --apply takes."""
+"""edgekit review: a run's training samples in the browser, to keep, drop or relabel; curate --apply uses the decisions."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ from typing import Annotated
 
 import typer
 
-Run = Annotated[Path, typer.Argument(help="A run folder with a curation, of `edgekit curate` or `edgekit build`.")]
-Port = Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 = one that is free.", min=0, max=65535)]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Run folder of `edgekit curate`, or of `edgekit build` with curation.")
+]
+Port = Annotated[int, typer.Option(metavar="PORT", help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=65535)]
 NoOpen = Annotated[bool, typer.Option("--no-open", help="Only print the address; do not open a browser.")]
 
 
 def review(run: Run, port: Port = 0, no_open: NoOpen = False) -> None:
-    """Look at the training samples in the browser, worst first, and keep, drop or relabel them by key; Ctrl-C ends it."""
-    from edgekit.review import decisions, pictures, samples, server
-    from edgekit.review.desk import Desk
+    """Review the training samples in the browser, worst first: keep, drop or relabel them with single keys.
 
-    found = samples.read(run)
+    Ctrl-C ends the review. `edgekit curate --apply` uses your decisions.
+    """
+    from edgekit.review import decisions, pictures, samples, server
+    from edgekit.review.session import ReviewSession
+
+    rows = samples.read(run)
     with decisions.opened(run) as kept:
         typer.echo(f"Reading the data of {run} ...", err=True)
-        desk = Desk(run.resolve().name, found, pictures.load(run, found), kept)
-        with _until_interrupted() as ended, server.serving(desk, port) as served:
+        session = ReviewSession(run.resolve().name, rows, pictures.load(run, rows), kept)
+        with _until_interrupted() as ended, server.serving(session, port) as served:
             typer.echo(
-                f"{served.url}  ({len(found):,} {desk.pictures.noun}, {len(kept):,} decisions so far; Ctrl-C ends)"
+                f"{served.url}  ({len(rows):,} {session.pictures.noun}, {len(kept):,} decisions so far; Ctrl-C ends)"
             )
             sys.stdout.flush()
             if not no_open and _has_display():
@@ -38,12 +43,12 @@ def review(run: Run, port: Port = 0, no_open: NoOpen = False) -> None:
 
                 webbrowser.open(served.url)
             ended.wait()
-        told = f"{len(kept):,} decision{'s' if len(kept) != 1 else ''}"
+        count = f"{len(kept):,} decision{'s' if len(kept) != 1 else ''}"
         if not len(kept):
-            typer.echo("No decision was taken.")
+            typer.echo("No decisions were made.")
             return
         command = ["edgekit", "curate", "--recipe", str(run / "recipe.yaml"), "--apply", str(kept.path), "--out", "DIR"]
-        typer.echo(f"{told} in {kept.path}. To use them: {shlex.join(command)}")
+        typer.echo(f"{count} in {kept.path}. To use them: {shlex.join(command)}")
 
 
 def _has_display() -> bool:

@@ -3,84 +3,99 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from edgekit.cli.options import Json
+from edgekit.cli import options as o
+from edgekit.cli.signature import taking_of
+from edgekit.errors import UnknownName
+from edgekit.study.definition import Study
 
-File = Annotated[Path, typer.Argument(metavar="FILE.yaml", help="A study: base recipe, arms, RNG seeds.")]
-EngineName = Annotated[str, typer.Option("--engine", help="Where the runs are computed: local or ray.")]
-Jobs = Annotated[int | None, typer.Option(help="Runs at a time, a core each; default: as cores and memory allow.")]
+
+def _same_total_flops(arm: str) -> bool:
+    if arm != "same-total-flops":
+        raise UnknownName("additional arm", arm, ["same-total-flops"])
+    return True
+
+
+def _groups(lodo: str) -> str | list[str]:
+    return lodo if lodo == "all" else o.separate(lodo)
+
+
+COMPARED = "What is compared"
+OPTIONS = (
+    o.Option("match", "--match", COMPARED),
+    o.Option("same_total_flops", "--arm", COMPARED, "same-total-flops", _same_total_flops),
+    o.Option("leave_out", "--lodo", COMPARED, "all|A,B", _groups),
+    o.Option("max_hours", "--max-hours", o.RUN, "HOURS"),
+)
+
+File = Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Study file: base recipe, arms, RNG seeds.")]
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", metavar="local|ray", help="Where the runs are computed.", rich_help_panel=o.RUN),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Number of runs at a time, one core each. By default as many as cores and memory allow.",
+        rich_help_panel=o.RUN,
+    ),
+]  # fmt: skip
 Address = Annotated[
-    str | None, typer.Option(help="The Ray cluster: auto (default), host:port, or local to start one here.")
-]
-Out = Annotated[Path | None, typer.Option(help="The study's folder; default: studies/NAME after the file.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue the study in --out; finished runs are verified.")]
-Match = Annotated[str | None, typer.Option(help="What is equal in all arms: steps (default), flops or epochs.")]
-Arm = Annotated[
     str | None,
-    typer.Option("--arm", metavar="same-total-flops", help="Also all data, with the curation's FLOPs on top."),
+    typer.Option(
+        metavar="auto|HOST:PORT|local", help="Ray cluster to use; local starts one here. By default auto.",
+        rich_help_panel=o.RUN,
+    ),
+]  # fmt: skip
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder of the study. By default studies/<name of the file>.", rich_help_panel=o.RUN
+    ),
 ]
-MaxHours = Annotated[float | None, typer.Option(metavar="H", help="No run begins after so many hours.")]
-LeaveOut = Annotated[
-    str | None, typer.Option("--lodo", metavar="all|A,B", help="Leave groups (speakers, sites) out as test, in turn.")
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Continue the study in --out; finished runs are verified.", rich_help_panel=o.RUN),
 ]
 
 
+@taking_of(Study, OPTIONS)
 def study(
     file: File,
+    values: Mapping[str, Any],
     engine: EngineName = "local",
     jobs: Jobs = None,
     address: Address = None,
     out: Out = None,
     resume: Resume = False,
-    match: Match = None,
-    arm: Arm = None,
-    max_hours: MaxHours = None,
-    lodo: LeaveOut = None,
-    as_json: Json = False,
+    as_json: o.Json = False,
 ) -> None:
-    """Compare arms over RNG seeds at equal compute, with controls, and say what may be claimed."""
+    """Compare arms over RNG seeds at equal compute, with controls, and report what the evidence supports."""
     from edgekit.cli import study_tables
     from edgekit.cli.console import Console
     from edgekit.study import conduct, definition, engines
 
-    values = {
-        "match": match,
-        "same_total_flops": _same_total_flops(arm),
-        "max_hours": max_hours,
-        "leave_out": _groups(lodo),
-    }
     folder = out or Path("studies") / file.stem
     before = (conduct.begun(folder) if resume else None) or {}
-    asked = definition.load(file, definition.continued(values, before))
+    spec = definition.load(file, definition.continued(values, before))
     with Console() as reporter:
         for key, value in values.items():
             if value is None and before.get(key) and key != "max_hours":
-                reporter.note(f"{key}: {before[key]}, as the study was begun")
-        made = engines.make(engine, jobs=jobs, address=address)
+                reporter.note(f"{key}: {before[key]}, as when the study was started")
+        runner = engines.make(engine, jobs=jobs, address=address)
         try:
-            document = conduct.conduct(asked, folder, made, resume=resume, reporter=reporter)
+            document = conduct.conduct(spec, folder, runner, resume=resume, reporter=reporter)
         finally:
-            made.close()
+            runner.close()
     if as_json:
         typer.echo(json.dumps(document, indent=2))
     else:
         study_tables.show(document, folder)
-    # Last, so that nothing of what was made stays untold.
+    # Last, so that all results are shown.
     if error := conduct.shortfall(document, folder):
         raise error
-
-
-def _same_total_flops(arm: str | None) -> bool | None:
-    from edgekit.errors import UnknownName
-
-    if arm not in (None, "same-total-flops"):
-        raise UnknownName("additional arm", str(arm), ["same-total-flops"])
-    return True if arm else None
-
-
-def _groups(lodo: str | None) -> Any:
-    return lodo if lodo in (None, "all") else [name.strip() for name in str(lodo).split(",") if name.strip()]

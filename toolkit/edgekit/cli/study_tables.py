@@ -1,4 +1,4 @@
-"""What `edgekit study` prints at its end: verdicts, what they rest on, costs, the size of a next study, and what is missing."""
+"""What `edgekit study` prints at its end: verdicts, what they rest on, costs, the size of the next study, and what is missing."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import typer
 
 
 def show(document: Mapping[str, Any], folder: Path) -> None:
-    """Print the content of a study.json, which lies in `folder`."""
+    """Print the content of a study.json, which is in `folder`."""
     rows = document["verdicts"]
     if document["outstanding"]:
         missing = f"{len(document['outstanding'])} of {len(document['runs'])} runs are missing"
-        typer.echo(f"interim: {missing}; --resume makes the rest, and then the study is judged")
+        typer.echo(f"interim: {missing}; --resume runs the rest, and then the study is judged")
     if not rows:
         typer.echo("Nothing could be judged.")
-    _matrix(rows, _told, "")
+    _matrix(rows, _verdict, "")
     _grounds(document)
     for row in document["not_judged"]:
         typer.echo(f"not judged: {row['arm']} - {row['control']}, {row['artifact']}: {row['reason']}")
     typer.echo()
     if document["ledger"]:
         _cost(document["ledger"])
-    _matrix(document["planning"], _planned, "to find more, ")
+    _matrix(document["planning"], _planned, "to detect more, ")
     for row in document["excluded"]:
         typer.echo(f"excluded: {row['run']} {row['status']}: {row['reason']}")
     for text in (*document["graphs"]["differences"], *document["notes"]):
@@ -33,7 +33,7 @@ def show(document: Mapping[str, Any], folder: Path) -> None:
     typer.echo(f"report: {folder / 'study.html'}")
 
 
-def _told(row: Mapping[str, Any]) -> str:
+def _verdict(row: Mapping[str, Any]) -> str:
     from edgekit.report.study_page import effect
 
     if row["effect"] is None:
@@ -73,26 +73,26 @@ def _planned(row: Mapping[str, Any]) -> str:
     from edgekit.report.study_page import needed
 
     seen = "nothing" if row["detectable"] is None else f"{row['detectable']:.2g}"
-    return f"{needed(row)}\nfor {row['worthwhile']:g}; {row['seeds']} seeds see {seen}"
+    return f"{needed(row)}\nfor {row['worthwhile']:g}; {row['seeds']} seeds detect {seen}"
 
 
-def _matrix(rows: Sequence[Mapping[str, Any]], told: Callable[[Mapping[str, Any]], str], title: str) -> None:
+def _matrix(rows: Sequence[Mapping[str, Any]], text_of: Callable[[Mapping[str, Any]], str], title: str) -> None:
     """A table for each judged file: comparisons down, metrics across."""
     from edgekit.report.study_page import summary
 
-    found = summary(rows)
-    for artifact in found["artifacts"]:
+    table = summary(rows)
+    for artifact in table["artifacts"]:
         lines = []
-        for (arm, control), cells in found["rows"].items():
-            own = [cells.get((artifact, metric)) for metric in found["metrics"]]
+        for (arm, control), cells in table["rows"].items():
+            own = [cells.get((artifact, metric)) for metric in table["metrics"]]
             unequal = next((row["unequal"] for row in own if row and row.get("unequal")), None)
             name = f"{arm} - {control}" + (f"\nNOT equal: {unequal}" if unequal else "")
-            lines.append([name, *("" if row is None else told(row) for row in own)])
-        _table([f"{title}{artifact}", *found["metrics"]], lines)
+            lines.append([name, *("" if row is None else text_of(row) for row in own)])
+        _table([f"{title}{artifact}", *table["metrics"]], lines)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """On a terminal as wide as that is; else as wide as it takes."""
+    """As wide as the terminal; as wide as needed if there is none."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -78,7 +78,7 @@ def print_report(document: Mapping[str, Any], folder: Path, as_json: bool) -> No
 
 
 def balanced(document: Mapping[str, Any]) -> Callable[[Mapping[str, Any] | None], str]:
-    """Further columns beside the accuracy, of a test evaluation or (None) their headings; empty where classes are even."""
+    """Additional columns beside the accuracy, of a test evaluation or (None) their headings; empty if classes are balanced."""
     from edgekit.report import classes
 
     if not classes.uneven(document):
@@ -91,37 +91,37 @@ def balanced(document: Mapping[str, Any]) -> Callable[[Mapping[str, Any] | None]
 
 
 def print_classes(document: Mapping[str, Any]) -> None:
-    """Of uneven classes: how uneven, and which are recognized worst, or cannot be judged."""
+    """For imbalanced classes: how imbalanced, and which are recognized worst or cannot be judged."""
     from edgekit.report import classes
 
     if uneven := classes.uneven(document):
         typer.echo(f"classes are uneven: {uneven}")
-        for line in classes.told(classes.shipped_test(document)["per_class"]):
+        for line in classes.recall_lines(classes.shipped_test(document)["per_class"]):
             typer.echo(f"  {line}")
 
 
 def print_folds(document: Mapping[str, Any]) -> None:
-    """What cross-validation found for the recipe of the shipped file."""
-    from edgekit.report.answer import crossed, crossed_told
+    """The result of cross-validation for the recipe of the shipped file."""
+    from edgekit.report.answer import cross_validated, cross_validation_sentence
 
     name = document["run"]["shipped"]
-    if found := crossed(document, name):
-        typer.echo(crossed_told(found, document["dataset"].get("noun", "samples")))
+    if pooled := cross_validated(document, name):
+        typer.echo(cross_validation_sentence(pooled, document["dataset"].get("noun", "samples")))
         if not any(row["split"] == "test" for row in document["evaluations"]):
             typer.echo(
-                f"{name} itself has seen all of them: accuracy and what follows it above are of the folds' files"
+                f"{name} itself has seen all samples: accuracy and the columns after it are those of the folds' files"
             )
 
 
 def print_gates(document: Mapping[str, Any]) -> None:
-    """A line for each demand, met or not."""
+    """One line per gate, met or not."""
     for row in document["gates"]:
         gate = Gate(**row)
         typer.echo(f"gate {gate.demand}: {'met' if gate.met else 'NOT met'}, {gate.told}")
 
 
 def print_reliability(document: Mapping[str, Any]) -> None:
-    """Temperature and operating threshold of the shipped file, a line each."""
+    """Temperature and operating threshold of the shipped file, one line each."""
     row = document.get("reliability", {}).get(document["run"]["shipped"])
     if row is None:
         return
@@ -139,7 +139,7 @@ def print_reliability(document: Mapping[str, Any]) -> None:
         )
     (key, value), *_ = operating["wanted"].items()
     if operating["threshold"] is None:
-        typer.echo(f"{name}: no confidence keeps a {key} of {value:g}")
+        typer.echo(f"{name}: no confidence threshold reaches a {key} of {value:g}")
         return
     risk = "" if operating["risk"] is None else f", {operating['risk']:.2%} of them wrong"
     typer.echo(
@@ -148,14 +148,14 @@ def print_reliability(document: Mapping[str, Any]) -> None:
 
 
 def print_remark(document: Mapping[str, Any]) -> None:
-    """The sentence on the shipped file's ties, if they are many."""
+    """The remark on ties among the shipped file's confidences, if there are many."""
     row = document.get("reliability", {}).get(document["run"]["shipped"], {})
     if row.get("remark"):
         typer.echo(row["remark"])
 
 
 def print_devices(document: Mapping[str, Any]) -> None:
-    """What was measured elsewhere: a line a file and thread count."""
+    """What was measured on other targets: one line per file and thread count."""
     for m in document["measurements"]:
         if m["target"] != "host":
             quality = "" if m["accuracy"] is None else f", accuracy {m['accuracy']:.4f} there"
@@ -167,7 +167,7 @@ def print_devices(document: Mapping[str, Any]) -> None:
 
 
 def print_stage(folder: Path, until: str, as_json: bool) -> None:
-    """What `edgekit curate` or `edgekit train` left."""
+    """The results of `edgekit curate` or `edgekit train`."""
     curation = json.loads((folder / "curation" / "summary.json").read_text())
     if as_json:
         typer.echo(json.dumps({"run": str(folder), "curation": curation}, indent=2))
@@ -179,7 +179,7 @@ def print_stage(folder: Path, until: str, as_json: bool) -> None:
         typer.echo(f"pictures: {folder / 'curation' / 'gallery.html'}; the worst: edgekit curate show {folder}")
     if until == "train":
         typer.echo(f"student: {folder / 'models' / 'student_float.keras'}")
-    typer.echo(f"go on with: edgekit build --resume --out {folder}")
+    typer.echo(f"continue with: edgekit build --resume --out {folder}")
 
 
 def print_worst(run: Path, worst: int, by: str | None, as_json: bool) -> None:
@@ -190,7 +190,7 @@ def print_worst(run: Path, worst: int, by: str | None, as_json: bool) -> None:
 
     folder = run / "curation"
     if not (folder / "scores.parquet").is_file():
-        raise UsageError(f"{run} holds no curation; `edgekit curate --out DIR` makes one.")
+        raise UsageError(f"{run} contains no curation; `edgekit curate --out DIR` creates one.")
     try:
         table = pq.read_table(folder / "scores.parquet")
         names = list(json.loads((folder / "summary.json").read_text())["per_class"])

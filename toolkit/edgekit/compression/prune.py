@@ -1,7 +1,7 @@
 """Magnitude pruning (Zhu & Gupta 2017, arXiv 1710.01878) with tfmot, on the tf_keras twin, then stripped.
 
 Single weights, whole blocks of dense kernels, or two in each group of four (2:4, Mishra et al. 2021, arXiv 2104.08378). The
-network is fine-tuned meanwhile, and the pruned weights go back into the given model. Zeros shrink the gzip of a file, not the
+network is fine-tuned meanwhile, and the pruned weights go back into the original model. Zeros shrink the gzip of a file, not the
 file, and speed nothing up on CPU kernels: the report shows all three.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import tf
-from edgekit.compression.finetune import finetune
-from edgekit.compression.twin import copy_weights, originals, twin
+from edgekit.compression.finetune import Schedule, finetune
+from edgekit.compression.twin.twin import copy_weights, originals, twin
 from edgekit.errors import RecipeError, TrainingError, UnknownName
+from edgekit.frameworks import tf
 from edgekit.recipe import PruningSection
 from edgekit.types import Reporter, Split
 
-# Which of a layer's weights tfmot prunes. Depthwise kernels are few and it leaves them alone.
+# Which of a layer's weights tfmot prunes. Depthwise kernels are small and are left alone.
 _PRUNED = {"Conv1D": 0, "Conv2D": 0, "Conv2DTranspose": 0, "Dense": 0, "SeparableConv2D": 1}
 _KERNELS = {**dict.fromkeys(_PRUNED, (0,)), "SeparableConv2D": (0, 1), "DepthwiseConv2D": (0,)}
 _TOLERANCE = 0.02
@@ -80,15 +80,12 @@ def prune(
             layer, pruning_schedule=_schedule(tfmot, section, share, steps), **_pattern(section, layer)
         )
 
-    # The wrappers hold the layers of `copy` themselves, with their weights.
+    # The wrappers contain the layers of `copy` themselves, with their weights.
     wrapped = keras2.models.clone_model(copy, clone_function=wrap)
     losses = finetune(
         wrapped,
         train,
-        epochs=section.epochs,
-        learning_rate=section.learning_rate,
-        batch_size=batch_size,
-        seed=seed,
+        Schedule(epochs=section.epochs, learning_rate=section.learning_rate, batch_size=batch_size, seed=seed),
         reporter=reporter,
         weights=weights,
         callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
@@ -109,14 +106,14 @@ def _kernels(model: Any) -> dict[str, NDArray[np.float32]]:
 
 
 def _shares(model: Any, section: PruningSection) -> dict[str, float]:
-    """The zeros that each kernel is to have."""
+    """The target share of zeros of each kernel."""
     names = list(_kernels(model))
     for name, share in section.layers.items():
         if name not in names:
             raise UnknownName("layer of pruning.layers", name, names)
         if section.pattern == "2:4" and share not in (0.0, 0.5):
             raise RecipeError(
-                f"pruning.layers: {name!r} has {share:g}, but pattern 2:4 is 0.5, or 0 to leave it alone."
+                f"pruning.layers: {name!r} has {share:g}, but pattern 2:4 allows only 0.5, or 0 to leave it alone."
             )
     return {name: float(section.layers.get(name, section.sparsity)) for name in names}
 
@@ -154,13 +151,13 @@ def _block(section: PruningSection) -> tuple[int, int]:
 
 
 def _check(model: Any, section: PruningSection, shares: Mapping[str, float]) -> None:
-    """What was really zeroed, read from the weights."""
+    """Check what was really zeroed, from the weights."""
     wrong = []
     for name, kernel in _kernels(model).items():
         share = shares[name]
         if not share:
             continue
-        found = float((kernel == 0).mean())
+        zeros = float((kernel == 0).mean())
         if section.pattern == "2:4":
             groups = _groups_of_four(kernel)
             if int((np.count_nonzero(groups, axis=1) > 2).sum()):
@@ -170,26 +167,26 @@ def _check(model: Any, section: PruningSection, shares: Mapping[str, float]) -> 
             zero = _zero_blocks(kernel, _block(section))
             inside = float(np.repeat(np.repeat(zero, _block(section)[0], 0), _block(section)[1], 1)[
                 : kernel.shape[0], : kernel.shape[1]].mean())  # fmt: skip
-            if found - inside > _TOLERANCE:
-                wrong.append(f"{name}: {found - inside:.1%} of its weights are zeros outside {section.pattern} blocks")
-            found, size = float(zero.mean()), zero.size
+            if zeros - inside > _TOLERANCE:
+                wrong.append(f"{name}: {zeros - inside:.1%} of its weights are zeros outside {section.pattern} blocks")
+            zeros, size = float(zero.mean()), zero.size
         else:
             size = kernel.size
-        if found < share - max(_TOLERANCE, 1 / size):
-            wrong.append(f"{name}: {found:.1%} zeros instead of {share:.1%}")
+        if zeros < share - max(_TOLERANCE, 1 / size):
+            wrong.append(f"{name}: {zeros:.1%} zeros instead of {share:.1%}")
     if wrong:
-        raise TrainingError(f"Pruning missed what was asked for ({'; '.join(wrong)}); raise pruning.epochs.")
+        raise TrainingError(f"Pruning did not reach its target ({'; '.join(wrong)}); raise pruning.epochs.")
 
 
 def _groups_of_four(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(groups, 4) weights that follow each other along the input channels, as LiteRT stores them; the last group is filled up."""
+    """(groups, 4) weights that are adjacent along the input channels, as LiteRT stores them; the last group is padded."""
     rows = np.moveaxis(kernel, -2, -1).reshape(-1, kernel.shape[-2])
     filled = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
     return filled.reshape(-1, 4)
 
 
 def _zero_blocks(kernel: NDArray[np.float32], block: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which blocks of a matrix are all zero, edge blocks as far as they reach."""
+    """Which blocks of a matrix are all zero; edge blocks count as far as they reach."""
     (height, width), (rows, columns) = kernel.shape, block
     filled = np.pad(kernel, ((0, -height % rows), (0, -width % columns)))
     blocks = filled.reshape(filled.shape[0] // rows, rows, filled.shape[1] // columns, columns)

@@ -1,48 +1,55 @@
-"""Quantization-aware training, and the same fake-quantized model with ranges from percentiles and no training.
+"""Quantization-aware training, and the same fake-quantized model with ranges from percentiles and without training.
 
-Both begin from converged weights with batch normalization folded. A range starts from what the result was seen to hold:
+Both start from converged weights with batch normalization folded. A range starts from the values observed in the result:
 tfmot's own start, -6 to 6 with a moving average of 0.999, takes thousands of steps to leave. Training: Jacob et al. 2018,
 arXiv 1712.05877; percentile ranges: Wu et al. 2020, arXiv 2004.09602, section 3.2; zeros that stay zero: tfmot's PQAT.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import tf
-from edgekit.compression import fake_quant
-from edgekit.compression.finetune import finetune
-from edgekit.compression.operators import KERNELS, rewrite
-from edgekit.compression.twin import twin
+from edgekit.compression.finetune import Schedule, finetune
+from edgekit.compression.twin import fake_quant
+from edgekit.compression.twin.operators import KERNELS, rewrite
+from edgekit.compression.twin.twin import twin
 from edgekit.data.pixels import to_float
 from edgekit.errors import ExportError, TrainingError
+from edgekit.frameworks import tf
 from edgekit.recipe import QuantizationSection
 from edgekit.types import Reporter, Split
 
-PERCENTILE = 99.99  # of ranges = "percentile"
+PERCENTILE = 99.99  # for ranges = "percentile"
 _LOST_ZEROS = 0.005
 
 
+def at_percentile(per_channel: bool) -> Callable[[Any, NDArray[np.float32]], Any]:
+    """`calibrated` as ranges = "percentile" asks for it."""
+    return partial(calibrated, percentile=PERCENTILE, per_channel=per_channel)
+
+
 def calibrated(model: Any, samples: NDArray[np.float32], *, percentile: float, per_channel: bool) -> Any:
-    """The fake-quantized form of `model` (either Keras) with ranges seen on `samples`, not trained.
+    """The fake-quantized form of `model` (either Keras) with ranges observed on `samples`, not trained.
 
     Args:
         samples: (M, H, W, C) float32 in [0, 1].
         percentile: a result's range goes from the (100 - percentile)th to the percentile-th of its values; 100 = all of them.
-        per_channel: one scale per output channel of a kernel, or one in all.
+        per_channel: one scale per output channel of a kernel, or one for the whole kernel.
 
     Returns:
         A tf_keras model that the TFLite converter turns into a full-integer file; its input range is [0, 1].
 
     Raises:
-        ExportError: layers that have no twin or no int8 form, all of them named; no samples; or a percentile outside (50, 100].
+        ExportError: layers that have no twin or no int8 form (all are named); no samples; or a percentile outside (50, 100].
     """
     if not 50 < percentile <= 100:
-        raise ExportError(f"percentile is above 50 and at most 100, found {percentile:g}.")
+        raise ExportError(f"percentile must be above 50 and at most 100, found {percentile:g}.")
     return _calibrated(model, samples, percentile=percentile, per_channel=per_channel, sparse=False)
 
 
@@ -55,9 +62,9 @@ def _calibrated(model: Any, samples: NDArray[np.float32], *, percentile: float, 
             f"{program.name!r} has {len(program.inputs)} inputs and {len(program.outputs)} outputs; "
             "a classifier has one of each."
         )
-    made = fake_quant.fake_quantized(program, per_channel=per_channel, sparse=sparse)
-    fake_quant.set_ranges(made, fake_quant.observe(program, samples, percentile))
-    return made
+    quantized = fake_quant.fake_quantized(program, per_channel=per_channel, sparse=sparse)
+    fake_quant.set_ranges(quantized, fake_quant.observe(program, samples, percentile))
+    return quantized
 
 
 def quantize_aware(
@@ -84,42 +91,49 @@ def quantize_aware(
         A tf_keras model; save it with `.save`, read it with `load_tf_keras`.
 
     Raises:
-        ExportError: layers that have no twin or no int8 form, all of them named.
+        ExportError: layers that have no twin or no int8 form (all are named).
         TrainingError: training diverged, or lost zeros that it should have kept.
     """
-    keras2 = tf.tf_keras()
-    keras2.utils.set_random_seed(seed)
-    count = min(section.calibration_samples, len(train))
-    index = np.sort(np.random.default_rng([seed, 4]).permutation(len(train))[:count])
-    made = _calibrated(
+    tf.tf_keras().utils.set_random_seed(seed)
+    quantized = _calibrated(
         model,
-        to_float(train.x[index]),
+        _calibration_samples(train, section.calibration_samples, seed),
         percentile=PERCENTILE if section.ranges == "percentile" else 100.0,
         per_channel=section.per_channel,
         sparse=sparse,
     )
-    before = kernel_sparsity(made)
-    made.edgekit_losses = finetune(
-        made,
-        train,
+    before = kernel_sparsity(quantized)
+    schedule = Schedule(
         epochs=section.qat_epochs,
         learning_rate=section.qat_learning_rate,
-        cosine=True,
         batch_size=batch_size,
         seed=seed,
+        cosine=True,
+    )
+    quantized.edgekit_losses = finetune(
+        quantized,
+        train,
+        schedule,
         reporter=reporter,
         weights=weights,
         what="Quantization-aware training",
         setting="quantization.qat_learning_rate",
     )
-    fake_quant.set_kernel_ranges(made)
-    after = kernel_sparsity(made)
+    fake_quant.set_kernel_ranges(quantized)
+    after = kernel_sparsity(quantized)
     if sparse and after < before - _LOST_ZEROS:
         raise TrainingError(
             f"Quantization-aware training left {after:.1%} zeros of the pruned network's {before:.1%}; "
             "lower quantization.qat_learning_rate."
         )
-    return made
+    return quantized
+
+
+def _calibration_samples(train: Split, most: int, seed: int) -> NDArray[np.float32]:
+    """(M, H, W, C) float32 in [0, 1]: at most `most` samples of `train`, drawn at random."""
+    count = min(most, len(train))
+    index = np.sort(np.random.default_rng([seed, 4]).permutation(len(train))[:count])
+    return to_float(train.x[index])
 
 
 def kernel_sparsity(model: Any) -> float:
@@ -137,11 +151,11 @@ def load_tf_keras(path: Path) -> Any:
     """Read a tf_keras model, fake-quantized or not, without its optimizer.
 
     Raises:
-        ExportError: the file is no tf_keras model.
+        ExportError: the file is not a tf_keras model.
     """
     keras2, tfmot = tf.tf_keras(), tf.tfmot()
     try:
         with tfmot.quantization.keras.quantize_scope(), fake_quant.scope():
             return keras2.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, TypeError, KeyError) as error:
-        raise ExportError(f"{path} is no model that tf_keras can read: {str(error).splitlines()[0]}") from None
+        raise ExportError(f"{path} is not a model that tf_keras can read: {str(error).splitlines()[0]}") from None

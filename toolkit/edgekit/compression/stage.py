@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import backend
 from edgekit.compression.prune import layer_sparsity, prune, sparsity
-from edgekit.compression.qat import kernel_sparsity, quantize_aware
-from edgekit.environment import versions
+from edgekit.compression.qat import kernel_sparsity, load_tf_keras, quantize_aware
+from edgekit.frameworks import backend
 from edgekit.recipe import Recipe
-from edgekit.store import code_digest
+from edgekit.runs.code import code_digest
+from edgekit.runs.environment import versions
 from edgekit.types import Reporter, Split
 
-_CODE = ("compression", "tf.py")
 _LIBRARIES = ("tensorflow", "tf-keras", "keras", "tensorflow-model-optimization", "numpy")
 
 
+TWIN = ".tfkeras.keras"  # ends the name of a tf_keras model's file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What a stage says of the network that it made. params, macs: None where they are those of before.
+
+    document: all of it, for report.json.
+    """
+
+    sparsity: float
+    params: int | None
+    macs: int | None
+    document: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Pruned:
+        """Of the folder that a stage which prunes channels or weights filled."""
+        facts = json.loads((folder / "pruning.json").read_text())
+        params, macs = (facts[name]["after"] if name in facts else None for name in ("params", "macs"))
+        return cls(sparsity=facts["sparsity"], params=params, macs=macs, document=facts)
+
+
 def key(recipe: Recipe, model_key: str) -> dict[str, Any]:
-    """Everything that decides what pruning comes to, for the stage cache."""
+    """Everything that determines the result of pruning, for the stage cache."""
     return _common(recipe, model_key) | {"section": recipe.pruning.model_dump(mode="json")}
 
 
@@ -34,12 +58,14 @@ def run(
     folder: Path,
     reporter: Reporter,
 ) -> None:
-    """Prune the Keras 3 model at `model_path` on the curated training set; student_pruned.keras and pruning.json go to `folder`.
+    """Prune the model at `model_path` on the training set; student_pruned.keras and pruning.json go to `folder`.
+
+    A model of tf_keras, whose file ends in .tfkeras.keras, leaves student_pruned.tfkeras.keras.
 
     pruning.json: sparsity, layers (the share of zeros of each kernel), loss per epoch.
 
     Raises:
-        ExportError, RecipeError, TrainingError: as `prune.prune` does.
+        ExportError, RecipeError, TrainingError: like `prune.prune`.
     """
     model = _load(recipe, model_path)
     losses = prune(
@@ -51,13 +77,18 @@ def run(
         seed=recipe.seed,
         reporter=reporter,
     )
-    model.save(folder / "student_pruned.keras")
+    model.save(folder / pruned_name(model_path))
     facts = {"sparsity": sparsity(model), "layers": layer_sparsity(model), "loss": losses}
     (folder / "pruning.json").write_text(json.dumps(facts))
 
 
+def pruned_name(model_path: Path) -> str:
+    """The name of the pruned file of the model at `model_path`."""
+    return f"student_pruned{TWIN if model_path.name.endswith(TWIN) else '.keras'}"
+
+
 def key_qat(recipe: Recipe, model_key: str) -> dict[str, Any]:
-    """Everything that decides what quantization-aware training comes to, for the stage cache."""
+    """Everything that determines the result of quantization-aware training, for the stage cache."""
     read = ("qat_epochs", "qat_learning_rate", "per_channel", "ranges", "calibration_samples")
     section = recipe.quantization.model_dump(mode="json")
     return _common(recipe, model_key) | {
@@ -74,17 +105,17 @@ def run_qat(
     folder: Path,
     reporter: Reporter,
 ) -> None:
-    """Quantization-aware training of the Keras 3 model at `model_path`; student_qat.tfkeras.keras and qat.json go to `folder`.
+    """Quantization-aware training of the model at `model_path`; student_qat.tfkeras.keras and qat.json go to `folder`.
 
     The zeros of a pruned model are kept. qat.json: sparsity (of the kernels as stored), preserved (whether zeros were kept),
     loss per epoch.
 
     Raises:
-        ExportError, TrainingError: as `qat.quantize_aware` does.
+        ExportError, TrainingError: like `qat.quantize_aware`.
     """
     model = _load(recipe, model_path)
     sparse = bool(recipe.pruning.sparsity)
-    made = quantize_aware(
+    quantized = quantize_aware(
         model,
         train,
         recipe.quantization,
@@ -94,8 +125,8 @@ def run_qat(
         reporter=reporter,
         sparse=sparse,
     )
-    made.save(folder / "student_qat.tfkeras.keras")
-    facts = {"sparsity": kernel_sparsity(made), "preserved": sparse, "loss": made.edgekit_losses}
+    quantized.save(folder / "student_qat.tfkeras.keras")
+    facts = {"sparsity": kernel_sparsity(quantized), "preserved": sparse, "loss": quantized.edgekit_losses}
     (folder / "qat.json").write_text(json.dumps(facts))
 
 
@@ -105,11 +136,11 @@ def _common(recipe: Recipe, model_key: str) -> dict[str, Any]:
         "seed": recipe.seed,
         "batch_size": recipe.training.batch_size,
         "versions": versions(*_LIBRARIES),
-        "code": code_digest(*_CODE),
+        "code": code_digest(__name__),
     }
 
 
 def _load(recipe: Recipe, path: Path) -> Any:
     keras = backend.load("tensorflow")
     backend.seed(keras, recipe.seed, deterministic=recipe.deterministic)
-    return keras.models.load_model(path, compile=False)
+    return load_tf_keras(path) if path.name.endswith(TWIN) else keras.models.load_model(path, compile=False)

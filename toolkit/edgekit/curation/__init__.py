@@ -1,4 +1,4 @@
-"""Curation: `select(signals, section)` decides which training samples are edited. Arrays in, values out; no TensorFlow."""
+"""Curation: `select(signals, section)` decides which training samples to edit. Arrays in, values out; no TensorFlow."""
 
 from edgekit.curation.select import select
 

@@ -23,22 +23,25 @@ def curate(signals: Signals, method: str = "consensus", *, seed: int = 42, **opt
         keep = np.isin(ids, selection.kept)
 
     Args:
-        signals: of the training samples; `edgekit list curations` says which a method reads.
-        method: a name of `edgekit list curations`, except "auto", which needs no arrays but trainings.
+        signals: those of the training samples; `edgekit list curations` says which of them a method reads.
+        method: a name from `edgekit list curations`, except "auto", which needs training runs instead of arrays.
         options: values of the recipe's curation section: budget, balance, max_edit, max_class_edit, edit, variant, members,
-            trusted_val, ... Without a budget, each class gives at most what the probabilities support (curation/bound.py).
+            trusted_val, ... Without a budget, the edits of each class are limited to what the probabilities support
+            (curation/bound.py).
 
     Returns:
         The Selection: kept ids with labels and weights to train on, and every edit with its reason and score.
 
     Raises:
-        UnknownName, RecipeError: the method or an option is not known, or a signal is missing.
-        DataError: arrays that do not fit together or are not finite; a budget that edits none or all.
+        UnknownName, RecipeError: the method or an option is unknown, or a signal is missing.
+        DataError: the arrays are inconsistent or not finite, or the budget would edit none or all samples.
     """
     if method == "auto":
-        raise RecipeError("'auto' compares methods in a build; with arrays, name a method (`edgekit list curations`).")
+        raise RecipeError(
+            "'auto' compares methods in a build; with arrays, choose a method (`edgekit list curations`)."
+        )
     if outside := sorted({"apply", "repeats", "folds"} & set(options)):
-        raise RecipeError(f"{outside[0]} is for builds, which train networks and read files; leave it out.")
+        raise RecipeError(f"{outside[0]} works only in builds, which train networks and read files; remove it.")
     if seed < 0:
         raise RecipeError(f"seed must not be negative, found {seed}.")
     section = section_of({"method": method, **options})
@@ -46,7 +49,7 @@ def curate(signals: Signals, method: str = "consensus", *, seed: int = 42, **opt
 
 
 def _plain(signals: Signals, *, trusted: bool) -> Signals:
-    """The same with NumPy arrays, whatever arrays or lists came in; probabilities and the like as float32."""
+    """The same signals as NumPy arrays, from any kind of array or list; probabilities and the like as float32."""
     changed: dict[str, Any] = {"val_trusted": signals.val_trusted or trusted}
     for name in ("ids", "digests", "groups"):
         value = getattr(signals, name)

@@ -1,7 +1,7 @@
-"""Gradients of a linear head, factorized: TracIn, self-influence and EL2N without a single per-sample gradient in memory.
+"""Gradients of a linear head, factorized: TracIn, self-influence and EL2N without any per-sample gradient in memory.
 
 With ĥ = [h; 1] and δ = softmax(hW + b) - one_hot(y), the gradient of one sample's cross-entropy is ĥ ⊗ δ, so that
-g_i · g_j = (δ_i · δ_j)(h_i · h_j + 1). The + 1 is the bias (METHODS.md section 3.1; Pruthi et al. 2020, arXiv 2002.08484).
+g_i · g_j = (δ_i · δ_j)(h_i · h_j + 1). The + 1 is the bias (docs/methods.md, "TracIn"; Pruthi et al. 2020, arXiv 2002.08484).
 Positive influence = proponent: the SGD step on sample i lowers the loss of sample j.
 """
 
@@ -25,7 +25,7 @@ def pairwise(
     val_labels: NDArray[np.int64],
     checkpoints: Sequence[Checkpoint],
 ) -> NDArray[Any]:
-    """TracInCP of every pair: (n, m) = Σ_t η_t (δ_i · δ_j)(h_i · h_j + 1). For small sets; n * m numbers in memory."""
+    """TracInCP of every pair: (n, m) = Σ_t η_t (δ_i · δ_j)(h_i · h_j + 1). For small sets: holds n * m numbers in memory."""
     kernel = embeddings @ val_embeddings.T + 1
     total = np.zeros_like(kernel)
     for head in checkpoints:
@@ -53,7 +53,7 @@ def on_validation(
     val_labels: NDArray[np.int64],
     checkpoints: Sequence[Checkpoint],
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """TracInCP on the mean loss of the validation samples, whole and by validation class.
+    """TracInCP on the mean loss of the validation samples, overall and per validation class.
 
     Returns:
         (n,) influence on all validation samples, and (n, C) on those of each of the C classes that occur among them.
@@ -71,7 +71,7 @@ def on_validation(
 
 
 def _add_influence(total: NDArray[Any], embeddings: NDArray[Any], delta: NDArray[Any], gradients: NDArray[Any]) -> None:
-    """total[:, c] += Σ_k δ_k (ĥ · gradients[c, :, k]): one matrix product a block of rows, whatever C is."""
+    """total[:, c] += Σ_k δ_k (ĥ · gradients[c, :, k]): one matrix product per block of rows, whatever C is."""
     count, width, outputs = gradients.shape
     flat = gradients.transpose(1, 0, 2).reshape(width, count * outputs)
     for start in range(0, len(total), _ROWS):

@@ -1,4 +1,4 @@
-"""How many samples to edit, and which: a budget, the class prior, and the most edits allowed."""
+"""How many samples to edit, and which: a budget, the class prior, and the limit on edits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def count_of(budget: float | None, samples: int) -> int | None:
     if budget is None:
         return None
     if budget >= 1 and budget != int(budget):
-        raise DataError(f"A budget is a whole number of samples, or a share below 1; found {budget:g}.")
+        raise DataError(f"A budget must be a whole number of samples, or a share below 1; found {budget:g}.")
     count = round(budget * samples) if budget < 1 else round(budget)
     if count < 1 or count >= samples:
         raise DataError(
@@ -30,22 +30,24 @@ def count_of(budget: float | None, samples: int) -> int | None:
 
 
 def most_edits(share: float, samples: int) -> int:
-    """The most edits that `max_edit` allows. Raises DataError if it allows none."""
+    """The largest number of edits that `max_edit` allows. Raises DataError if it allows none."""
     if (most := int(share * samples)) < 1:
-        raise DataError(f"At most {share:.3g} of {samples:,} training samples is less than one; raise max_edit.")
+        raise DataError(
+            f"max_edit {share:.3g} of {samples:,} training samples allows less than one edit; raise max_edit."
+        )
     return most
 
 
 def lowest(values: NDArray[Any], count: int) -> NDArray[np.int64]:
-    """Indices of the `count` lowest scores, lowest first; equal scores in data-set order."""
+    """Indices of the `count` lowest scores, lowest first; ties in data-set order."""
     order: NDArray[np.int64] = np.argsort(values, kind="stable")[:count]
     return order
 
 
 def lowest_balanced(values: NDArray[Any], labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Indices of `count` low scores, each class giving its share of the samples (largest remainders), lowest first.
+    """Indices of `count` low scores, each class contributing its share of the samples (largest remainders), lowest first.
 
-    The share of each class among what is left is then what it was before.
+    The share of each class among the remaining samples is then the same as before.
     """
     sizes = np.bincount(labels)
     exact = sizes * (count / len(labels))

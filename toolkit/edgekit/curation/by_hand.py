@@ -1,7 +1,7 @@
-"""Edits by a person, `--apply edits.jsonl`: they veto, change or add to what the method chose.
+"""Manual edits, `--apply edits.jsonl`: they veto, change or add to the method's choice.
 
-One JSON object a line: {"id": "train/7", "action": "keep" | "drop" | "relabel" | "weight", "new": label or weight}. Other keys
-are ignored, so that lines of a selection.jsonl can be edited and given back.
+One JSON object per line: {"id": "train/7", "action": "keep" | "drop" | "relabel" | "weight", "new": label or weight}. Other keys
+are ignored, so that lines of a selection.jsonl can be edited and passed back.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ACTIONS = ("keep", "drop", "relabel", "weight")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
-    """What a person wants done with one sample; `new` is the label or the weight where the action has one."""
+    """A manual edit of one sample; `new` is the label or the weight for actions that need one."""
 
     id: str
     action: str
@@ -41,15 +41,15 @@ def read(path: Path) -> list[Instruction]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read the edits {path}: {getattr(error, 'strerror', None) or error}.") from None
-    found: dict[str, Instruction] = {}
+    instructions: dict[str, Instruction] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         instruction = _parse(line, f"{path}, line {number}")
-        if instruction.id in found:
-            raise DataError(f"{path}, line {number}: {instruction.id!r} has an edit already; give one a sample.")
-        found[instruction.id] = instruction
-    return list(found.values())
+        if instruction.id in instructions:
+            raise DataError(f"{path}, line {number}: {instruction.id!r} already has an edit; expected one per sample.")
+        instructions[instruction.id] = instruction
+    return list(instructions.values())
 
 
 def _parse(line: str, where: str) -> Instruction:
@@ -69,14 +69,14 @@ def _parse(line: str, where: str) -> Instruction:
         or (action == "relabel" and new != int(new))
         or new < 0
     ):
-        raise DataError(f'{where}: action {action!r} needs "new": a label\'s number, or a weight; found {new!r}.')
+        raise DataError(f'{where}: action {action!r} needs "new": a label number, or a weight; found {new!r}.')
     return Instruction(id=row["id"], action=action, new=float(new))
 
 
 def override(
     edits: Mapping[int, Edit], by_hand: Sequence[Instruction], signals: Signals, values: NDArray[Any]
 ) -> dict[int, Edit]:
-    """The edits with the person's instead of the method's where there are both.
+    """The edits, with manual ones instead of the method's where there are both.
 
     Raises:
         DataError: an id is not a training sample, or a new label is out of range.
@@ -84,12 +84,12 @@ def override(
     if not by_hand:
         return dict(edits)
     index = {str(name): i for i, name in enumerate(signals.ids)}
-    found = dict(edits)
+    combined = dict(edits)
     for wish in by_hand:
         if wish.id not in index:
-            raise DataError(f"The edits name {wish.id!r}, which is no training sample.")
+            raise DataError(f"The edits name {wish.id!r}, which is not a training sample.")
         i = index[wish.id]
-        found.pop(i, None)
+        combined.pop(i, None)
         if wish.action == "keep":
             continue
         if wish.action == "relabel" and not 0 <= int(wish.new or 0) < signals.classes:
@@ -97,5 +97,7 @@ def override(
                 f"The edits relabel {wish.id!r} to {wish.new:g}; labels run from 0 to {signals.classes - 1}."
             )
         old = 1.0 if wish.action == "weight" else int(signals.labels[i])
-        found[i] = Edit(action=wish.action, old=old, new=wish.new, reason="by hand", score=float(np.float32(values[i])))
-    return dict(sorted(found.items()))
+        combined[i] = Edit(
+            action=wish.action, old=old, new=wish.new, reason="by hand", score=float(np.float32(values[i]))
+        )
+    return dict(sorted(combined.items()))

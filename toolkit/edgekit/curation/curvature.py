@@ -1,8 +1,8 @@
 """Influence functions on a linear head: the gradient preconditioned by the inverse Hessian, exactly or by K-FAC.
 
 The Hessian of the mean softmax cross-entropy with respect to [W; b] is (1/n) Σ ĥĥᵀ ⊗ (diag p - ppᵀ), which is also its
-Gauss-Newton matrix (Koh & Liang 2017, arXiv 1703.04730; METHODS.md section 3.2). Adding a constant to all logits changes
-nothing, so the matrix is singular and damping is needed.
+Gauss-Newton matrix (Koh & Liang 2017, arXiv 1703.04730; docs/methods.md, "Influence functions"). Adding a constant to all logits
+changes nothing, so the matrix is singular and needs damping.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What happens to a chosen sample: dropped, relabeled, or given less weight; and weights that grow with difficulty.
+"""What happens to a chosen sample: it is dropped, relabeled, or given less weight; and weights that grow with difficulty.
 
-Measured effects are in METHODS.md section 4: relabeling beats dropping where the networks are sure; soft weights beat
-dropping on symmetric noise; up-weighting hard samples hurts from a quarter on, so it is capped and off by default.
+The rules and where their defaults come from: docs/methods.md, "Edits". Up-weighting hard samples can hurt, so it is capped at a
+quarter and off by default.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edgekit.types import Edit, Signals
 def _probabilities(signals: Signals, what: str) -> NDArray[np.float32]:
     p = signals.oof_probs if signals.oof_probs is not None else signals.pred_probs
     if p is None:
-        raise RecipeError(f"{what} needs the probabilities of a network; the signals hold none.")
+        raise RecipeError(f"{what} needs the probabilities of a network; the signals have none.")
     return p
 
 
@@ -33,7 +33,7 @@ def drops(signals: Signals, reasons: Mapping[int, str], values: NDArray[Any]) ->
 
 
 def suggested(signals: Signals) -> NDArray[np.int64] | None:
-    """(N,) the most probable class of each sample, out-of-fold if there are such probabilities; None without any."""
+    """(N,) the most probable class of each sample, out-of-fold if available; None without probabilities."""
     p = signals.oof_probs if signals.oof_probs is not None else signals.pred_probs
     return None if p is None else p.argmax(axis=1).astype(np.int64)
 
@@ -41,7 +41,7 @@ def suggested(signals: Signals) -> NDArray[np.int64] | None:
 def relabels(signals: Signals, reasons: Mapping[int, str], values: NDArray[Any], confidence: float) -> dict[int, Edit]:
     """The most probable class as the new label where its probability reaches `confidence`; else a drop.
 
-    A sample whose label is already the most probable one is left as it is.
+    A sample whose label is already the most probable class stays unchanged.
     """
     p = _probabilities(signals, "relabel")
     edits = drops(signals, reasons, values)
@@ -61,7 +61,7 @@ def relabels(signals: Signals, reasons: Mapping[int, str], values: NDArray[Any],
 
 
 def soft_weights(signals: Signals, reasons: Mapping[int, str], values: NDArray[Any]) -> dict[int, Edit]:
-    """Weight sigmoid(-2 (L - 1)) for the loss L in nats, relative to a sample without loss (METHODS.md section 4)."""
+    """Weight sigmoid(-2 (L - 1)) for the loss L in nats, relative to a sample without loss (docs/methods.md, "Edits")."""
     loss = cross_entropy(_probabilities(signals, "weight"), signals.labels).astype(np.float64)
     relative = (1 + np.exp(-2.0)) / (1 + np.exp(2 * (np.minimum(loss, 50.0) - 1)))
     return {
@@ -77,12 +77,12 @@ def upweighted(edits: Mapping[int, Edit], signals: Signals, values: NDArray[Any]
     difficulty = np.linalg.norm(p, axis=1)
     e = difficulty if share > 0 else np.sqrt(2.0) - difficulty
     factor = (1 - abs(share)) + abs(share) * e / max(1e-12, float(e.mean()))
-    found = dict(edits)
+    combined = dict(edits)
     for i in range(len(factor)):
-        edit = found.get(i)
+        edit = combined.get(i)
         if edit is not None and edit.action != "weight":
             continue
         base = edit.new if edit is not None and edit.new is not None else 1.0
         reason = "difficulty" if edit is None else f"{edit.reason}; difficulty"
-        found[i] = Edit(action="weight", old=1.0, new=base * float(factor[i]), reason=reason, score=float(values[i]))
-    return dict(sorted(found.items()))
+        combined[i] = Edit(action="weight", old=1.0, new=base * float(factor[i]), reason=reason, score=float(values[i]))
+    return dict(sorted(combined.items()))

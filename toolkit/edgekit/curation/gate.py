@@ -1,4 +1,4 @@
-"""What protects the user from a curation that hurts: the noise estimate, and what was measured, said before training."""
+"""Protection from a curation that hurts: the noise estimate, and warnings based on measurements, given before training."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edgekit.types import Decision, Signals
 
 BREAKDOWN = 0.25  # with more noise, Q3 itself lies among the noisy samples and the fence is out of reach
 CLEAN = 0.03  # the estimate is within 3 points on the sets of benchmarks/noise_detection.py
-WEAK = 0.5  # networks that agree with fewer of the labels cannot tell wrong labels from what they have not learned
-LEARNED = 0.4  # of the way from chance to all labels, in the mean over classes: 0.7 of two classes, 0.46 of ten
+WEAK = 0.5  # networks that agree with fewer labels cannot distinguish wrong labels from what they have not learned
+LEARNED = 0.4  # of the way from chance to all labels, averaged over classes: 0.7 with two classes, 0.46 with ten
 _SURE = 1.645  # standard deviations: one-sided 95 %
 _HARDNESS_CUTS = ("iqr", "quantile", "el2n", "forgetting")
 
 
 def noise(signals: Signals) -> tuple[float | None, str | None]:
-    """The estimated share of wrong labels and what it rests on, out-of-fold if possible; None without probabilities."""
+    """The estimated share of wrong labels and what it is based on, out-of-fold if possible; None without probabilities."""
     if signals.oof_probs is not None:
         return estimated_noise(signals.oof_probs, signals.labels), "out-of-fold"
     if signals.pred_probs is not None:
@@ -27,18 +27,18 @@ def noise(signals: Signals) -> tuple[float | None, str | None]:
 
 
 def agreement(signals: Signals) -> float | None:
-    """The share of labels that the networks' most probable class equals, out-of-fold if possible; None without probabilities."""
+    """The share of labels that match the networks' most probable class, out-of-fold if possible; None without probabilities."""
     p = judging(signals)
     return None if p is None else float((p.argmax(axis=1) == signals.labels).mean())
 
 
 def judging(signals: Signals) -> NDArray[np.float32] | None:
-    """(N, K) the probabilities that labels are judged by: out-of-fold if possible, else in-sample; None without any."""
+    """(N, K) the probabilities used to judge labels: out-of-fold if possible, else in-sample; None without any."""
     return signals.oof_probs if signals.oof_probs is not None else signals.pred_probs
 
 
 def class_agreement(p: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """(K,) the share of each class's labels that the most probable class equals; 1 for a class without samples."""
+    """(K,) the share of each class's labels that match the most probable class; 1 for a class without samples."""
     sizes = np.bincount(labels, minlength=classes)
     same = np.bincount(labels[p.argmax(axis=1) == labels], minlength=classes)
     shares: NDArray[np.float64] = np.where(sizes > 0, same / np.maximum(sizes, 1), 1.0)
@@ -48,8 +48,8 @@ def class_agreement(p: NDArray[np.float32], labels: NDArray[np.int64], classes: 
 def weakness(signals: Signals) -> str | None:
     """Why the networks have not learned enough to judge these labels; None if they have, or there are no probabilities.
 
-    They must agree with half of the labels, with clearly more of them than the largest class has (Wilson's lower bound), and in
-    the mean over classes be well above chance: a network that always says the largest class meets only the first.
+    They must agree with half of the labels, with clearly more of them than the largest class has (Wilson's lower bound), and on
+    average over classes be well above chance: a network that always predicts the largest class meets only the first condition.
     """
     p, labels = judging(signals), signals.labels
     if p is None:
@@ -63,7 +63,7 @@ def weakness(signals: Signals) -> str | None:
         return f"the networks agree with {agreed:.0%} of the labels, not clearly more than the largest class has ({largest:.0%})"
     mean, chance = class_agreement(p, labels, len(sizes))[sizes > 0].mean(), 1 / (sizes > 0).sum()
     if mean < chance + LEARNED * (1 - chance):
-        return f"the networks agree with {mean:.0%} of a class's labels in the mean, where chance is {chance:.0%}"
+        return f"the networks agree with {mean:.0%} of a class's labels on average, where chance is {chance:.0%}"
     return None
 
 
@@ -71,26 +71,27 @@ def warnings(
     method: str, noise: float | None, basis: str | None, dropped: float, signals: Signals, decision: Decision
 ) -> list[str]:
     """What to know before trusting this selection. noise: estimate in [0, 1]; dropped: share of samples dropped."""
-    told = []
+    messages = []
     if method != "none" and (weak := weakness(signals)) is not None:
-        told.append(
+        messages.append(
             f"{weak}, so they are too weak to judge them, or most labels are wrong: train them longer "
             "(--set teacher.epochs=...) before trusting this selection"
         )
     if noise is not None and method in _HARDNESS_CUTS:
         if noise >= BREAKDOWN and method == "iqr":
-            told.append(
-                f"about {noise:.0%} of the labels look wrong: from 25 % on, the fence lies among them and misses most"
+            messages.append(
+                f"about {noise:.0%} of the labels look wrong: from 25 % on, the fence lies among the wrong labels and misses "
+                "most of them"
             )
         elif noise < CLEAN and dropped > 2 * noise:
-            told.append(
-                f"the labels look clean (about {noise:.1%} wrong, estimated {basis}), yet {dropped:.1%} would go: "
-                "a cut of hard samples that likely hurts; compare with --control or --curate none, or let --curate auto decide"
+            messages.append(
+                f"the labels look clean (about {noise:.1%} wrong, estimated {basis}), yet {dropped:.1%} would be dropped: this "
+                "removes hard samples and likely hurts; compare with --control or --curate none, or use --curate auto"
             )
     reads_validation = registry.CURATIONS[method].on_validation and decision.facts.get("variant") != "self"
     if reads_validation and not signals.val_trusted:
-        told.append(
+        messages.append(
             f"{method!r} trusts the validation labels, which are as noisy as the training labels unless they were checked; "
-            "say --trusted-val if they were"
+            "pass --trusted-val if they were"
         )
-    return told
+    return messages

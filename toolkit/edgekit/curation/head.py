@@ -1,7 +1,8 @@
-"""The linear head that attribution works on: softmax regression by plain SGD on embeddings, with a few checkpoints kept.
+"""The linear head used for attribution: softmax regression by plain SGD on embeddings, with a few checkpoints kept.
 
-A network's own last layer was trained together with its features, by Adam, until it had learned wrong labels by heart. A fresh
-head on frozen embeddings, trained by plain SGD and kept early, is what TracIn's derivation asks for (METHODS.md section 2.7).
+A network's own last layer was trained together with its features, by Adam, until it memorized wrong labels. A fresh
+head on frozen embeddings, trained by plain SGD and stopped early, matches TracIn's derivation:
+docs/methods.md, "Linear head".
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BATCH = 256
-_STEP = 4.0  # times 1 / mean squared norm: well inside SGD's stable range for softmax regression
+_STEP = 4.0  # times 1 / mean squared norm: well within SGD's stable range for softmax regression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,14 +40,14 @@ def probabilities(embeddings: NDArray[Any], head: Checkpoint) -> NDArray[Any]:
 
 
 def residuals(embeddings: NDArray[Any], labels: NDArray[np.int64], head: Checkpoint) -> NDArray[Any]:
-    """(n, K): probabilities less the one-hot label, which is the gradient of the cross-entropy with respect to the logits."""
+    """(n, K): probabilities minus the one-hot label, which is the gradient of the cross-entropy with respect to the logits."""
     difference = probabilities(embeddings, head)
     difference[np.arange(len(labels)), labels] -= 1
     return difference
 
 
 def with_one(embeddings: NDArray[Any]) -> NDArray[Any]:
-    """(n, D) -> (n, D + 1): a column of ones, so that the bias is a weight like the others."""
+    """(n, D) -> (n, D + 1): a column of ones, so that the bias is a weight like any other."""
     return np.concatenate([embeddings, np.ones((len(embeddings), 1), embeddings.dtype)], axis=1)
 
 
@@ -63,8 +64,8 @@ def train_head(
     """Softmax regression by plain SGD at a constant rate, from zero weights.
 
     Args:
-        embeddings: (n, D) float32, as `standardized` gives them. labels: (n,) in [0, classes).
-        checkpoints: how many are kept, evenly over the run; the last one is its end.
+        embeddings: (n, D) float32, from `standardized`. labels: (n,) in [0, classes).
+        checkpoints: how many to keep, evenly spaced over the run; the last one is the end of training.
         sample_weights: (n,) weight of each sample's loss, mean 1; None = all 1.
 
     Returns:
@@ -110,8 +111,8 @@ def standardized(embeddings: NDArray[np.float32], *others: NDArray[np.float32]) 
 def whitened(embeddings: NDArray[np.float32], *others: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
     """Rotate and scale to equal variance in every direction, damped by 1 % of the mean variance; the same for `others`.
 
-    A linear head can express the same functions, but plain SGD learns all directions equally fast: without it, validation
-    influence is the few strongest directions'.
+    A linear head can express the same functions, but plain SGD learns all directions equally fast: without whitening, a few
+    dominant directions determine the validation influence.
     """
     center = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
     shifted = embeddings - center

@@ -1,4 +1,7 @@
-"""The curation's files: selection.jsonl (hashed), scores.parquet and summary.json (METHODS.md section 6, DESIGN.md 5)."""
+"""The curation's files: selection.jsonl (hashed), scores.parquet and summary.json.
+
+docs/methods.md, "Selection manifest"; the run folder: docs/architecture.md.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.store import canonical_json
+from edgekit.runs.files import canonical_json
 from edgekit.types import Decision, Edit, Selection
 
 
 def selection_lines(ids: NDArray[np.str_], edits: Mapping[int, Edit], digest: Callable[[int], str] | None) -> bytes:
-    """selection.jsonl: one canonical JSON line per edited sample, in data-set order; no header and no time inside.
+    """selection.jsonl: one canonical JSON line per edited sample, in data-set order; no header and no timestamp.
 
     old and new are labels for "drop" and "relabel", weights for "weight".
     """
@@ -38,7 +41,7 @@ def selection_lines(ids: NDArray[np.str_], edits: Mapping[int, Edit], digest: Ca
 
 
 def selection_sha256(lines: bytes) -> str:
-    """The digest that names a selection."""
+    """The digest that identifies a selection."""
     return hashlib.sha256(lines).hexdigest()
 
 
@@ -55,19 +58,19 @@ def scores_parquet(decision: Decision, labels: NDArray[np.int64]) -> bytes:
 
 
 def injected(selection: Selection, flipped: Collection[str]) -> Mapping[str, Any]:
-    """What the curation did about labels that were made wrong on purpose (ids `flipped`); it did not know them.
+    """How the curation treated labels that were made wrong on purpose (ids `flipped`); it did not know which they were.
 
     Returns:
-        count: how many there are. edited: those among the edits. recall: edited / count. precision: edited / all edits, None
+        count: how many there are. edited: how many were edited. recall: edited / count. precision: edited / all edits, None
         without edits.
     """
     edits, wrong = set(selection.edits), set(flipped)
-    found = len(edits & wrong)
+    edited = len(edits & wrong)
     return {
         "count": len(wrong),
-        "edited": found,
-        "recall": found / len(wrong) if wrong else None,
-        "precision": found / len(edits) if edits else None,
+        "edited": edited,
+        "recall": edited / len(wrong) if wrong else None,
+        "precision": edited / len(edits) if edits else None,
     }
 
 

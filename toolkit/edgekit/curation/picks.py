@@ -14,8 +14,8 @@ def scores_of_picks(picked: Sequence[int], rest: NDArray[Any]) -> NDArray[np.flo
     """Scores for a greedy choice of some of N samples.
 
     Args:
-        picked: the chosen samples, the first choice first.
-        rest: (N,) finite, the order among the samples that were not chosen, higher = earlier.
+        picked: the chosen samples, first choice first.
+        rest: (N,) finite, the order of the samples that were not chosen, higher = earlier.
 
     Returns:
         (N,) float32: p + 1 for the first of p choices down to 2 for the last; the others in [0, 1] by `rest`.

@@ -32,65 +32,65 @@ def select(
     """Run a curation method and edit the training set as the section says.
 
     Args:
-        signals: of the training samples, in data-set order.
+        signals: those of the training samples, in data-set order.
         section: method, budget, kind of edit, ...; see recipe.CurationSection.
         digest: sample index -> SHA-256 of its bytes, for selection.jsonl; None = null there.
-        by_hand: a person's edits, which override the method's and are not bounded.
-        names: of the classes, for warnings; () = their numbers.
+        by_hand: manual edits, which override the method's and are not bounded.
+        names: class names for warnings; () = class numbers.
 
     Returns:
-        The Selection, and the Decision with the scores behind it.
+        The Selection, and the Decision with the underlying scores.
 
     Raises:
-        DataError: the signals do not fit together, the budget edits none or all, or a class would keep no sample.
-        RecipeError: the method lacks a signal.
+        DataError: the signals are inconsistent, the budget edits none or all samples, or a class would keep no sample.
+        RecipeError: a signal that the method needs is missing.
     """
     check(signals)
     count = count_of(section.budget, len(signals.ids))
     decide = registry.load("curations", section.method)
     decision: Decision = decide(signals, budget=count, seed=seed, params=section.parameters)
-    # Two names may share a module ("influence" is a form of TracIn): the scores carry the name that was asked for.
+    # Two names may share a module ("influence" is a form of TracIn): the scores carry the requested name.
     decision = dataclasses.replace(decision, scores=dataclasses.replace(decision.scores, method=section.method))
     if not np.isfinite(decision.scores.values).all():
         raise DataError(f"{section.method!r} gave scores that are not finite; are the signals on a sensible scale?")
     noise, basis = gate.noise(signals)
     chosen, reasons, cut = _choose(signals, section, decision, count, noise)
-    chosen, held = bound.bounded(chosen, signals.labels, bound.limits(signals, section))
+    chosen, limited = bound.bounded(chosen, signals.labels, bound.limits(signals, section))
     edits = _edit(signals, section, decision, chosen, reasons)
     edits = override(edits, by_hand, signals, decision.scores.values)
     selection = _selection(signals, section, seed, decision, edits, digest)
     facts = {**decision.facts, "estimated_noise": noise, "noise_basis": basis, "cut": cut}
-    if "removed_high" in facts:  # of the method's own cut, before what holds edits back
+    if "removed_high" in facts:  # of the method's own cut, before the limits on edits
         for side in ("low", "high"):
             facts[f"removed_{side}"] = sum(edit.reason.startswith(f"{side}_loss") for edit in edits.values())
     dropped = len(selection.dropped) / len(signals.ids)
-    told = (
+    messages = (
         *decision.warnings,
         *gate.warnings(section.method, noise, basis, dropped, signals, decision),
-        *_class_warnings(signals, section, selection, held, names),
+        *_class_warnings(signals, section, selection, limited, names),
     )
-    return dataclasses.replace(selection, facts=facts, warnings=told, held_back=held), decision
+    return dataclasses.replace(selection, facts=facts, warnings=messages, held_back=limited), decision
 
 
 def _class_warnings(
     signals: Signals,
     section: CurationSection,
     selection: Selection,
-    held: Mapping[int, tuple[int, int]],
+    limited: Mapping[int, tuple[int, int]],
     names: Sequence[str],
 ) -> list[str]:
     sizes, left = np.array(selection.per_class).T
     names = names or [str(k) for k in range(signals.classes)]
-    found = bound.told(held, names, sizes, section.method)
+    messages = bound.limit_warnings(limited, names, sizes, section.method)
     if registry.CURATIONS[section.method].subset and section.budget is None:
-        found += bound.losses(sizes - left, names, sizes, section.method)
-    return found
+        messages += bound.losses(sizes - left, names, sizes, section.method)
+    return messages
 
 
 def _choose(
     signals: Signals, section: CurationSection, decision: Decision, count: int | None, noise: float | None
 ) -> tuple[NDArray[np.int64], Mapping[int, str], str]:
-    """The samples to edit, lowest score first; reasons the method gave; and what decided their number."""
+    """The samples to edit, lowest score first; the method's reasons; and what determined their number."""
     values, own = decision.scores.values, decision.drop
     reasons: Mapping[int, str] = own or {}
     if own is not None and (section.method == "none" or count is None or len(own) == count):
@@ -99,7 +99,7 @@ def _choose(
     else:
         if count is None and noise is None:
             raise DataError(
-                f"{section.method!r} only ranks and there is no noise estimate; say how many to edit with a budget."
+                f"{section.method!r} only ranks and there is no noise estimate; set how many to edit with a budget."
             )
         number, cut = (count, "budget") if count is not None else (round((noise or 0) * len(values)), "noise estimate")
         chosen = lowest(values, number)
@@ -153,11 +153,11 @@ def _selection(
     before = np.bincount(signals.labels, minlength=signals.classes)
     if lost := sorted(set(np.flatnonzero(before).tolist()) - set(labels[keep].tolist())):
         raise DataError(
-            f"{section.method!r} would leave no sample of class {lost[0]}; nothing can learn it. Use a smaller budget."
+            f"{section.method!r} would leave no sample of class {lost[0]}; a network cannot learn it. Use a smaller budget."
         )
     kept = np.bincount(signals.labels[keep], minlength=signals.classes)
     if not weights[keep].any():
-        raise DataError("Every sample that is left has weight 0; there is nothing to learn from.")
+        raise DataError("All remaining samples have weight 0; there is nothing to train on.")
     weighted = any(edit.action == "weight" for edit in edits.values())
     lines = selection_lines(signals.ids, edits, digest)
     return Selection(

@@ -1,4 +1,4 @@
-"""The public border of curation: signals are checked here once, and methods ask here for the arrays they need."""
+"""The public boundary of curation: signals are checked here once, and methods get the arrays they need here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def check(signals: Signals) -> None:
-    """Raise DataError for arrays that do not fit together, repeated ids, labels out of range, NaN, or a single class."""
+    """Raise DataError for inconsistent arrays, repeated ids, labels out of range, NaN, or a single class."""
     count, classes = len(signals.ids), signals.classes
     if not count:
         raise DataError("There are no training samples to curate.")
@@ -30,7 +30,7 @@ def check(signals: Signals) -> None:
             f"Labels run from {signals.labels.min()} to {signals.labels.max()}; expected 0 to {classes - 1}."
         )
     if (signals.labels == signals.labels[0]).all():
-        raise DataError(f"All {count} samples have label {signals.labels[0]}; there is nothing to tell apart.")
+        raise DataError(f"All {count} samples have label {signals.labels[0]}; a classifier needs at least 2 classes.")
     for name, shape in _shapes(signals).items():
         array = getattr(signals, name)
         if array is None:
@@ -42,17 +42,17 @@ def check(signals: Signals) -> None:
             raise DataError(f"Signal {name!r} must have shape ({wanted}), found {array.shape}.")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = int((~np.isfinite(array)).sum())
-            raise DataError(f"Signal {name!r} holds {bad} NaN or infinite values of {array.size}; compute it again.")
+            raise DataError(f"Signal {name!r} has {bad} NaN or infinite values of {array.size}; compute it again.")
     for name, low, high in (("val_labels", 0, classes), ("folds", 0, count)):
         array = getattr(signals, name)
         if array is None:
             continue
         if not np.issubdtype(array.dtype, np.integer) or not array.size or array.min() < low or array.max() >= high:
-            raise DataError(f"Signal {name!r} must hold whole numbers from {low} to {high - 1}, and at least one.")
+            raise DataError(f"Signal {name!r} must contain whole numbers from {low} to {high - 1}, and at least one.")
     for name in ("pred_probs", "oof_probs"):
         p = getattr(signals, name)
         if p is not None and (p.min() < 0 or abs(p.sum(axis=1) - 1).max() > 1e-3):
-            raise DataError(f"Signal {name!r} must hold probabilities: rows in [0, 1] that sum to 1.")
+            raise DataError(f"Signal {name!r} must contain probabilities: rows in [0, 1] that sum to 1.")
 
 
 def _shapes(signals: Signals) -> dict[str, tuple[int | None, ...]]:
@@ -78,7 +78,7 @@ def _shapes(signals: Signals) -> dict[str, tuple[int | None, ...]]:
 def required(array: T | None, method: str, what: str) -> T:
     """`array`, or RecipeError: `method` needs `what`."""
     if array is None:
-        raise RecipeError(f"{method!r} needs {what}, which the signals do not hold.")
+        raise RecipeError(f"{method!r} needs {what}, which the signals do not have.")
     return array
 
 

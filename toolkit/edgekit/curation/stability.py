@@ -1,6 +1,7 @@
-"""Does a method say the same thing twice? Agreement of its scores over seeds, folds, checkpoints or projections.
+"""Does a method repeat itself? Agreement of its scores over seeds, folds, checkpoints or projections.
 
-METHODS.md section 6: Jaccard of the sets of lowest scores and Spearman's correlation of all scores, over every pair of repeats.
+Jaccard of the sets of lowest scores and Spearman's correlation of all scores, over every pair of repeats (docs/methods.md,
+"Stability of a selection").
 Two random sets of a share q of the samples have a Jaccard of about q / (2 - q): at q = 1 % even .1 is far from chance.
 """
 
@@ -23,7 +24,7 @@ from edgekit.types import Signals
 class Stability:
     """Agreement over all pairs of repeats. jaccard_*: in [0, 1], of the `edits` lowest scores; spearman_*: in [-1, 1].
 
-    jaccard_chance: what random sets of that size would show, q / (2 - q). spearman_*: None when all scores of a repeat are equal.
+    jaccard_chance: the value for random sets of that size, q / (2 - q). spearman_*: None when all scores of a repeat are equal.
     """
 
     runs: int
@@ -40,16 +41,16 @@ def stability(runs: Sequence[NDArray[Any]], share: float) -> Stability:
 
     Args:
         runs: at least two arrays (N,) of finite scores, higher = more worth keeping, samples in the same order.
-        share: q in (0, 1), the share of the samples in an edit set; at least one sample. Equal scores go by data-set order.
+        share: q in (0, 1), the share of the samples in an edit set; at least one sample. Ties keep the data-set order.
 
     Raises:
-        DataError: fewer than two repeats, of different lengths, not finite, or a share out of range.
+        DataError: fewer than two repeats, different lengths, values that are not finite, or a share out of range.
     """
     lengths = {len(run) for run in runs}
     if len(runs) < 2 or len(lengths) != 1 or lengths == {0}:
         raise DataError(f"Stability needs two or more score arrays of one length; found lengths {[*map(len, runs)]}.")
     if not 0 < share < 1:
-        raise DataError(f"The share of an edit set lies between 0 and 1; found {share:g}.")
+        raise DataError(f"The share of an edit set must lie between 0 and 1; found {share:g}.")
     if not all(np.isfinite(run).all() for run in runs):
         raise DataError("Stability needs finite scores; found NaN or infinity.")
     count = lengths.pop()
@@ -70,11 +71,11 @@ def stability(runs: Sequence[NDArray[Any]], share: float) -> Stability:
 
 
 def variations(signals: Signals, seed: int) -> Iterator[tuple[str, list[Signals]]]:
-    """The same signals seen a little differently, at no training: what a score should hardly depend on.
+    """The same signals with small changes that need no training, and that should hardly change a score.
 
     Yields:
         "random projections": embeddings on three random subspaces of half the width (Johnson & Lindenstrauss 1984).
-        "checkpoints": the first and the second half of the epochs alone. Each only where there are such signals.
+        "checkpoints": only the first or only the second half of the epochs. Each only if such signals exist.
     """
     if signals.embeddings is not None:
         width = signals.embeddings.shape[1]

@@ -1,4 +1,4 @@
-"""TRAK on a linear head, factorized (Park et al. 2023, arXiv 2303.14186; METHODS.md section 3.3).
+"""TRAK on a linear head, factorized (Park et al. 2023, arXiv 2303.14186; docs/methods.md, "TRAK").
 
 The model output is f = log(p_y / (1 - p_y)) = z_y - logsumexp of the other logits, so its gradient is ĥ ⊗ a with
 a = one_hot(y) - softmax over the other classes (0 at y). Φ's rows are these gradients; without a random projection, since a

@@ -1,4 +1,4 @@
-"""Batches of images, decoded ahead of whoever trains on them, in an order that does not depend on threads."""
+"""Batches of images, decoded ahead of the training loop, in an order that does not depend on threads."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from edgekit.types import Images
 class Ahead:
     """`x[index]` for each of `indices`, in order.
 
-    An array is simply indexed. Of LazyImages, as many batches as there are cores are being decoded and two more lie ready; each
-    batch is one thread's work. Close it (or use `with`) when training ends, however it ends: no thread stays behind.
+    An array is simply indexed. For LazyImages, one batch per core is being decoded and two more are ready; each batch is one
+    thread's work. Close it (or use `with`) when training ends, for whatever reason, so that no thread stays behind.
     """
 
     def __init__(self, x: Images, indices: Iterable[NDArray[np.int64]]) -> None:
@@ -41,7 +41,7 @@ class Ahead:
     ) -> None:
         self.close()
         if self._failure is not None and error is not None:
-            # TensorFlow has wrapped it in its own; the user needs ours.
+            # TensorFlow has wrapped the error in one of its own; the user needs ours.
             raise self._failure from None
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
@@ -68,7 +68,7 @@ class Ahead:
             raise
 
     def fail(self, error: DataError) -> None:
-        """Remember why the data ended: what `with` raises, whatever a framework makes of it."""
+        """Remember why the data ended: `with` raises this error, however the framework wraps it."""
         self._failure = error
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Is this data set fit to train and to be measured on? Copies, leaks, blank pictures, class balance and class names.
+"""Is this data set fit for training and measuring? Copies, leaks, blank images, class balance and class names.
 
 findings = check(load("photos/"))
 drop = {sample.id for group in findings.duplicates if group.part == "train" for sample in group.samples[1:]}
@@ -27,12 +27,12 @@ def check(dataset: Dataset, *, near: float | None = None, reporter: Reporter | N
 
     Args:
         dataset: from `load`; with `skip_bad`, the files left out are among the findings.
-        near: similarity (correlation of the particular details, see `data.duplicates`) from which on two pictures are near
-            copies, in [0.5, 1]; 1 = only exact copies; None = what suits the set.
-        reporter: told of the progress.
+        near: similarity (correlation of the details particular to a sample, see `data.duplicates`) above which two images count
+            as near copies, in [0.5, 1]; 1 = only exact copies; None = a threshold that suits the set.
+        reporter: receives the progress.
 
     Returns:
-        The findings, each with the ids of its samples; groups and leaks most alike first.
+        The findings, each with the ids of its samples; groups and leaks sorted by similarity, highest first.
 
     Raises:
         UsageError: `near` is out of range.
@@ -49,7 +49,7 @@ def check(dataset: Dataset, *, near: float | None = None, reporter: Reporter | N
     reporter.stage(f"Reading {len(samples):,} {dataset.input.noun} of {dataset.name}")
     sketches = _sketches(dataset, reporter)
     reporter.stage("Comparing them")
-    found = copies.find(sketches, near)
+    pairs = copies.find(sketches, near)
     counts = {
         part: tuple(np.bincount(split.y, minlength=len(dataset.classes)).tolist()) for part, split in splits.items()
     }
@@ -68,47 +68,48 @@ def check(dataset: Dataset, *, near: float | None = None, reporter: Reporter | N
             (part, k, count)
             for part in PARTS
             for k, count in enumerate(counts[part])
-            if len(splits[part]) and count < (2 if part == "train" else 1)  # a part the source lacks is no finding
+            if len(splits[part])
+            and count < (2 if part == "train" else 1)  # a part that the source lacks is not a finding
         ),
         labels=tuple(label_problems(dataset.classes)),
-        near=None if found.near is None else round(found.near, 4),
-        complete=found.complete,
-        duplicates=tuple(copies.groups(found, samples)),
-        leaks=tuple(copies.leaks(found, samples)),
+        near=None if pairs.near is None else round(pairs.near, 4),
+        complete=pairs.complete,
+        duplicates=tuple(copies.groups(pairs, samples)),
+        leaks=tuple(copies.leaks(pairs, samples)),
         blank=tuple(samples[i] for i in np.flatnonzero(sketches.blank)),
         cut=tuple(samples[i] for i in np.flatnonzero(sketches.cut)),
     )
 
 
 def label_problems(classes: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """(class, what is wrong with its name): blanks at the ends, characters that do not show, names that look the same."""
+    """(class, what is wrong with its name): spaces at the ends, invisible characters, names that look the same."""
     folded = Counter(name.strip().casefold() for name in classes)
     for k, name in enumerate(classes):
         if not name.strip():
             yield k, "is empty"
             continue
         if name != name.strip():
-            yield k, "begins or ends with a blank"
+            yield k, "starts or ends with a space"
         if any(unicodedata.category(letter)[0] == "C" for letter in name):
-            yield k, "holds characters that do not show"
+            yield k, "contains invisible characters"
         if folded[name.strip().casefold()] > 1:
-            yield k, "differs from another name only in case or blanks"
+            yield k, "differs from another name only in case or spaces"
         if len(name) > _LONG_NAME:
             yield k, f"is {len(name)} characters long"
 
 
 def _sketches(dataset: Dataset, reporter: Reporter) -> Sketches:
     splits = [getattr(dataset, part) for part in PARTS]
-    done, total, made = 0, sum(map(len, splits)), []
+    done, total, blocks = 0, sum(map(len, splits)), []
     for split in splits:
         for x in chunks(split.x):
-            made.append(sketch(x))
+            blocks.append(sketch(x))
             done += len(x)
             reporter.progress(done, total, dataset.input.noun)
     return Sketches(
-        digests=np.concatenate([each.digests for each in made]),
-        gray=np.concatenate([each.gray for each in made]),
-        color=np.concatenate([each.color for each in made]),
-        blank=np.concatenate([each.blank for each in made]),
-        cut=np.concatenate([each.cut for each in made]),
+        digests=np.concatenate([each.digests for each in blocks]),
+        gray=np.concatenate([each.gray for each in blocks]),
+        color=np.concatenate([each.color for each in blocks]),
+        blank=np.concatenate([each.blank for each in blocks]),
+        cut=np.concatenate([each.cut for each in blocks]),
     )

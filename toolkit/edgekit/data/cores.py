@@ -1,4 +1,4 @@
-"""How many threads decode."""
+"""How many threads to decode with."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""One encoded image -> uint8 pixels, always by the same rules, so that a file means the same in every stage.
+"""One encoded image -> uint8 pixels, always by the same rules, so that a file gives the same pixels in every stage.
 
-EXIF orientation is applied; transparency is composited on white; palettes become gray if every color of theirs is gray; 16-bit
-gray is divided by 257; CMYK becomes RGB; color becomes gray by ITU-R 601 luma. Resizing stretches to the asked size with
-an antialiased bilinear filter; a JPEG much larger than that is decoded at a half, quarter or eighth of its size first.
+EXIF orientation is applied; transparency is composited on white; palettes become gray if every color in them is gray; 16-bit
+gray is divided by 257; CMYK becomes RGB; color becomes gray by ITU-R 601 luma. Resizing stretches to the requested size with
+an antialiased bilinear filter; a JPEG much larger than that is first decoded at a half, quarter or eighth of its size.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-# Changes when the rules above do: it enters the fingerprint of data that is decoded on demand.
+# Changes whenever the rules above do: it is part of the fingerprint of data that is decoded on demand.
 RULES = "1"
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".webp")
 _GRAY_MODES = ("1", "L", "LA")
-# What Pillow's decoders raise on damaged files; the list is theirs, found by truncating and flipping bytes.
+# What Pillow's decoders raise on damaged files; the list was determined by truncating files and flipping bytes.
 _DAMAGE = (
     OSError,
     EOFError,
@@ -39,7 +39,7 @@ _DAMAGE = (
 
 
 class Undecodable(Exception):
-    """The content is not an image that can be decoded; the message is the reason in a few words."""
+    """The content cannot be decoded as an image; the message is the reason in a few words."""
 
 
 def decode(content: bytes, size: tuple[int, int] | None = None, channels: int | None = None) -> NDArray[np.uint8]:
@@ -47,7 +47,7 @@ def decode(content: bytes, size: tuple[int, int] | None = None, channels: int | 
 
     Args:
         content: the bytes of a PNG, JPEG, BMP or WebP file.
-        size: (H, W) to resize to; None = as it is.
+        size: (H, W) to resize to; None = unchanged.
         channels: 1 or 3; None = 1 for a gray image, else 3.
 
     Returns:
@@ -70,7 +70,7 @@ def decode(content: bytes, size: tuple[int, int] | None = None, channels: int | 
 
 
 def _pixels(picture: Image.Image, size: tuple[int, int] | None, channels: int | None) -> NDArray[np.uint8]:
-    # Pillow itself only warns up to twice its limit.
+    # Up to twice its limit, Pillow itself only warns.
     if picture.width * picture.height > _most_pixels():
         raise Image.DecompressionBombError
     if size and picture.format == "JPEG" and picture.mode in ("L", "RGB"):

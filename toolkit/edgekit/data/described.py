@@ -1,4 +1,4 @@
-"""What report.json says of the data."""
+"""The data's entry in report.json."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgekit.types import Dataset
 
 
 def described(dataset: Dataset) -> dict[str, Any]:
-    """Name, source, fingerprint, classes, what a model is fed, and the samples of each split, as plain JSON values."""
+    """Name, source, fingerprint, classes, the model's input, and the samples of each split, as plain JSON values."""
     return {
         "name": dataset.name,
         "source": dataset.source,

@@ -1,19 +1,21 @@
-"""Which pictures are near copies of each other: a JPEG re-encoding, a brighter copy, the same product printed twice.
+"""Which images are near copies of each other: a JPEG re-encoding, a brighter copy, the same product printed twice.
 
-g is the gray sketch of a picture with zero mean and unit norm, so that brightness and contrast do not matter. P are the first
-principal components of the set (64, fewer in small sets); g' = g - P'Pg is what is particular to one picture. g and h are
+g is the gray sketch of an image with zero mean and unit norm, so that brightness and contrast do not matter. P are the first
+principal components of the set (64, fewer in small sets); g' = g - P'Pg is what is particular to one image. g and h are
 near copies when
 
     cos(g', h') >= near                   the particular details agree (that trousers look like trousers is in P)
-    cos(g, h)   >= 1 - (1 - near) / 2     the pictures agree
+    cos(g, h)   >= 1 - (1 - near) / 2     the images agree
     the same of 8 x 8 color sketches      the colors agree
 
 The search is exhaustive: [Pg, |g'|] . [Ph, |h'|] >= cos(g, h) (Cauchy-Schwarz), so blocks of that product, 65 wide, give
-every candidate, and N x N is never held. Time grows with N squared. Not found: mirrored, turned, shifted or cropped copies.
+every candidate, and N x N is never held in memory. Time grows with N squared. Not detected: mirrored, rotated, shifted or
+cropped copies.
 
-How alike different pictures are depends on the set, so `near` comes from the set unless it is given: 1 - 0.14 (1 - q), q = the
-90 % quantile over 500 pictures of cos(g', h') to the fifth nearest one, which is no copy as long as copies come in fives at
-most. Plain, centered shapes of one class can be that alike without being copies: look at the pairs before removing any.
+How similar different images are depends on the set, so `near` is derived from the set unless it is given: 1 - 0.14 (1 - q),
+q = the 90 % quantile over 500 images of cos(g', h') to the fifth nearest one, which is not a copy as long as an image has at
+most five copies. Plain, centered shapes of one class can be that similar without being copies: look at the pairs before
+removing any.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ _ROWS, _COLUMNS = 1024, 4096
 _CROWDED, _FOLLOWED = (
     64,
     8,
-)  # candidates a picture in one block: above the first on average, only the best of each are followed
+)  # candidates per image in one block: above the first on average, only the best of each are followed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +41,7 @@ class NearPairs:
     """first, second: (M,) indices, first < second. similarity: (M,) float32, cos(g', h').
 
     near: the threshold on it.
-    complete: every pair was followed; False where so many pictures are alike that only the best partners of each were.
+    complete: every pair was followed; False where so many images are alike that only the best partners of each were.
     """
 
     first: NDArray[np.int64]
@@ -53,8 +55,8 @@ def near_pairs(gray: NDArray[np.uint8], color: NDArray[np.uint8], near: float | 
     """All pairs of near copies.
 
     Args:
-        gray, color: of `Sketches`, without blank pictures and best without exact copies.
-        near: smallest cos(g', h'), in (0, 1]; None = from the set.
+        gray, color: from `Sketches`, without blank images and preferably without exact copies.
+        near: smallest cos(g', h'), in (0, 1]; None = derived from the set.
     """
     basis = _principal_components(gray)
     near = _threshold(gray, basis) if near is None else near
@@ -62,7 +64,7 @@ def near_pairs(gray: NDArray[np.uint8], color: NDArray[np.uint8], near: float | 
     means, norms = _moments(gray)
     coordinates = np.concatenate([_unit(gray[rows]) @ basis for rows in _rows(len(gray))] or [np.zeros((0, 0))])
     rest = np.sqrt(np.maximum(0, 1 - np.square(coordinates).sum(axis=1))).astype(np.float32)
-    found, complete = [], True
+    pairs, complete = [], True
     for first, second, whole in _candidates(np.column_stack([coordinates, rest]), alike):
         complete &= whole
         for part in _rows(len(first)):
@@ -70,14 +72,14 @@ def near_pairs(gray: NDArray[np.uint8], color: NDArray[np.uint8], near: float | 
             cosine = _cosine(gray, i, j, means, norms)
             shared = np.einsum("ij,ij->i", coordinates[i], coordinates[j])
             particular = rest[i] * rest[j]
-            # A picture that P explains wholly has no details of its own: the pictures as they are decide.
+            # An image that P explains completely has no details of its own: the images themselves decide.
             detail = np.where(particular > 1e-5, (cosine - shared) / np.maximum(particular, 1e-5), cosine)
             good = (cosine >= alike) & (detail >= near)
             if color.shape[1]:
                 good[good] = np.einsum("ij,ij->i", _unit(color[i[good]]), _unit(color[j[good]])) >= alike
-            found.append((i[good], j[good], np.minimum(detail[good], 1)))
+            pairs.append((i[good], j[good], np.minimum(detail[good], 1)))
     empty = np.zeros(0, np.int64)
-    columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else [empty, empty, empty]
+    columns = [np.concatenate(column) for column in zip(*pairs, strict=True)] if pairs else [empty, empty, empty]
     order = np.lexsort((columns[1], columns[0]))
     return NearPairs(
         first=columns[0][order].astype(np.int64),
@@ -122,7 +124,7 @@ def _unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _moments(gray: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean of each picture, and its norm about that mean; exact, since the sums are of integers."""
+    """Mean of each image, and its norm about that mean; exact, since the sums are of integers."""
     means, norms = np.zeros(len(gray)), np.zeros(len(gray))
     for rows in _rows(len(gray)):
         values = gray[rows].astype(np.int64)
@@ -138,14 +140,14 @@ def _cosine(
     means: NDArray[np.float64],
     norms: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    # In integers: on a bright, flat picture little is left of the product when the means are taken off.
+    # In integers: on a bright, flat image little is left of the product after the means are subtracted.
     product = np.einsum("ij,ij->i", gray[i].astype(np.int32), gray[j].astype(np.int32))
     cosine: NDArray[np.float64] = (product - gray.shape[1] * means[i] * means[j]) / (norms[i] * norms[j])
     return cosine
 
 
 def _principal_components(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(h * w, D) orthonormal, of a fixed sample; D = 0 for fewer than 50 pictures."""
+    """(h * w, D) orthonormal, from a fixed sample; D = 0 for fewer than 50 images."""
     sample = _unit(np.random.default_rng(0).permutation(gray)[:_FITTED] if len(gray) > _FITTED else gray)
     _, vectors = np.linalg.eigh(sample.T @ sample)
     wanted = min(_COMPONENTS, len(gray) // _PER_COMPONENT, gray.shape[1] // 2)

@@ -1,19 +1,19 @@
-"""What `check` finds in a data set, as values whose ids a caller can act on, and as one plain document.
+"""What `check` reports on a data set, as values whose ids a caller can act on, and as one plain document.
 
 The document (schema 1; keys are added, never renamed):
 
     schema, name, source, fingerprint, classes
-    notes         [what the user should know of how the source was read]
+    notes         [what the user should know about how the source was read]
     counts        {part: [samples of class 0, 1, ...]}
     unreadable    [{path, reason}]
     imbalance     {ratio, rare: [class], too_few: [{part, class, samples}]}
     labels        [{class, problem}]
-    near          the similarity from which on two pictures count as near copies, null = not looked for
-    complete      false where so many pictures are alike that not every near pair was followed
+    near          the similarity from which on two images count as near copies, null = not looked for
+    complete      false where so many images are alike that not every near pair was followed
     duplicates    [{part, exact, conflicting, similarity, samples: [sample]}]
     leaks         [{exact, conflicting, similarity, sample, partner}]
     blank, cut    [sample]
-    problems      how many findings above ask for an answer (unreadable + too_few + labels + duplicates + ...)
+    problems      how many of the findings above need a response (unreadable + too_few + labels + duplicates + ...)
 
 A sample is {part, id, class}; conflicting = the labels differ; similarity is 1 for exact copies and the weakest link of a group.
 """
@@ -32,7 +32,7 @@ IMBALANCE = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A sample of the checked set. part: train, val, cal or test. row: its place in that split. label: its class."""
+    """A sample of the checked set. part: train, val, cal or test. row: its index in that split. label: its class."""
 
     part: str
     row: int
@@ -42,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Samples of one part that show the same picture, in data-set order. similarity: 1, or of the weakest link."""
+    """Samples of one part that show the same image, in data-set order. similarity: 1, or that of the weakest link."""
 
     samples: tuple[Sample, ...]
     exact: bool
@@ -54,13 +54,13 @@ class Group:
 
     @property
     def conflicting(self) -> bool:
-        """The same picture has different labels."""
+        """The same image has different labels."""
         return len({sample.label for sample in self.samples}) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
-    """A held-out sample and its closest copy in a part that training or tuning sees."""
+    """A held-out sample and its closest copy in a part that is used for training or tuning."""
 
     sample: Sample
     partner: Sample
@@ -69,7 +69,7 @@ class Leak:
 
     @property
     def conflicting(self) -> bool:
-        """The same picture has different labels."""
+        """The same image has different labels."""
         return self.sample.label != self.partner.label
 
 
@@ -80,8 +80,8 @@ class Findings:
     counts: part -> samples of each class. too_few: (part, class, samples): train needs 2 of each class, other parts 1.
     ratio: largest over smallest class of train. rare: classes of train with less than a tenth of the largest.
     labels: (class, problem with its name). near: the threshold used, None = near copies were not looked for.
-    complete: False where so many pictures are alike that not every near pair was followed.
-    blank: (nearly) constant pictures. cut: pictures whose lower part is missing.
+    complete: False where so many images are alike that not every near pair was followed.
+    blank: (nearly) constant images. cut: images whose lower part is missing.
     """
 
     name: str
@@ -104,9 +104,9 @@ class Findings:
 
     @property
     def problems(self) -> int:
-        """How many findings ask for an answer; imbalance counts as one."""
-        found = (self.unreadable, self.too_few, self.labels, self.duplicates, self.leaks, self.blank, self.cut)
-        return sum(len(rows) for rows in found) + bool(self.rare)
+        """How many findings need a response; imbalance counts as one."""
+        lists = (self.unreadable, self.too_few, self.labels, self.duplicates, self.leaks, self.blank, self.cut)
+        return sum(len(rows) for rows in lists) + bool(self.rare)
 
 
 def document(findings: Findings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The identity of a data set: SHA-256 over its samples, labels, ids and class names, wherever the bytes came from."""
+"""The identity of a data set: SHA-256 over its samples, labels, ids and class names, independent of where the bytes came from."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from edgekit.types import FrontEnd, Split
 def fingerprint(classes: tuple[str, ...], *splits: Split, front_end: FrontEnd | None = None) -> str:
     """SHA-256 (hexadecimal) of the splits' content, in the given order.
 
-    Of lazy images their encoded bytes count, and of sound those of its files and the parameters of the front end: features may
-    differ in their last bits from machine to machine.
+    For lazy images their encoded bytes are hashed, and for audio the files' bytes and the parameters of the front end:
+    features may differ in their last bits from machine to machine.
     """
     digest = hashlib.sha256(json.dumps(list(classes)).encode())
     if front_end is not None:

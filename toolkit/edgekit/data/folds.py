@@ -1,4 +1,4 @@
-"""The folds of a cross-validation: every training sample is tested once, by a network that has not seen it (`data.cv`)."""
+"""The folds of a cross-validation: every training sample is tested once, by a network not trained on it (`data.cv`)."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from edgekit.types import RawData, Split
 
 
 def fold_of(train: Split, count: int, seed: int) -> NDArray[np.int64]:
-    """(N,) the fold of each sample, from 0: classes spread evenly; the samples of a group, and of a clip, are all in one.
+    """(N,) the fold of each sample, from 0: classes are spread evenly; a group's samples, and a clip's, are all in one fold.
 
     Raises:
-        DataError: fewer groups or samples than folds, or without one fold a class would have no sample left.
+        DataError: fewer groups or samples than folds, or a class with all its samples in one fold.
     """
     first, clip = clips_of(train)
     labels = train.y[first]
     if train.group is not None:
-        found = _of_groups(train.group[first], labels, count, seed)
+        fold = _of_groups(train.group[first], labels, count, seed)
     else:
         if len(first) < count:
             raise DataError(f"{count} folds need {count} samples or more; found {len(first)}. Use fewer folds (--cv).")
         rng = np.random.default_rng(seed)
         order = np.concatenate([rng.permutation(np.flatnonzero(labels == k)) for k in np.unique(labels)])
-        found = np.empty(len(first), np.int64)
-        found[order] = np.arange(len(first)) % count
+        fold = np.empty(len(first), np.int64)
+        fold[order] = np.arange(len(first)) % count
     for number in range(count):
-        if len(missing := np.setdiff1d(labels, labels[found != number])):
+        if len(missing := np.setdiff1d(labels, labels[fold != number])):
             raise DataError(
                 f"Without fold {number + 1} of {count}, no sample of label {missing[0]} is left: it has one sample, or one "
                 "group. Add samples or groups of it, or build without cross-validation (--cv)."
             )
-    return found[clip]
+    return fold[clip]
 
 
 def _of_groups(groups: NDArray[np.str_], labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
@@ -46,18 +46,18 @@ def _of_groups(groups: NDArray[np.str_], labels: NDArray[np.int64], count: int, 
         raise DataError(
             f"{count} folds need {count} groups, since a group stays whole; found {number} (--cv {number})."
         )
-    found = np.empty(len(labels), np.int64)
+    fold = np.empty(len(labels), np.int64)
     with warnings.catch_warnings():
-        # Of classes with fewer samples than folds, which then are not in every fold.
+        # Classes with fewer samples than folds are not in every fold.
         warnings.simplefilter("ignore", UserWarning)
         splits = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(labels, labels, groups)
         for each, (_, outside) in enumerate(splits):
-            found[outside] = each
-    return found
+            fold[outside] = each
+    return fold
 
 
 def with_fold(raw: RawData, count: int, fold: int | None, seed: int) -> RawData:
-    """`raw` with fold `fold` (from 1) as its test part; None = the set of the shipped file, with its own test or none."""
+    """`raw` with fold `fold` (from 1) as its test part; None = the set of the shipped model, with its own test part or none."""
     number = fold_of(raw.train, count, seed)
     if fold is None:
         return raw

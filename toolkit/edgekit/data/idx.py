@@ -29,7 +29,7 @@ def find(folder: Path, part: str, kind: str) -> Path | None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's content, decompressed if it is gzip. Raises DataError when it cannot be read or is truncated."""
+    """The file's content, decompressed if it is gzip. Raises DataError if it cannot be read or is truncated."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -39,15 +39,15 @@ def read_bytes(path: Path) -> bytes:
     try:
         return gzip.decompress(raw)
     except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path} is a damaged gzip file ({error}); fetch it again.") from None
+        raise DataError(f"{path} is a damaged gzip file ({error}); download it again.") from None
 
 
 def parse(content: bytes, path: Path, rank: int) -> NDArray[np.uint8]:
-    """The array of an IDX file of `rank` dimensions, read-only. Raises DataError with what was expected and found."""
+    """The array of an IDX file of `rank` dimensions, read-only. Raises DataError that says what was expected and found."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != 8 or content[3] != rank:
         raise DataError(
             f"{path} is not an IDX file of unsigned bytes with {rank} dimensions "
-            f"(expected it to begin with 00 00 08 0{rank}, found {content[:4].hex(' ') or 'nothing'})."
+            f"(expected it to start with 00 00 08 0{rank}, found {content[:4].hex(' ') or 'nothing'})."
         )
     header = 4 + 4 * rank
     if len(content) < header:
@@ -63,7 +63,7 @@ def read_folder(folder: Path) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.i
     """Images (N, H, W, 1) and labels (N,) of "train" and "test" in an IDX folder.
 
     Raises:
-        DataError: a file is missing or damaged, or images and labels differ in number.
+        DataError: a file is missing or damaged, or the number of images and labels differs.
     """
     parts = {}
     for part in STEMS:

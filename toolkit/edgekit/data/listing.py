@@ -1,4 +1,4 @@
-"""Which image or audio files a folder holds, at any depth. Hidden files are no data; other files are counted, never read."""
+"""Which image or audio files a folder contains, at any depth. Hidden files are ignored; other files are counted, never read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from edgekit.data.decode import SUFFIXES
 from edgekit.errors import DataError
 
-# What operating systems leave in folders without asking.
+# What operating systems leave in folders unasked.
 _LITTER = ("thumbs.db", "desktop.ini", "__macosx", "icon\r")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """files: paths of the files asked for, sorted, relative to the folder, with "/"; others: suffix -> how many other files."""
+    """files: sorted paths of the requested files, relative to the folder, with "/"; others: suffix -> how many other files."""
 
     files: tuple[str, ...]
     others: Counter[str] = field(default_factory=Counter)
@@ -29,7 +29,7 @@ def subfolders(folder: Path) -> list[str]:
 
 
 def loose_files(folder: Path, ignored: Collection[str] = ()) -> Counter[str]:
-    """Suffix -> how many files lie directly in `folder`, but for the names in `ignored`."""
+    """Suffix -> how many files are directly in `folder`, except for the names in `ignored`."""
     files = [entry.name for entry in _entries(folder) if not _is_folder(entry) and entry.name not in ignored]
     return Counter(_suffix(name) or "no suffix" for name in files)
 
@@ -52,7 +52,9 @@ def files_in(folder: Path, suffixes: Collection[str]) -> Listing:
         facts = inner.stat()
         identity = (facts.st_dev, facts.st_ino)
         if identity in above:
-            raise DataError(f"{inner} is a link to a folder above it; a data set must end somewhere. Remove the link.")
+            raise DataError(
+                f"{inner} is a link to a folder above it; expected a folder without cycles. Remove the link."
+            )
         for entry in _entries(inner):
             if _is_folder(entry):
                 walk(Path(entry.path), f"{prefix}{entry.name}/", above | {identity})
@@ -65,8 +67,10 @@ def files_in(folder: Path, suffixes: Collection[str]) -> Listing:
     return Listing(files=tuple(sorted(files)), others=others)
 
 
-def told(others: Counter[str], where: str, wanted: str = "images of a class (PNG, JPEG, BMP, WebP)") -> tuple[str, ...]:
-    """A note on files that are not used, if there are any; wanted: what the others are."""
+def unused_files_notes(
+    others: Counter[str], where: str, wanted: str = "images of a class (PNG, JPEG, BMP, WebP)"
+) -> tuple[str, ...]:
+    """A note about files that are not used, if there are any; wanted: what the files would have to be."""
     if not others:
         return ()
     kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in others.most_common(4))

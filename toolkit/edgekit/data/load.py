@@ -1,128 +1,108 @@
-"""spec -> Dataset: find the source, check the data, cut the parts the source lacks, fingerprint all of it."""
+"""spec -> Dataset: find the source, check the data, split off the parts that the source lacks, fingerprint all of it."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit import registry
 from edgekit.data.decode import resize
 from edgekit.data.fingerprint import fingerprint
 from edgekit.data.folds import with_fold
-from edgekit.data.images import LazyImages, skipped_told
+from edgekit.data.images import LazyImages, skipped_message
 from edgekit.data.noise import limited, with_wrong_labels
-from edgekit.data.parts import Cut, cut_told, read_off_test, shared_told, without
-from edgekit.data.sizes import Portion
+from edgekit.data.parts import Cut, cut_messages, read_off_test, shared_group_messages, without
 from edgekit.data.splits import frozen, take
 from edgekit.data.whole import check, parts_of
 from edgekit.errors import DataError, UnknownName
-from edgekit.recipe import DataSection, NoiseSection
-from edgekit.sections import AudioSection
-from edgekit.types import Dataset, InputSpec, RawData, ReadOptions
+from edgekit.recipe import AudioSection, DataSection, data_of
+from edgekit.types import Dataset, InputSpec, RawData, ReadOptions, Split
 
-# Sources that read a path, or what follows their prefix; all others are names themselves.
+# Sources that read a path, or what follows their prefix; the others are names themselves.
 _PREFIXED = ("hf", "tfds")
 _PATH_SOURCES = ("idx", "npz", "folder", "csv")
 _EXPECTED = "a folder of images or clips by class, a folder with IDX files or train.csv, a .npz or .csv file, hf:NAME, tfds:NAME"
 
 
-def load_section(section: DataSection, seed: int) -> Dataset:
-    """`load` with the values of a recipe's data section."""
-    values = {name: getattr(section, name) for name in DataSection.model_fields}
-    own = values.pop("seed")
-    return load(values.pop("spec"), seed=seed if own is None else own, **values)
-
-
-def resolved(section: DataSection, dataset: Dataset) -> DataSection:
-    """The section with the numbers of `dataset`, loaded by it, in the place of "auto": it cuts the same parts again."""
-    return section.model_copy(update=dict(dataset.portions))
-
-
-def load(
-    spec: str,
-    *,
-    val_fraction: Portion = "auto",
-    seed: int = 42,
-    test_fraction: Portion = "auto",
-    image_size: tuple[int, int] | None = None,
-    skip_bad: bool = False,
-    leave_out: str | None = None,
-    split_by: Literal["class", "group"] = "class",
-    cv: int | None = None,
-    fold: int | None = None,
-    limit: int | None = None,
-    noise: NoiseSection | None = None,
-    audio: AudioSection | None = None,
-    split: bool = True,
-) -> Dataset:
+def load(spec: str, *, seed: int = 42, split: bool = True, **options: Any) -> Dataset:
     """Load a labeled data set of images or of audio clips.
 
     Args:
         spec: a named source (`registry.SOURCES`), a folder of images or clips, a CSV, IDX or .npz path, "hf:NAME" or "tfds:NAME".
-        val_fraction: share of train held out, or a number of samples; one half is val, the other cal, unless the source has its
-            own. "auto" follows the size of the set (`edgekit.data.sizes`).
-        seed: of the split.
-        test_fraction: share of all samples that becomes test where the source has none, or a number of samples, or "auto".
-        image_size: (H, W) to resize all images to; None = as they are, and then all must be of one size.
-        skip_bad: leave unreadable files out (`Dataset.skipped`), instead of an error that lists them.
-        leave_out: the group that becomes test; all other samples of train and test are trained on.
-        split_by: "class" keeps the class shares in the parts cut from train; "group" keeps each group on one side.
-        cv: cut no test part, since the training samples are tested by so many folds. fold: the one, from 1, that is test.
-        limit: the most training samples, drawn by class after val and cal were cut.
-        noise: wrong labels to put into train.
-        audio: how clips become samples; None = the section's defaults.
-        split: False leaves the parts as they are stored; those that the source lacks are then empty.
+        seed: seed of the split.
+        split: False leaves the parts as they are stored; parts that the source lacks are then empty.
+        options: the other values of the recipe's data section (`recipe.DataSection` describes them): val_fraction,
+            test_fraction, image_size, skip_bad, leave_out, split_by, cv, fold, limit, noise, audio; None = the default.
 
     Returns:
-        A Dataset whose arrays are read-only; x is (N, H, W, C) uint8 or float32 in [0, 1]; of clips (N, T, F, 1) float32.
+        A Dataset whose arrays are read-only; x is (N, H, W, C) uint8 or float32 in [0, 1]; for clips (N, T, F, 1) float32.
 
     Raises:
+        TypeError: an unknown option. RecipeError: a value that it cannot have.
         UnknownName: `spec` is neither a name nor an existing path.
         MissingExtra: the source needs packages that are not installed.
         DataError: files are missing or damaged, labels are out of range, a class has no training sample, ...
     """
-    audio = audio or AudioSection()
-    raw = _read(spec, ReadOptions(image_size=image_size, skip_bad=skip_bad, audio=audio.options))
-    if raw.front_end is None and audio != AudioSection():
-        raise DataError(f"{raw.name} holds images, but the recipe's data.audio says how clips are read; leave it out.")
-    if raw.front_end is not None and image_size:
+    for name in options:
+        if name not in DataSection.model_fields:
+            raise TypeError(f"load() got an unexpected keyword argument {name!r}")
+    values = {name: value for name, value in options.items() if value is not None}
+    section = data_of(spec=spec, **values)
+    raw = _checked(section)
+    return _cut(raw, section, seed) if split else _uncut(raw)
+
+
+def load_section(section: DataSection, seed: int) -> Dataset:
+    """The data set of a recipe's data section; seed: of the split, where the section has none. Raises as `load` does."""
+    return _cut(_checked(section), section, seed if section.seed is None else section.seed)
+
+
+def resolved(section: DataSection, dataset: Dataset) -> DataSection:
+    """The section with the numbers of `dataset`, loaded by it, in place of "auto", so that it cuts the same parts again."""
+    return section.model_copy(update=dict(dataset.portions))
+
+
+def _checked(section: DataSection) -> RawData:
+    """All samples of the source, resized if the section says so, and checked; parts that the source lacks are not cut yet."""
+    size, options = section.image_size, section.audio.options
+    raw = _read(section.spec, ReadOptions(image_size=size, skip_bad=section.skip_bad, audio=options))
+    if raw.front_end is None and section.audio != AudioSection():
         raise DataError(
-            f"{raw.name} holds clips, which data.image_size does not resize; data.audio (clip_s, hop_ms, n_mels) decides it."
+            f"{raw.name} contains images, but the recipe's data.audio describes how to read clips; remove it."
         )
-    if image_size:
-        raw = _resized(raw, image_size)
+    if raw.front_end is not None and size:
+        raise DataError(
+            f"{raw.name} contains clips, which data.image_size cannot resize; set data.audio (clip_s, hop_ms, n_mels) instead."
+        )
+    if size:
+        raw = _resized(raw, size)
     try:
         check(raw)
     except DataError as error:
-        raise DataError(f"{error} {skipped_told(raw.skipped)}" if raw.skipped else str(error)) from None
-    if not split:
-        return _uncut(raw)
-    notes = list(raw.notes)
-    given, own_val = raw if leave_out is None else without(raw, leave_out), raw.val is not None
-    given = given if cv is None else with_fold(given, cv, fold, seed)
-    untested = cv is not None and given.test is None
-    raw, portions = Cut(by=split_by, seed=seed).parts(given, None if untested else test_fraction, val_fraction)
-    train, val, cal, test = raw.train, raw.val, raw.cal, raw.test
+        raise DataError(f"{error} {skipped_message(raw.skipped)}" if raw.skipped else str(error)) from None
+    return raw
+
+
+def _cut(whole: RawData, section: DataSection, seed: int) -> Dataset:
+    """`whole` in the four parts that the section asks for, its training samples limited and mislabeled as it says."""
+    given = whole if section.leave_out is None else without(whole, section.leave_out)
+    given = given if section.cv is None else with_fold(given, section.cv, section.fold, seed)
+    untested = section.cv is not None and given.test is None
+    share = None if untested else section.test_fraction
+    raw, portions = Cut(by=section.split_by, seed=seed).parts(given, share, section.val_fraction)
+    val, cal, test = raw.val, raw.cal, raw.test
     assert val is not None
     assert cal is not None
     assert test is not None
-    notes += cut_told(given, raw)
-    if raw.front_end is not None and (leave_out is not None or fold is not None or given.test is None):
-        notes += read_off_test(raw.front_end, audio)
-    notes += shared_told(train, test)
-    if limit is not None and limit < len(train):
-        number, train = len(train), limited(train, limit, seed)
-        notes.append(f"Training samples: {len(train):,} of {number:,}, as data.limit says.")
-    flipped = None
-    if noise is not None:
-        train, flipped = with_wrong_labels(train, raw.classes, noise, seed)
-        notes.append(
-            f"{noise.kind.capitalize()} noise: {len(flipped):,} of {len(train):,} training labels "
-            f"({len(flipped) / len(train):.1%}) were made wrong on purpose."
-        )
+    notes = [*whole.notes, *cut_messages(given, raw)]
+    if raw.front_end is not None and (section.leave_out is not None or section.fold is not None or given.test is None):
+        notes += read_off_test(raw.front_end, section.audio)
+    notes += shared_group_messages(raw.train, test)
+    train, flipped, changes = _changed(raw.train, raw.classes, section, seed)
     return Dataset(
         name=raw.name,
         source=raw.source,
@@ -133,13 +113,31 @@ def load(
         cal=cal,
         test=test,
         fingerprint=fingerprint(raw.classes, train, val, cal, test, front_end=raw.front_end),
-        own_val=own_val,
+        own_val=whole.val is not None,
         portions=portions,
         flipped=flipped,
         root=raw.root,
         skipped=raw.skipped,
-        notes=tuple(notes),
+        notes=(*notes, *changes),
     )
+
+
+def _changed(
+    train: Split, classes: tuple[str, ...], section: DataSection, seed: int
+) -> tuple[Split, NDArray[np.str_] | None, list[str]]:
+    """`train` with as many samples and wrong labels as the section asks for; which were mislabeled; and a sentence on each."""
+    notes: list[str] = []
+    if section.limit is not None and section.limit < len(train):
+        number, train = len(train), limited(train, section.limit, seed)
+        notes.append(f"Training samples: {len(train):,} of {number:,}, as data.limit says.")
+    flipped = None
+    if (noise := section.noise) is not None:
+        train, flipped = with_wrong_labels(train, classes, noise, seed)
+        notes.append(
+            f"{noise.kind.capitalize()} noise: {len(flipped):,} of {len(train):,} training labels "
+            f"({len(flipped) / len(train):.1%}) were made wrong on purpose."
+        )
+    return train, flipped, notes
 
 
 def _uncut(raw: RawData) -> Dataset:
@@ -168,7 +166,7 @@ def _input(raw: RawData) -> InputSpec:
     spec = InputSpec(shape=(height, width, channels), mirrored=raw.mirrored)
     if raw.front_end is None:
         return spec
-    return dataclasses.replace(spec, preprocessing=raw.front_end.told, front_end=raw.front_end)
+    return dataclasses.replace(spec, preprocessing=raw.front_end.summary, front_end=raw.front_end)
 
 
 def _read(spec: str, options: ReadOptions) -> RawData:

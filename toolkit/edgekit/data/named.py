@@ -1,7 +1,7 @@
-"""Named IDX data sets: found in $EDGEKIT_DATA, then in the user cache, else downloaded with pinned digests.
+"""Named IDX data sets: looked up in $EDGEKIT_DATA, then in the user cache, else downloaded and checked against pinned digests.
 
-A digest binds what is downloaded. It is the SHA-256 of the decompressed content, so that a mirror's re-gzipped file
-counts. A local copy is taken as it is, and labeled "official content" or "local copy, differs" by the same digests.
+A download must match its digest. That is the SHA-256 of the decompressed content, so that a mirror's re-gzipped file
+passes. A local copy is used as it is, and labeled "official content" or "local copy, differs" by the same digests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from edgekit.data import idx
 from edgekit.data.splits import split_of
 from edgekit.errors import DataError, DiskFull, IntegrityError
-from edgekit.store import cache_root, write_atomic
+from edgekit.runs.cache import cache_root
+from edgekit.runs.files import write_atomic
 from edgekit.types import RawData
 
 
@@ -32,11 +33,11 @@ class Named:
 
 
 def read(named: Named) -> RawData:
-    """Read a named set; downloads it only when it is nowhere on this machine.
+    """Read a named set; downloads it only if this machine has no copy.
 
     Raises:
         DataError: it is missing and cannot be downloaded, or a local copy is damaged.
-        IntegrityError: what was downloaded is not what the digests demand.
+        IntegrityError: a download does not match its digest.
     """
     folder, origin = _locate(named)
     parts = idx.read_folder(folder)
@@ -64,7 +65,7 @@ def _content_digest(folder: Path, stem: str) -> str:
 def _locate(named: Named) -> tuple[Path, str]:
     if root := os.environ.get("EDGEKIT_DATA"):
         for folder in (Path(root) / named.name, Path(root)):
-            # $EDGEKIT_DATA may itself be the set's folder, but then it must be named so: any IDX folder has these files.
+            # $EDGEKIT_DATA may itself be the set's folder, but only if it has the set's name: any IDX folder has these files.
             if (folder == Path(root) and folder.name != named.name) or not all(_path(folder, s) for s in named.digests):
                 continue
             return folder, "$EDGEKIT_DATA"

@@ -1,4 +1,4 @@
-"""A smaller training part, and wrong labels put in on purpose: what a study of curation needs to know its answer."""
+"""A smaller training part, and wrong labels added on purpose: a study of curation needs data whose errors it knows."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from edgekit.data.splits import clips_of, frozen, take
 from edgekit.errors import DataError
-from edgekit.sections import NoiseSection
+from edgekit.recipe import NoiseSection
 from edgekit.types import Split
 
 _STREAM = 5
 
 
 def limited(train: Split, limit: int, seed: int) -> Split:
-    """`limit` samples of `train` with its shares of the classes, in data-set order; all of it, if it has no more.
+    """`limit` samples of `train` with the same class shares, in data-set order; all of it if it has no more.
 
-    Of segments, all those of about as many clips as have `limit` segments.
+    With segments, all those of as many clips as have about `limit` segments.
 
     Raises:
-        DataError: a class would be left without a sample.
+        DataError: a class would lose all its samples.
     """
     if limit >= len(train):
         return train
@@ -35,8 +35,8 @@ def limited(train: Split, limit: int, seed: int) -> Split:
         kept, _ = train_test_split(np.arange(len(first)), train_size=count, random_state=seed, stratify=train.y[first])
     except ValueError:
         raise DataError(
-            f"Cannot draw {limit:,} of {len(train):,} training samples by class: every class needs samples on both sides. Raise "
-            "data.limit, or leave it out."
+            f"Cannot draw {limit:,} of {len(train):,} training samples by class: every class needs samples both inside and "
+            "outside the draw. Raise data.limit, or remove it."
         ) from None
     return take(train, np.flatnonzero(np.isin(clip, kept)))
 
@@ -44,12 +44,11 @@ def limited(train: Split, limit: int, seed: int) -> Split:
 def with_wrong_labels(
     train: Split, classes: tuple[str, ...], section: NoiseSection, seed: int
 ) -> tuple[Split, NDArray[np.str_]]:
-    """`train` with wrong labels as `section` says, and the ids of the samples that have one.
+    """`train` with wrong labels as `section` describes, and the ids of the samples that have one.
 
     symmetric: each label becomes, with probability `rate`, one of the other classes, all equally likely. pair: a label within a
     pair of classes becomes the other one of the pair; without pairs, class k becomes k + 1 (pair flip of Han et al. 2018, arXiv
-    1804.06872). The draw depends on `seed` (or the section's own) alone. All segments of a clip get the same label.
-
+    1804.06872). The draw depends only on `seed` (or the section's own). All segments of a clip get the same label.
     Raises:
         DataError: a pair names an unknown class, or a class twice.
     """
@@ -68,7 +67,7 @@ def with_wrong_labels(
 
 
 def _other(classes: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> NDArray[np.int64]:
-    """(K,) what each class is taken for; itself where it is in no pair."""
+    """(K,) the class that each class is replaced by; itself if it is in no pair."""
     if not pairs:
         return (np.arange(len(classes)) + 1) % len(classes)
     other = np.arange(len(classes))
@@ -77,6 +76,6 @@ def _other(classes: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> NDAr
     for pair in pairs:
         for one, two in (pair, pair[::-1]):
             if other[classes.index(one)] != classes.index(one) or one == two:
-                raise DataError(f"data.noise.pairs has the class {one!r} twice; a class belongs to one pair.")
+                raise DataError(f"data.noise.pairs has the class {one!r} twice; a class can be in only one pair.")
             other[classes.index(one)] = classes.index(two)
     return other

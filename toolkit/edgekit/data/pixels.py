@@ -15,13 +15,13 @@ def to_float(x: NDArray[Any]) -> NDArray[np.float32]:
     return x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32, copy=False)
 
 
-# The values that a file of somebody else's may take pixels as.
+# The input ranges that a model file from elsewhere may expect.
 InputRange = Literal["0-1", "0-255", "signed"]
 RANGES: dict[InputRange, tuple[float, float]] = {"0-1": (0.0, 1.0), "0-255": (0.0, 255.0), "signed": (-1.0, 1.0)}
 
 
 def scaled(x: Images, input_range: InputRange) -> Images:
-    """Pixels as a file takes them: as they are, uint8 too, for 0-1; else float32, all in memory."""
+    """Pixels in the range that a file expects: for 0-1 unchanged (uint8 too); else float32, all in memory."""
     if input_range == "0-1":
         return x
     low, high = RANGES[input_range]

@@ -1,4 +1,4 @@
-"""spec -> unlabeled samples, brought to the shape of a labeled data set, for choosing what to label next."""
+"""spec -> unlabeled samples, converted to the shape of a labeled data set, for choosing what to label next."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from edgekit.types import FrontEnd, Images, Skipped, Split
 def load_pool(
     spec: str, *, shape: tuple[int, int, int], skip_bad: bool = False, front_end: FrontEnd | None = None
 ) -> tuple[Split, tuple[Skipped, ...]]:
-    """Load an unlabeled pool; labels it may have are not read.
+    """Load an unlabeled pool; any labels in it are not read.
 
     Args:
         spec: a folder of images at any depth, a CSV of pixels or with a `path` column, or a .npz file with x or x_train.
-        shape: (H, W, C) of the data set the pool belongs to; images are resized, and color becomes gray or the other way.
+        shape: (H, W, C) of the data set the pool belongs to; images are resized, and color becomes gray or vice versa.
         skip_bad: leave unreadable files out, instead of an error that lists them.
-        front_end: of a data set of clips: the pool is a folder of audio files, or a CSV with a `path` column.
+        front_end: that of a data set of clips: the pool is then a folder of audio files, or a CSV with a `path` column.
 
     Returns:
         A Split with y = -1; ids are relative paths, or "pool/0", "pool/1", ...; and what was left out.
 
     Raises:
-        DataError: no such path, no images, or images that cannot be read.
+        DataError: the path does not exist, has no images, or has images that cannot be read.
     """
     path = Path(spec).expanduser()
     if front_end is not None:
@@ -47,13 +47,13 @@ def load_pool(
             raise DataError(f"{path} has no PNG, JPEG, BMP or WebP image.")
         return _files(path, list(names), shape, skip_bad)
     if not path.is_file() or path.suffix.lower() not in (".csv", ".npz"):
-        what = "is not a pool that edgekit reads" if path.exists() else "does not exist"
+        what = "is not a pool that edgekit can read" if path.exists() else "does not exist"
         raise DataError(f"{spec} {what}: expected a folder of images, a .csv or a .npz file.")
     if path.suffix.lower() == ".npz":
         arrays = read_arrays(path)
         key = next((name for name in ("x", "x_train") if name in arrays), None)
         if key is None:
-            raise DataError(f"{path} has neither x nor x_train; it holds {', '.join(sorted(arrays)) or 'nothing'}.")
+            raise DataError(f"{path} has neither x nor x_train; it contains {', '.join(sorted(arrays)) or 'nothing'}.")
         return _array(images_of(arrays[key], f"{path}: {key}"), shape, str(path)), ()
     if "path" in tables.header(path):
         names = tuple(
@@ -73,7 +73,7 @@ def _clips(path: Path, spec: str, front_end: FrontEnd, skip_bad: bool) -> tuple[
         )
     else:
         raise DataError(
-            f"{spec} is not a pool of clips: expected a folder of audio files, or a CSV with a column path."
+            f"{spec} is not a pool of clips: expected a folder of audio files, or a CSV with a column 'path'."
         )
     if not names:
         raise DataError(f"{path} has no WAV, FLAC or OGG file.")

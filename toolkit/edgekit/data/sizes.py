@@ -1,7 +1,7 @@
-"""How many samples the parts take that a source lacks, and how many of each class.
+"""How large to make the parts that a source lacks, and how many samples of each class they get.
 
-`sizes` is the one function that decides; docs/explain/parts.md has its reasons. A number that it comes to stands in the run's
-recipe.yaml: a share where the shares of large sets serve, a count of samples everywhere else, since a share would round.
+`sizes` is the one function that decides; docs/explain/parts.md explains why. Its result is written to the run's
+recipe.yaml: a share where the shares for large sets apply, a count of samples everywhere else, since a share would round.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from edgekit.evidence.temperature import LEAST
 
 Portion = float | int | Literal["auto"]
-Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]  # (K,) the least and the most of each class
+Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]  # (K,) minimum and maximum of each class
 
-TEST_SHARE, HELD_SHARE = 0.2, 0.1
+TEST_SHARE, VAL_AND_CAL_SHARE = 0.2, 0.1
 LARGE = 10_000
-LARGE_TRAIN = 7_200  # training samples that are left of it
-_EACH = 3  # of every class
-_MOST_FLOOR = 400  # a part of LARGE samples by the shares: what makes the sizes one curve
+LARGE_TRAIN = 7_200  # training samples left of LARGE
+_EACH = 3  # samples of every class
+_MOST_FLOOR = 400  # the size of a part of LARGE samples by the shares, so that the sizes are one curve
 
 
 def sizes(n: int, classes: int, *, test: bool) -> tuple[int, int]:
-    """(samples of test, samples of val and cal together) to be cut from `n`.
+    """(samples of test, samples of val and cal together) to cut from `n`.
 
-    From 10,000 on, and wherever they are enough, these are the shares: a fifth is test, and a tenth of the rest val and cal.
-    Below, every part wants max(40, 3 of each class) samples, and all of them together at most 30 % of `n`. Where that is too
+    From 10,000 on, and wherever they are enough, the shares apply: a fifth is test, and a tenth of the rest val and cal.
+    Below, every part gets max(40, 3 of each class) samples, and all of them together at most 30 % of `n`. Where that is too
     little for all, test comes first: at least half of it, and one sample of each class. Sizes never fall as `n` grows.
 
         n       2 classes: test, val, cal    10 classes       60 classes
@@ -41,8 +41,8 @@ def sizes(n: int, classes: int, *, test: bool) -> tuple[int, int]:
         10,000  2000 400  400                2000 400  400    2000 400  400
 
     Args:
-        n: samples, or clips whose segments stay together. classes: with 3 samples or more; of others none is held out.
-        test: whether test is cut too. Where the source has its own, val and cal together may take the 30 %.
+        n: samples, or clips whose segments stay together. classes: those with 3 samples or more; from others none is held out.
+        test: whether test is cut too. If the source has its own, val and cal together may take the 30 %.
     """
     most = 3 * n // 10
     floor = min(max(LEAST, _EACH * classes), _MOST_FLOOR)
@@ -54,29 +54,29 @@ def sizes(n: int, classes: int, *, test: bool) -> tuple[int, int]:
 
 
 def by_share(n: int, rarest: int, classes: int, *, test: bool) -> bool:
-    """Whether the shares of large sets are what `sizes` comes to, with 3 of the rarest class in each part."""
+    """Whether `sizes` equals the shares for large sets, with 3 of the rarest class in each part."""
     fifth = -(-n // 5) if test else 0
     tenth = -(-(n - fifth) // 10)
     return n >= LARGE or (sizes(n, classes, test=test) == (fifth, tenth) and rarest * tenth >= 2 * _EACH * n)
 
 
 def bounds_of_test(counts: NDArray[np.int64]) -> Bounds:
-    """(least, most) of each class in test: 3 from 18 on, else 1, at most a third; training and the other parts need theirs."""
+    """(minimum, maximum) of each class in test: 3 from 18 on, else 1, at most a third; the rest goes to the other parts."""
     most = counts // 3
     return np.minimum(most, np.clip(counts // 6, 1, _EACH)), most
 
 
-def bounds_of_held(counts: NDArray[np.int64], parts: int) -> Bounds:
-    """(least, most) of each class in so many of val and cal: 3 for each, at most two fifths of what test left."""
+def bounds_of_val_and_cal(counts: NDArray[np.int64], parts: int) -> Bounds:
+    """(minimum, maximum) of each class in `parts` of val and cal: 3 for each, at most two fifths of what test left."""
     most = 2 * counts // 5
     return np.minimum(most, _EACH * parts), most
 
 
-def share_out(wanted: int, counts: NDArray[np.int64], bounds: Bounds, seed: int) -> NDArray[np.int64]:
-    """(K,) how many samples of each class make up `wanted`, or all that `bounds` allow.
+def apportion(wanted: int, counts: NDArray[np.int64], bounds: Bounds, seed: int) -> NDArray[np.int64]:
+    """(K,) how many samples of each class make up `wanted`, or as many as `bounds` allow.
 
-    First every class gets its least, one after the other, the larger ones first; what remains follows the shares of the classes
-    (Sainte-Laguë). Classes of one size take turns by `seed`.
+    First every class gets its minimum, one class after the other, the larger ones first; the rest follows the shares of the
+    classes (Sainte-Laguë). Classes of equal size take turns by `seed`.
     """
     order = np.random.default_rng(seed).permutation(len(counts))
     order = order[np.argsort(-counts[order], kind="stable")]
@@ -86,6 +86,6 @@ def share_out(wanted: int, counts: NDArray[np.int64], bounds: Bounds, seed: int)
         below = given < least
         rank = np.where(below, given, np.inf) if below.any() else np.where(given < most, (given + 0.5) / size, np.inf)
         given[int(rank.argmin())] += 1
-    found = np.empty_like(given)
-    found[order] = given
-    return found
+    out = np.empty_like(given)
+    out[order] = given
+    return out

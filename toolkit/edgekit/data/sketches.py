@@ -1,4 +1,4 @@
-"""One pass over pictures: of each a digest, a small gray and color picture, and whether there is anything to see in it."""
+"""One pass over the images: for each a digest, a small gray and color copy, and whether it shows anything at all."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from edgekit.types import Images
 
 SIDE, COLOR_SIDE = 32, 8
-_BLANK = 2.0  # standard deviation in gray levels of 255: what a covered lens' noise stays below
+_BLANK = 2.0  # standard deviation in gray levels (0-255): the noise of a covered lens stays below it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sketches:
-    """What one pass over N pictures keeps of them.
+    """The results of one pass over N images.
 
     digests: (N,) S64, SHA-256 of the pixels. gray: (N, h * w) uint8, h, w <= 32. color: (N, 8 * 8 * C) uint8, width 0 for gray
-    pictures. blank: (N,) bool, every pixel (nearly) the same. cut: (N,) bool, the lower part is the flat mid-gray that a
+    images. blank: (N,) bool, every pixel (nearly) the same. cut: (N,) bool, the lower part is the flat mid-gray that a
     lenient JPEG reader leaves where a file ends early.
     """
 
@@ -33,14 +33,14 @@ class Sketches:
 
 
 def chunks(x: Images, megabytes: int = 32) -> Iterator[NDArray[Any]]:
-    """The pictures in order, as arrays of about `megabytes`: lazy images are never held as a whole."""
+    """The images in order, as arrays of about `megabytes`: lazy images are never in memory as a whole."""
     size = max(1, megabytes * 2**20 // (int(np.prod(x.shape[1:])) * x.dtype.itemsize))
     for start in range(0, len(x), size):
         yield np.ascontiguousarray(x[start : start + size])
 
 
 def sketch(x: NDArray[Any]) -> Sketches:
-    """The sketches of (N, H, W, C) pictures, uint8 or float in [0, 1]."""
+    """The sketches of (N, H, W, C) images, uint8 or float in [0, 1]."""
     pixels = x.astype(np.float32) * np.float32(1 if x.dtype == np.uint8 else 255)
     height, width = min(SIDE, x.shape[1]), min(SIDE, x.shape[2])
     gray = _shrink(pixels.mean(axis=3, keepdims=True), height, width)
@@ -63,7 +63,7 @@ def _shrink(pixels: NDArray[np.float32], height: int, width: int) -> NDArray[np.
 
 
 def _box(size: int, target: int) -> NDArray[np.float32]:
-    """(target, size): each row averages its share of a line, cells at the border in part."""
+    """(target, size): each row averages its share of a line; cells at the border count in part."""
     edges = np.linspace(0, size, target + 1)
     cells = np.arange(size)
     overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)

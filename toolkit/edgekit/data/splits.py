@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import numpy as np
@@ -14,7 +13,7 @@ from edgekit.evidence.temperature import LEAST
 from edgekit.types import Images, Split
 
 _DRAWS = 64
-_FEW = 100  # one sample is a point then
+_FEW = 100  # below this, one sample is a percentage point or more
 
 
 class Parts(TypedDict):
@@ -48,20 +47,20 @@ def parts_of(
     clip: NDArray[np.str_] | None = None,
     content: NDArray[np.uint8] | None = None,
 ) -> Parts:
-    """The samples by the part each belongs to ("train", "test", "val" or "cal"); a part without samples is None.
+    """The samples by the part each belongs to ("train", "test", "val" or "cal"); None for a part without samples.
 
     Raises:
         DataError: no sample belongs to train.
     """
-    found: dict[str, Split | None] = {}
+    by_name: dict[str, Split | None] = {}
     whole = Split(x=x, y=y, ids=ids, group=group, clip=clip, content=content)
     for part in ("train", "test", "val", "cal"):
         index = np.flatnonzero(parts == part)
-        found[part] = take(whole, index) if len(index) else None
-    train = found["train"]
+        by_name[part] = take(whole, index) if len(index) else None
+    train = by_name["train"]
     if train is None:
         raise DataError("The data set has no training samples.")
-    return Parts(train=train, test=found["test"], val=found["val"], cal=found["cal"])
+    return Parts(train=train, test=by_name["test"], val=by_name["val"], cal=by_name["cal"])
 
 
 def take(split: Split, index: NDArray[Any]) -> Split:
@@ -81,7 +80,7 @@ def take(split: Split, index: NDArray[Any]) -> Split:
 
 
 def joined(*splits: Split) -> Split:
-    """The samples of all splits, one split after the other; groups only if every split has them, clips and content likewise."""
+    """The samples of all splits, one split after the other; groups only if every split has them; same for clips and content."""
 
     def of(values: list[NDArray[Any] | None]) -> NDArray[Any] | None:
         given = [each for each in values if each is not None]
@@ -100,7 +99,7 @@ def joined(*splits: Split) -> Split:
 def clips_of(split: Split) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(M,) the first sample of each clip and (N,) each sample's number in it, clips in order of their first samples.
 
-    Where samples are whole, each is its own clip.
+    Where samples are not segments, each is its own clip.
     """
     return clips_in(split.clip, len(split))
 
@@ -117,7 +116,7 @@ def clips_in(clip: NDArray[np.str_] | None, count: int) -> tuple[NDArray[np.int6
 
 
 def class_names(given: tuple[str, ...], *labels: NDArray[np.int64]) -> tuple[str, ...]:
-    """The class names: those given, or "0", "1", ... up to the largest label. Raises DataError for labels out of range."""
+    """The class names: those given, or "0", "1", ... up to the largest label. Raises DataError if labels are out of range."""
     values = np.concatenate([np.ravel(y) for y in labels]) if labels else np.zeros(0, np.int64)
     if values.size == 0:
         raise DataError("The data set has no samples.")
@@ -131,10 +130,10 @@ def class_names(given: tuple[str, ...], *labels: NDArray[np.int64]) -> tuple[str
 
 
 def hold_out(train: Split, share: float, seed: int, *, option: str = "data.val_fraction") -> tuple[Split, Split]:
-    """Cut a stratified `share` from `train`: (rest, held out), both in data-set order; a clip's segments stay together.
+    """Cut a stratified `share` from `train`: (rest, held out), both in data-set order; segments of a clip stay together.
 
     Raises:
-        DataError: a class is too small to have a sample on each side; the message names the recipe's `option`.
+        DataError: a class is too small to have a sample on each side; the message names the recipe key `option`.
     """
     from sklearn.model_selection import train_test_split
 
@@ -146,7 +145,7 @@ def hold_out(train: Split, share: float, seed: int, *, option: str = "data.val_f
         rarest = int(np.where(counts == 0, counts.max() + 1, counts).argmin())
         raise DataError(
             f"Cannot hold out {share:.0%} of {len(clips)} training samples by class: label {rarest} has only "
-            f"{counts[rarest]}. Add samples, raise {option}, leave it at auto, or give the parts of your own."
+            f"{counts[rarest]}. Add samples, raise {option}, leave it at auto, or provide the parts yourself."
         ) from None
     if train.clip is not None:
         rest, held = (np.flatnonzero(np.isin(train.clip, train.clip[some])) for some in (rest, held))
@@ -154,9 +153,9 @@ def hold_out(train: Split, share: float, seed: int, *, option: str = "data.val_f
 
 
 def deal(train: Split, given: NDArray[np.int64], seed: int, *, into: int = 1) -> list[Split]:
-    """[rest, part, ...]: `given` samples of each class drawn from `train` and dealt in turn into so many parts.
+    """[rest, part, ...]: draw `given` samples of each class from `train` and deal them in turn into `into` parts.
 
-    The parts differ by at most one sample, in all and in each class. All are in data-set order; a clip's segments stay together.
+    The parts differ by at most one sample, in total and per class. All are in data-set order; segments of a clip stay together.
 
     Args:
         given: (K,) samples of each class, or clips.
@@ -173,17 +172,17 @@ def deal(train: Split, given: NDArray[np.int64], seed: int, *, into: int = 1) ->
 def hold_out_groups(train: Split, share: float, seed: int, *, option: str = "data.val_fraction") -> tuple[Split, Split]:
     """Cut about `share` of the samples from `train` by whole groups: (rest, held out), both in data-set order.
 
-    Of 64 seeded orders of the groups, the one that leaves every class in the rest, shows most classes in the part held out, and
-    comes closest to the share.
+    Of 64 seeded orders of the groups, take the one that leaves every class in the rest, has most classes in the held-out part,
+    and comes closest to the share.
 
     Raises:
-        DataError: no groups, too few, or none can be spared without losing a class.
+        DataError: no groups, too few, or none can be held out without losing a class.
     """
     names = groups_of(train)
     if len(names) < 2:
         raise DataError(
             f"Cannot hold out {share:.0%} of the training samples by group: only {len(names)} group is left "
-            f"({', '.join(names)}). Add groups, give the parts of your own, or set data.split_by to class; {option} cannot help."
+            f"({', '.join(names)}). Add groups, provide the parts yourself, or set data.split_by to class; {option} cannot help."
         )
     assert train.group is not None
     member = np.searchsorted(np.array(names), train.group)
@@ -205,24 +204,28 @@ def hold_out_groups(train: Split, share: float, seed: int, *, option: str = "dat
     assert best is not None
     if best[0][0]:
         raise DataError(
-            f"Cannot hold out whole groups ({len(names)} groups): a class would be left without training samples. Add groups "
+            f"Cannot hold out whole groups ({len(names)} groups): a class would have no training samples left. Add groups "
             "of every class, or set data.split_by to class."
         )
     out = np.isin(member, best[1])
     return take(train, np.flatnonzero(~out)), take(train, np.flatnonzero(out))
 
 
-def few_told(**parts: Split) -> str:
-    """The warning for parts that are so small that shares of them are coarse, by their names; "" = none is."""
+def few_samples_message(**parts: Split) -> str:
+    """The warning about parts so small that shares of them are coarse, by name; "" if there are none."""
     few = {name: len(split) for name, split in parts.items() if len(split) < _FEW}
     if not few:
         return ""
     sizes = " and ".join(f"{count:,} samples of {name}" for name, count in few.items())
     return (
-        f"{sizes} are few: one sample is {100 / min(few.values()):.1f} points of accuracy, and what is read off them "
-        "(learning curve, gates, temperature, threshold) is as coarse. Add data, raise data.val_fraction, or let --cv 5 test the "
-        "recipe on every sample."
-        + (f" Temperature and threshold are not judged on fewer than {LEAST}." if few.get("cal", LEAST) < LEAST else "")
+        f"{sizes} are few: one sample is {100 / min(few.values()):.1f} points of accuracy, and everything computed on them "
+        "(learning curve, gates, temperature, threshold) is as coarse. Add data, raise data.val_fraction, or test the recipe on "
+        "every sample with --cv 5."
+        + (
+            f" Temperature and threshold are not evaluated on fewer than {LEAST}."
+            if few.get("cal", LEAST) < LEAST
+            else ""
+        )
     )
 
 
@@ -230,21 +233,6 @@ def groups_of(split: Split) -> list[str]:
     """The distinct groups, sorted. Raises DataError when the samples have none."""
     if split.group is None:
         raise DataError(
-            "The data set has no groups; give a group column (CSV), groups.csv (folder) or group_train (.npz)."
+            "The data set has no groups; provide a group column (CSV), groups.csv (folder) or group_train (.npz)."
         )
     return sorted(set(split.group.tolist()))
-
-
-def leave_one_group_out(split: Split) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-    """(group, training indices, test indices) with each group in turn as the test part, in order of their names.
-
-    Raises:
-        DataError: no groups, or only one.
-    """
-    from sklearn.model_selection import LeaveOneGroupOut
-
-    if len(names := groups_of(split)) < 2:
-        raise DataError(f"Leaving one group out needs at least 2 groups; the data set has {len(names)}.")
-    for train, test in LeaveOneGroupOut().split(split.y, split.y, split.group):
-        assert split.group is not None
-        yield str(split.group[test[0]]), train, test

@@ -1,4 +1,4 @@
-"""CSV files: rows by column name with their line numbers, and tables of pixels read at the speed of Arrow.
+"""CSV files: rows by column name with their line numbers, and tables of pixels read with Arrow for speed.
 
 UTF-8 with or without a byte order mark, a header line, comma-separated, fields quoted or not, blank lines allowed.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgekit.errors import DataError
 
-# Columns that describe an image; any others of a table with labels are its pixels.
+# Columns that describe an image; all other columns of a table with labels are its pixels.
 DESCRIBING = ("label", "group", "split")
 
 
@@ -29,10 +29,10 @@ class PixelTable:
 
 
 def header(path: Path) -> list[str]:
-    """The column names, as they are written but for spaces around them.
+    """The column names, as written except for spaces around them.
 
     Raises:
-        DataError: the file cannot be read, is empty, or two columns have one name.
+        DataError: the file cannot be read, is empty, or two columns have the same name.
     """
     names = next((row for _, row in _lines(path)), None)
     if names is None:
@@ -46,7 +46,7 @@ def read_rows(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, 
     """(line number, column -> text) of each row; columns in `needed` are never empty.
 
     Raises:
-        DataError: as `header`, a column is missing, or a row does not fit; with its line number.
+        DataError: as for `header`, or a column is missing, or a row is invalid; with its line number.
     """
     names = header(path)
     if missing := [name for name in needed if name not in names]:
@@ -63,13 +63,13 @@ def read_rows(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, 
 
 
 def read_pixels(path: Path, size: tuple[int, int] | None) -> PixelTable:
-    """Read a table with one image a row, in the Kaggle form `label,pixel0,pixel1,...`; every column not in DESCRIBING is a pixel.
+    """Read a table with one image per row, in the Kaggle form `label,pixel0,pixel1,...`; columns not in DESCRIBING are pixels.
 
     Args:
-        size: (H, W) if it is known to have as many pixels; else the images are square.
+        size: (H, W) if known to have as many pixels; else the images are square.
 
     Raises:
-        DataError: as `header`, not square, or a value that is no whole number from 0 to 255; with its line number.
+        DataError: as for `header`, or not square, or a value that is not a whole number from 0 to 255; with its line number.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow
@@ -77,7 +77,7 @@ def read_pixels(path: Path, size: tuple[int, int] | None) -> PixelTable:
     names = header(path)
     pixels = [name for name in names if name not in DESCRIBING]
     height, width = _shape(path, len(pixels), size)
-    raw = next(row for _, row in _lines(path, strip=False))  # Arrow looks columns up by their names as written
+    raw = next(row for _, row in _lines(path, strip=False))  # Arrow looks up columns by their names as written
     try:
         table = arrow.read_csv(
             path,
@@ -114,14 +114,14 @@ def _shape(path: Path, pixels: int, size: tuple[int, int] | None) -> tuple[int, 
     side = math.isqrt(pixels)
     if pixels < 4 or side * side != pixels:
         raise DataError(
-            f"{path} has {pixels} pixel columns, which is no square gray image; expected label,pixel0,pixel1,... or "
-            "path,label. If the images are not square, give --image-size HxW."
+            f"{path} has {pixels} pixel columns, which do not form a square gray image; expected label,pixel0,pixel1,... or "
+            "path,label. If the images are not square, pass --image-size HxW."
         )
     return side, side
 
 
 def _first_fault(path: Path, names: list[str]) -> str:
-    """What is wrong in the first row that Arrow could not take; "" if nothing is found."""
+    """What is wrong in the first row that Arrow could not read; "" if nothing is found."""
     try:
         for line, values in _rows(path, names):
             for name, value in zip(names, values, strict=True):

@@ -1,4 +1,4 @@
-"""Whether a source gave a whole data set: every check that needs no pixel."""
+"""Checks that a source returned a consistent data set, as far as no pixels are needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def parts_of(raw: RawData) -> dict[str, Split]:
 
 
 def check(raw: RawData) -> None:
-    """Raise DataError where samples, labels, ids, groups or class names of `raw` do not go together."""
+    """Raise DataError if samples, labels, ids, groups or class names of `raw` are inconsistent."""
     classes = len(raw.classes)
     shape = raw.train.x.shape[1:]
     parts = parts_of(raw)
@@ -49,5 +49,5 @@ def check(raw: RawData) -> None:
     if empty.size:
         names = ", ".join(f"{raw.classes[k]!r} (label {k})" for k in empty[:5])
         raise DataError(
-            f"{raw.name}: no training sample of {names}; every class needs some, or remove it from the classes."
+            f"{raw.name}: no training sample of {names}; every class needs some; add them or remove the class."
         )

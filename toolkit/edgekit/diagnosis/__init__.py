@@ -1,4 +1,4 @@
-"""What `edgekit doctor` looks at: the packages, the machine, and what can be reached from it; each problem with its fix.
+"""What `edgekit doctor` checks: the packages, the machine, and the reachable targets; each problem with its fix.
 
-Nothing heavy is imported: versions come from the metadata of what is installed.
+Nothing heavy is imported: versions come from the metadata of the installed packages.
 """

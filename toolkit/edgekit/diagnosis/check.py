@@ -1,4 +1,4 @@
-"""What one look at the installation found, and commands as they are told to a user."""
+"""The result of one check of the installation, and commands to show to the user."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ State = Literal["ok", "absent", "warning", "problem"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One finding. fix: the command that mends it, None if there is nothing to mend.
+    """One result. fix: the command that fixes it, None if there is nothing to fix.
 
-    state: problem = a build cannot work; warning = part of edgekit cannot, or a build may not; absent = optional and not there.
+    state: problem = a build cannot work; warning = part of edgekit cannot, or a build may not; absent = optional and missing.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Check:
 
 
 def pip(*requirements: str) -> str:
-    """The command that installs `requirements` for the Python that runs now."""
+    """The command that installs `requirements` for the Python in use."""
     return shlex.join([sys.executable, "-m", "pip", "install", *requirements])
 
 
@@ -40,7 +40,7 @@ def system_package(names: Mapping[str, str]) -> str:
     """The command that installs a package of the operating system.
 
     Args:
-        names: of the package, by family ("debian", "fedora", ..., "darwin"); "" = in all others.
+        names: package name by family ("debian", "fedora", ..., "darwin"); "" = in all others.
     """
     if sys.platform == "darwin":
         return f"brew install {names.get('darwin', names[''])}"

@@ -14,17 +14,17 @@ from packaging.requirements import Requirement
 from edgekit.bench import command
 from edgekit.diagnosis.check import Check, pip, system_package
 from edgekit.errors import TargetError
-from edgekit.store import cache_root
+from edgekit.runs.cache import cache_root
 
 _GPU_S = 15.0
 _NVIDIA = "0x10de"
-# A build beside which nothing else can be written, or that the system would kill, is told of before it begins.
+# With less space or memory than this, other programs or the build itself would fail, so the user is warned before.
 LEAST_DISK_BYTES = 1024**3
 LEAST_MEMORY_BYTES = 2 * 1024**3
 
 
 def checks() -> list[Check]:
-    """All of them."""
+    """All checks."""
     here = Path.cwd()
     return [_gpu(), _disk("disk of runs", here), *_cache(), memory(), *_data()]
 
@@ -40,21 +40,21 @@ def _gpu() -> Check:
         return Check(name="gpu", state="warning", told=f"nvidia-smi cannot be run: {error}", fix="nvidia-smi")
     listed = [line.strip() for line in done.stdout.decode(errors="replace").splitlines() if line.strip()]
     if done.status or not listed:
-        told = f"the NVIDIA driver does not answer ({done.last_line})"
-        return Check(name="gpu", state="warning", told=told, fix="sudo modprobe nvidia && nvidia-smi")
-    told = "; ".join(listed)
+        message = f"the NVIDIA driver does not answer ({done.last_line})"
+        return Check(name="gpu", state="warning", told=message, fix="sudo modprobe nvidia && nvidia-smi")
+    message = "; ".join(listed)
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1"):
-        told += f", hidden by CUDA_VISIBLE_DEVICES={hidden!r}"
-        return Check(name="gpu", state="warning", told=told, fix="unset CUDA_VISIBLE_DEVICES")
+        message += f", hidden by CUDA_VISIBLE_DEVICES={hidden!r}"
+        return Check(name="gpu", state="warning", told=message, fix="unset CUDA_VISIBLE_DEVICES")
     if missing := _missing_cuda():
-        told += f", but TensorFlow's CUDA libraries are not installed ({len(missing)} missing, such as {missing[0]})"
-        return Check(name="gpu", state="warning", told=told, fix=pip("edgekit[gpu]"))
-    return Check(name="gpu", state="ok", told=told)
+        message += f", but TensorFlow's CUDA libraries are not installed ({len(missing)} missing, such as {missing[0]})"
+        return Check(name="gpu", state="warning", told=message, fix=pip("edgekit[gpu]"))
+    return Check(name="gpu", state="ok", told=message)
 
 
 def _no_driver() -> Check:
-    """Without nvidia-smi there is no driver; a card may be there all the same."""
+    """Without nvidia-smi there is no driver; a card may still be there."""
     cards = [
         path
         for path in Path("/sys/bus/pci/devices").glob("*")
@@ -64,7 +64,7 @@ def _no_driver() -> Check:
         fix = system_package({"": "nvidia-driver", "fedora": "akmod-nvidia", "arch": "nvidia"})
         return Check(name="gpu", state="warning", told="an NVIDIA card, but no driver for it (no nvidia-smi)", fix=fix)
     return Check(
-        name="gpu", state="absent", told="no NVIDIA GPU is seen (no nvidia-smi, no card): training uses the CPU"
+        name="gpu", state="absent", told="no NVIDIA GPU detected (no nvidia-smi, no card): training uses the CPU"
     )
 
 
@@ -73,7 +73,7 @@ def _missing_cuda() -> list[str]:
     try:
         listed = [Requirement(line) for line in requires("tensorflow") or ()]
     except PackageNotFoundError:
-        return []  # told of as a missing package
+        return []  # reported as a missing package
     wanted = [each.name for each in listed if each.marker and each.marker.evaluate({"extra": "and-cuda"})
               and not each.marker.evaluate({"extra": ""})]  # fmt: skip
     return [name for name in wanted if not _installed(name)]
@@ -96,18 +96,18 @@ def _read(path: Path) -> str:
 def _disk(name: str, path: Path) -> Check:
     existing = next(each for each in (path, *path.parents) if each.exists())
     free = shutil.disk_usage(existing).free
-    told = f"{path}: {free / 1024**3:.1f} GB free"
+    message = f"{path}: {free / 1024**3:.1f} GB free"
     if not os.access(existing, os.W_OK):
         fix = f"sudo chown -R {os.getuid()} {shlex.quote(str(existing))}"
-        return Check(name=name, state="warning", told=f"{told}, but it cannot be written to", fix=fix)
+        return Check(name=name, state="warning", told=f"{message}, but it cannot be written to", fix=fix)
     if free < LEAST_DISK_BYTES:
         fix = (
             "edgekit cache clear"
             if (cache_root() / "stages").exists()
             else f"du -xh --max-depth=2 {shlex.quote(str(existing))} | sort -h"
         )
-        return Check(name=name, state="warning", told=told, fix=fix)
-    return Check(name=name, state="ok", told=told)
+        return Check(name=name, state="warning", told=message, fix=fix)
+    return Check(name=name, state="ok", told=message)
 
 
 def _cache() -> Iterator[Check]:
@@ -117,7 +117,7 @@ def _cache() -> Iterator[Check]:
     yield Check(
         name="data cache",
         state="ok",
-        told=f"{data}: " + (", ".join(held) if held else "empty; sets are fetched when asked for"),
+        told=f"{data}: " + (", ".join(held) if held else "empty; data sets are downloaded on first use"),
     )
 
 
@@ -125,27 +125,27 @@ def memory(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> Check:
     """Free memory, and the limit of the container that this process may be in."""
     import psutil
 
-    found = psutil.virtual_memory()
-    available, total = found.available, found.total
+    usage = psutil.virtual_memory()
+    available, total = usage.available, usage.total
     if (text := _read(limit)).isdigit() and int(text) < total:
         total = int(text)
         used = _read(limit.with_name("memory.current"))
         available = min(available, max(0, total - int(used))) if used.isdigit() else min(available, total)
-    told = f"{available / 1024**3:.1f} of {total / 1024**3:.1f} GB free"
+    message = f"{available / 1024**3:.1f} of {total / 1024**3:.1f} GB free"
     if available < LEAST_MEMORY_BYTES:
-        return Check(name="memory", state="warning", told=told, fix="ps -eo rss,pid,args --sort=-rss | head")
-    return Check(name="memory", state="ok", told=told)
+        return Check(name="memory", state="warning", told=message, fix="ps -eo rss,pid,args --sort=-rss | head")
+    return Check(name="memory", state="ok", told=message)
 
 
 def _data() -> Iterator[Check]:
     folder = os.environ.get("EDGEKIT_DATA")
     if not folder:
         yield Check(
-            name="EDGEKIT_DATA", state="ok", told="not set: named data sets are fetched, or looked for in the cache"
+            name="EDGEKIT_DATA", state="ok", told="not set: named data sets are taken from the cache or downloaded"
         )
     elif not Path(folder).is_dir():
-        told = f"{folder} is no folder, so that nothing is found there"
-        yield Check(name="EDGEKIT_DATA", state="warning", told=told, fix=f"mkdir -p {shlex.quote(folder)}")
+        message = f"{folder} is not a folder, so no data is found there"
+        yield Check(name="EDGEKIT_DATA", state="warning", told=message, fix=f"mkdir -p {shlex.quote(folder)}")
     elif not os.access(folder, os.R_OK | os.X_OK):
         fix = f"sudo chmod -R a+rX {shlex.quote(folder)}"
         yield Check(name="EDGEKIT_DATA", state="warning", told=f"{folder} cannot be read", fix=fix)

@@ -1,4 +1,4 @@
-"""Python and the packages: what is missing, and versions that clash, by what the installed packages themselves ask for."""
+"""Python and the packages: missing ones, and versions that conflict, by the requirements of the installed packages themselves."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from edgekit.diagnosis.check import Check, pip
-from edgekit.environment import NEEDED
+from edgekit.runs.environment import NEEDED
 
-# For development and benchmarks; whoever needs them reads CONTRIBUTING.
+# For development and benchmarks; see CONTRIBUTING.
 _NOT_FOR_USERS = ("all", "bench", "dev", "gpu")
-# They bring a folder `tensorflow` of their own, which overwrites that of the package we need.
+# They contain a folder `tensorflow` that overwrites the one of the package we need.
 _SAME_FILES = ("tensorflow-cpu", "tf-nightly", "tf-nightly-cpu", "tensorflow-intel", "tensorflow-rocm")
 
 
 def checks() -> list[Check]:
-    """All of them; what is fine is listed for the packages that a build cannot do without."""
+    """All checks; those that pass are listed for the packages that a build cannot run without."""
     return [_python(), *_needed(), *_setuptools(), *_same_files(), *_legacy_keras(), *_extras()]
 
 
 def _python() -> Check:
-    asked = metadata("edgekit")["Requires-Python"] or ""
-    found = ".".join(map(str, sys.version_info[:3]))
-    if SpecifierSet(asked).contains(found, prereleases=True):
-        return Check(name="python", state="ok", told=found)
+    required = metadata("edgekit")["Requires-Python"] or ""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if SpecifierSet(required).contains(version, prereleases=True):
+        return Check(name="python", state="ok", told=version)
     fix = "python3.12 -m venv edgekit-env && edgekit-env/bin/pip install edgekit"
-    return Check(name="python", state="problem", told=f"{found}, but edgekit needs {asked}", fix=fix)
+    return Check(name="python", state="problem", told=f"{version}, but edgekit needs {required}", fix=fix)
 
 
 def _needed() -> Iterator[Check]:
-    """Each package that edgekit or one of its frameworks requires, if its version is not one that all of them take.
+    """Each package that edgekit or one of its frameworks requires, if its version does not satisfy all of them.
 
-    What a framework of a wrong version requires does not count: it is to be replaced.
+    Requirements of a framework in a wrong version do not count: it must be replaced.
     """
     own = {canonicalize_name(each.name): each.specifier for each in _requirements("edgekit")}
     right = [name for name in NEEDED if _fits(own.get(canonicalize_name(name), SpecifierSet()), _version(name))]
@@ -47,27 +47,27 @@ def _needed() -> Iterator[Check]:
     for package in ("edgekit", *right):
         for requirement in _requirements(package):
             demands.setdefault(canonicalize_name(requirement.name), []).append((package, requirement.specifier))
-    for name, asked in demands.items():
-        found, wanted = _version(name), SpecifierSet()
-        for _, each in asked:
+    for name, requirements in demands.items():
+        installed, wanted = _version(name), SpecifierSet()
+        for _, each in requirements:
             wanted &= each
         fix = pip(f"{name}{wanted}")
-        if found is None:
-            told = f"not installed, but {_named(asked[0][0])} needs it"
-            yield Check(name=name, state="problem", told=told, fix=fix)
-        elif clashing := [(by, each) for by, each in asked if not _fits(each, found)]:
-            told = " and ".join(f"{_named(by)} needs {name}{each}" for by, each in clashing)
-            yield Check(name=name, state="problem", told=f"{found} clashes: {told}", fix=fix)
+        if installed is None:
+            message = f"not installed, but {_named(requirements[0][0])} needs it"
+            yield Check(name=name, state="problem", told=message, fix=fix)
+        elif clashing := [(by, each) for by, each in requirements if not _fits(each, installed)]:
+            message = " and ".join(f"{_named(by)} needs {name}{each}" for by, each in clashing)
+            yield Check(name=name, state="problem", told=f"{installed} conflicts: {message}", fix=fix)
         elif name in NEEDED:
-            yield Check(name=name, state="ok", told=found)
+            yield Check(name=name, state="ok", told=installed)
 
 
-def _fits(wanted: SpecifierSet, found: str | None) -> bool:
-    return found is not None and wanted.contains(found, prereleases=True)
+def _fits(wanted: SpecifierSet, installed: str | None) -> bool:
+    return installed is not None and wanted.contains(installed, prereleases=True)
 
 
 def _requirements(package: str, extra: str = "") -> list[Requirement]:
-    """What an installed package requires here, without extras or with what `extra` adds; nothing of one that is not there."""
+    """What an installed package requires here, without extras or with what `extra` adds; nothing for a missing one."""
     try:
         listed = [Requirement(line) for line in requires(package) or ()]
     except PackageNotFoundError:
@@ -91,40 +91,42 @@ def _named(package: str) -> str:
 
 def _setuptools() -> Iterator[Check]:
     if importlib.util.find_spec("distutils") is None:
-        told = "not there, but pruning needs it (tensorflow-model-optimization imports it)"
-        yield Check(name="distutils", state="problem", told=told, fix=pip("setuptools"))
+        message = "not installed, but pruning needs it (tensorflow-model-optimization imports it)"
+        yield Check(name="distutils", state="problem", told=message, fix=pip("setuptools"))
     elif sys.version_info >= (3, 12) and os.environ.get("SETUPTOOLS_USE_DISTUTILS") == "stdlib":
-        told = "SETUPTOOLS_USE_DISTUTILS=stdlib asks for what Python 3.12 took out, and pruning needs"
-        yield Check(name="distutils", state="problem", told=told, fix="unset SETUPTOOLS_USE_DISTUTILS")
+        message = "SETUPTOOLS_USE_DISTUTILS=stdlib selects a module that Python 3.12 removed, and pruning needs"
+        yield Check(name="distutils", state="problem", told=message, fix="unset SETUPTOOLS_USE_DISTUTILS")
 
 
 def _same_files() -> Iterator[Check]:
     for name in _SAME_FILES:
         if _version(name) and _version("tensorflow"):
-            told = f"{_named(name)} is installed too and overwrites files of tensorflow"
+            message = f"{_named(name)} is also installed and overwrites files of tensorflow"
             remove = shlex.join([sys.executable, "-m", "pip", "uninstall", "--yes", name])
             restore = pip("--force-reinstall", "--no-deps", f"tensorflow=={_version('tensorflow')}")
-            yield Check(name=name, state="warning", told=told, fix=f"{remove} && {restore}")
+            yield Check(name=name, state="warning", told=message, fix=f"{remove} && {restore}")
 
 
 def _legacy_keras() -> Iterator[Check]:
-    """edgekit.backend sets it unless it is set; with another value tfmot meets Keras 3, which it does not know."""
+    """edgekit.frameworks.backend sets it unless it is set; any other value makes tfmot use Keras 3, which it does not support."""
     if os.environ.get("TF_USE_LEGACY_KERAS", "1").lower() not in ("1", "true"):
-        told = (
-            "TF_USE_LEGACY_KERAS is set so that tensorflow-model-optimization would meet Keras 3 in place of tf-keras"
+        message = (
+            "TF_USE_LEGACY_KERAS is set so that tensorflow-model-optimization would use Keras 3 instead of tf-keras"
         )
-        yield Check(name="keras", state="problem", told=told, fix="unset TF_USE_LEGACY_KERAS")
+        yield Check(name="keras", state="problem", told=message, fix="unset TF_USE_LEGACY_KERAS")
 
 
 def _extras() -> Iterator[Check]:
     """A line for each extra that a user may want."""
     for extra in sorted(set(metadata("edgekit").get_all("Provides-Extra") or ()) - set(_NOT_FOR_USERS)):
-        found: Mapping[str, str | None] = {each.name: _version(each.name) for each in _requirements("edgekit", extra)}
-        missing = [name for name, known in found.items() if known is None]
+        installed: Mapping[str, str | None] = {
+            each.name: _version(each.name) for each in _requirements("edgekit", extra)
+        }
+        missing = [name for name, known in installed.items() if known is None]
         if missing:
-            told, fix = f"optional, lacks {', '.join(missing)}", pip(f"edgekit[{extra}]")
-            yield Check(name=f"[{extra}]", state="absent", told=told, fix=fix)
+            message, fix = f"optional, missing: {', '.join(missing)}", pip(f"edgekit[{extra}]")
+            yield Check(name=f"[{extra}]", state="absent", told=message, fix=fix)
         else:
             yield Check(
-                name=f"[{extra}]", state="ok", told=", ".join(f"{name} {known}" for name, known in found.items())
+                name=f"[{extra}]", state="ok", told=", ".join(f"{name} {known}" for name, known in installed.items())
             )

@@ -1,4 +1,4 @@
-"""What can be measured on from here: adb, ssh and the targets of targets.yaml; with `deep`, whether each answers."""
+"""Which targets can be measured from here: programs they need, and targets.yaml; with `deep`, whether each responds."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgekit import registry
 from edgekit.diagnosis.check import Check, system_package
 from edgekit.errors import EdgekitError
 
-_ADB = {"": "android-tools", "debian": "adb", "darwin": "--cask android-platform-tools"}
-_SSH = {"": "openssh", "debian": "openssh-client", "fedora": "openssh-clients", "rhel": "openssh-clients"}
-
 
 def checks(*, deep: bool = False) -> list[Check]:
-    """All of them; `deep` connects to each target, which takes seconds."""
-    return [_program("adb", "Android devices", _ADB), _program("ssh", "Linux devices", _SSH), *_targets(deep=deep)]
+    """All checks; `deep` connects to each target, which takes seconds."""
+    programs = {entry.program.name: entry.program for entry in registry.TARGETS.values() if entry.program}
+    return [*(_program(programs[name]) for name in sorted(programs)), *_targets(deep=deep)]
 
 
-def _program(name: str, what: str, packages: dict[str, str]) -> Check:
-    found = shutil.which(name)
-    if found:
-        return Check(name=name, state="ok", told=found)
-    told = f"not installed: {what} cannot be measured on"
-    return Check(name=name, state="absent", told=told, fix=system_package(packages))
+def _program(program: registry.Program) -> Check:
+    path = shutil.which(program.name)
+    if path:
+        return Check(name=program.name, state="ok", told=path)
+    message = f"not installed: {program.what} cannot be measured"
+    return Check(name=program.name, state="absent", told=message, fix=system_package(program.packages))
 
 
 def _targets(*, deep: bool) -> Iterator[Check]:
     import platformdirs
 
-    # As edgekit.bench.named has it, whose import costs more than all checks here.
+    # Same as in edgekit.bench.named, whose import costs more than all checks here.
     file = Path(platformdirs.user_config_dir("edgekit", appauthor=False)) / "targets.yaml"
     if file.exists():
         from edgekit.bench import named
@@ -41,11 +40,11 @@ def _targets(*, deep: bool) -> Iterator[Check]:
             fix = f"${{EDITOR:-vi}} {shlex.quote(str(file))}"
             yield Check(name="targets", state="warning", told=str(error), fix=fix)
             return
-        told = ", ".join(f"{name} ({entry.target})" for name, entry in known.items()) or "none"
-        yield Check(name="targets", state="ok", told=f"{file}: {told}")
+        names = ", ".join(f"{name} ({entry.target})" for name, entry in known.items()) or "none"
+        yield Check(name="targets", state="ok", told=f"{file}: {names}")
     else:
         yield Check(
-            name="targets", state="ok", told=f"none of your own (no {file}); --target ssh://user@host needs no entry"
+            name="targets", state="ok", told=f"none configured (no {file}); --target ssh://user@host needs no entry"
         )
     if deep:
         from edgekit.bench import devices

@@ -1,4 +1,4 @@
-"""What a file does class by class, and whether classes are uneven enough for that to differ from its accuracy."""
+"""Results of a file class by class, and whether classes are uneven enough for that to differ from its accuracy."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNEVEN = 3.0
-"""Classes are uneven from this `imbalance` on: accuracy alone may then hide a class that is never recognized."""
+"""From this `imbalance` on, classes are uneven: accuracy alone may then hide a class that is never recognized."""
 
 FEWEST = 4
-"""Samples from which on the recall of a class is judged: the fewest for which the 95 % intervals (Wilson) of "all of them right"
-and "none of them right" do not overlap. Of three samples both hold 50 %."""
+"""From this number of samples on, the recall of a class is judged: the fewest for which the 95 % intervals (Wilson) of "all of
+them right" and "none of them right" do not overlap. With three samples both contain 50 %."""
 
 
 def imbalance(counts: Iterable[int]) -> float:
-    """Samples of the largest class over those of the smallest; of the classes that occur, 1 where fewer than two do."""
-    found = [int(count) for count in counts if count > 0]
-    return max(found) / min(found) if found else 1.0
+    """Samples of the largest class over those of the smallest, among classes that occur; 1 if fewer than two do."""
+    present = [int(count) for count in counts if count > 0]
+    return max(present) / min(present) if present else 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ByClass:
-    """Counts of each class: n (K,) samples of it, right (K,) of them recognized, answered (K,) samples called by its name."""
+    """Counts per class: n (K,) samples of it, right (K,) of them recognized, answered (K,) samples predicted as it."""
 
     n: NDArray[np.int64]
     right: NDArray[np.int64]
@@ -39,7 +39,7 @@ class ByClass:
 
     @property
     def macro_f1(self) -> float:
-        """Mean of the F1 scores 2 right / (n + answered) of the classes that occur, in the labels or in the answers."""
+        """Mean of the F1 scores 2 right / (n + answered) of the classes that occur, in the labels or in the predictions."""
         total = self.n + self.answered
         return _mean(2 * self.right[total > 0] / total[total > 0])
 
@@ -57,7 +57,7 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def by_class(answers: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> ByClass:
-    """Count the (N,) answers to samples with (N,) labels, both in [0, classes)."""
+    """Count the (N,) predictions for samples with (N,) labels, both in [0, classes)."""
     n, right, answered = (
         np.bincount(values, minlength=classes) for values in (labels, labels[answers == labels], answers)
     )
@@ -65,5 +65,5 @@ def by_class(answers: NDArray[np.int64], labels: NDArray[np.int64], classes: int
 
 
 def counts_of(per_class: Mapping[str, Mapping[str, Any]]) -> list[tuple[float, int]]:
-    """(recall, n) of the classes that occur, from what `ByClass.named` told."""
+    """(recall, n) of the classes that occur, from the result of `ByClass.named`."""
     return [(row["recall"], row["n"]) for row in per_class.values() if row["n"]]

@@ -1,8 +1,10 @@
-"""Is a confidence of 0.8 right four times in five? Top-label calibration errors (METHODS.md section 5.2); 0 is best.
+"""Is a confidence of 0.8 right four times in five? Top-label calibration errors; 0 is best.
 
-The plug-in error of a perfectly calibrated file is above 0 by chance, the more the fewer samples: the debiased forms take that
-bias off, and are the ones to quote. All bins here hold about equally many samples and never cut equal confidences apart,
-except in the sweep, whose definition goes by index.
+Definitions: docs/methods.md, "Calibration error".
+
+By chance, the plug-in error of a perfectly calibrated file is above 0, the more so with few samples: the debiased forms remove
+that bias, and are the ones to quote. All bins here have about equally many samples and never separate equal confidences,
+except in the sweep, which is defined by index.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ class Bins:
 
 
 def bin_edges(boundaries: NDArray[np.int64], n: int, bins: int) -> NDArray[np.int64]:
-    """Where the bins begin in ascending order: positions in [0, n), the first is 0.
+    """Where the bins start in ascending order: positions in [0, n), the first is 0.
 
-    Edge j begins at round(j n / bins) and moves to the nearest change of value (the lower one at equal distance); it is kept
-    only beyond the edge before it.
+    Edge j starts at round(j n / bins) and moves to the nearest change of value (the lower one at equal distance); it is kept
+    only if it is after the previous edge.
 
     Args:
-        boundaries: ascending positions at which a new value begins, from 0 to n.
+        boundaries: ascending positions at which a new value starts, from 0 to n.
     """
     wanted = np.array([round(j * n / bins) for j in range(1, bins)], dtype=np.int64)
     above = np.searchsorted(boundaries, wanted)
@@ -48,7 +50,7 @@ def bin_edges(boundaries: NDArray[np.int64], n: int, bins: int) -> NDArray[np.in
 
 
 def _ascending(confidence: Confidence, bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(order of ascending confidence, where the bins begin in it)."""
+    """(order of ascending confidence, where the bins start in it)."""
     n = len(confidence)
     order = np.argsort(confidence, kind="stable")
     ranked = confidence[order]
@@ -57,7 +59,7 @@ def _ascending(confidence: Confidence, bins: int) -> tuple[NDArray[np.int64], ND
 
 
 def equal_mass_bins(confidence: Confidence, bins: int) -> NDArray[np.int64]:
-    """(N,) bin of each sample, bins of about equal size whose edges never cut equal confidences."""
+    """(N,) bin of each sample, in bins of about equal size whose edges never separate equal confidences."""
     order, edges = _ascending(confidence, bins)
     assigned = np.empty(len(confidence), np.int64)
     assigned[order] = np.searchsorted(edges, np.arange(len(confidence)), side="right") - 1
@@ -65,7 +67,7 @@ def equal_mass_bins(confidence: Confidence, bins: int) -> NDArray[np.int64]:
 
 
 def equal_mass(confidence: Confidence, error: Error, bins: int = BINS) -> Bins:
-    """The equal-mass bins of (N,) confidences and errors, summed up."""
+    """The equal-mass bins of (N,) confidences and errors, aggregated."""
     order, edges = _ascending(confidence, bins)
     size = np.diff(np.append(edges, len(order))).astype(np.float64)
     total = np.add.reduceat(confidence[order].astype(np.float64), edges)
@@ -75,18 +77,12 @@ def equal_mass(confidence: Confidence, error: Error, bins: int = BINS) -> Bins:
 
 def ece(confidence: Confidence, error: Error, bins: int = BINS) -> float:
     """Plug-in L1 error, sum_b n_b/n |acc_b - conf_b|: biased upwards."""
-    found = equal_mass(confidence, error, bins)
-    return _l1(found.size, found.accuracy, found.confidence)
+    binned = equal_mass(confidence, error, bins)
+    return _l1(binned.size, binned.accuracy, binned.confidence)
 
 
 def _l1(size: NDArray[np.float64], accuracy: NDArray[np.float64], confidence: NDArray[np.float64]) -> float:
     return float((size / size.sum() * np.abs(accuracy - confidence)).sum())
-
-
-def plugin_ece_squared(confidence: Confidence, error: Error, bins: int = BINS) -> float:
-    """Plug-in squared error, sum_b n_b/n (acc_b - conf_b)^2: biased upwards."""
-    found = equal_mass(confidence, error, bins)
-    return float((found.size / len(error) * (found.accuracy - found.confidence) ** 2).sum())
 
 
 def debiased_ece_squared(confidence: Confidence, error: Error, bins: int = BINS) -> float:
@@ -94,10 +90,10 @@ def debiased_ece_squared(confidence: Confidence, error: Error, bins: int = BINS)
 
     sum_b n_b/n [(acc_b - conf_b)^2 - acc_b (1 - acc_b) / (n_b - 1)]; bins of fewer than two samples count 0.
     """
-    found = equal_mass(confidence, error, bins)
-    bias = found.accuracy * (1 - found.accuracy) / np.maximum(found.size - 1, 1)
-    gap = (found.accuracy - found.confidence) ** 2
-    return float((found.size / len(error) * np.where(found.size > 1, gap - bias, 0)).sum())
+    binned = equal_mass(confidence, error, bins)
+    bias = binned.accuracy * (1 - binned.accuracy) / np.maximum(binned.size - 1, 1)
+    gap = (binned.accuracy - binned.confidence) ** 2
+    return float((binned.size / len(error) * np.where(binned.size > 1, gap - bias, 0)).sum())
 
 
 def debiased_ece(
@@ -108,21 +104,21 @@ def debiased_ece(
     The method of Kumar et al. 2019 (p-lambda/verified_calibration, normal_debiased_ce), which draws each bin's accuracy from
     N(acc_b, acc_b (1 - acc_b) / n_b).
     """
-    found = equal_mass(confidence, error, bins)
-    spread = np.sqrt(found.accuracy * (1 - found.accuracy) / found.size)
-    drawn = np.random.default_rng(seed).normal(found.accuracy, spread, (resamples, len(spread)))
-    weight = found.size / found.size.sum()
-    resampled = (weight * np.abs(drawn - found.confidence)).sum(axis=1).mean()
-    return float(max(0.0, 2 * _l1(found.size, found.accuracy, found.confidence) - resampled))
+    binned = equal_mass(confidence, error, bins)
+    spread = np.sqrt(binned.accuracy * (1 - binned.accuracy) / binned.size)
+    drawn = np.random.default_rng(seed).normal(binned.accuracy, spread, (resamples, len(spread)))
+    weight = binned.size / binned.size.sum()
+    resampled = (weight * np.abs(drawn - binned.confidence)).sum(axis=1).mean()
+    return float(max(0.0, 2 * _l1(binned.size, binned.accuracy, binned.confidence) - resampled))
 
 
 def ece_sweep(confidence: Confidence, error: Error, *, most_bins: int = 1000) -> tuple[float, int]:
-    """(L1 error, bins) with as many bins as keep the accuracy from falling as confidence rises (Roelofs et al. 2022).
+    """(L1 error, bins) with the most bins for which accuracy does not fall as confidence rises (Roelofs et al. 2022).
 
     Sample i of n in ascending order is in bin min(B - 1, floor(i B / n)); B = 2, 3, ... ends before the first bin accuracy that
-    falls (arXiv 2012.08668; google-research/caltrain em_monotonic_sweep, which takes the L2 norm by default). By index, so equal
-    confidences may be cut: the order within a tie is the data's. Errors that all lie below the right ones never make it fall:
-    `most_bins` is where the search ends then.
+    falls (arXiv 2012.08668; google-research/caltrain em_monotonic_sweep, which uses the L2 norm by default). Bins go by index, so
+    equal confidences may be separated: the order within a tie is the data's. If all errors are below the correct ones, accuracy
+    never falls: `most_bins` ends the search.
     """
     n = len(confidence)
     order = np.argsort(confidence, kind="stable")
@@ -145,8 +141,8 @@ def ece_sweep(confidence: Confidence, error: Error, *, most_bins: int = 1000) ->
 
 def reliability_bins(confidence: Confidence, error: Error, bins: int = BINS) -> list[dict[str, float]]:
     """The reliability diagram: per equal-mass bin its size, mean confidence and accuracy, in ascending confidence."""
-    found = equal_mass(confidence, error, bins)
+    binned = equal_mass(confidence, error, bins)
     return [
         {"n": int(size), "confidence": float(mean), "accuracy": float(accuracy)}
-        for size, mean, accuracy in zip(found.size, found.confidence, found.accuracy, strict=True)
+        for size, mean, accuracy in zip(binned.size, binned.confidence, binned.accuracy, strict=True)
     ]

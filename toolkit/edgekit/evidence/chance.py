@@ -1,4 +1,4 @@
-"""Whether a file is better than always answering the largest class. One that is not has learned nothing."""
+"""Whether a file is better than always predicting the largest class. If it is not, it has learned nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _ONE_SIDED_95 = 1.645
 def no_better(document: Mapping[str, Any]) -> str | None:
     """Why the shipped file of a report.json does not beat the largest class on validation; None if it does.
 
-    It beats it with a higher accuracy, or, where classes are uneven, with a mean recall of the classes that guessing does not
-    reach in 95 of 100 cases.
+    It does with a higher accuracy, or, if classes are uneven, with a mean class recall that guessing does not reach in 95 of
+    100 cases.
     """
     name = document["run"]["shipped"]
     row = next(row for row in document["evaluations"] if row["artifact"] == name and row["split"] == "val")
@@ -31,11 +31,11 @@ def no_better(document: Mapping[str, Any]) -> str | None:
 
 
 def error(document: Mapping[str, Any]) -> NotLearned | None:
-    """The error that a command ends with for such a file, unless the recipe accepts it; the caller adds the report."""
+    """The error that a command ends with for such a file, unless the recipe accepts it; the caller attaches the report."""
     reason = no_better(document)
     if reason is None or document["recipe"]["accept_chance"]:
         return None
     return NotLearned(
-        f"{document['run']['shipped']} has not learned: {reason}. Give it more steps (training.epochs), look at the labels "
-        "(edgekit data check), or add data; accept_chance: true in the recipe accepts it."
+        f"{document['run']['shipped']} has not learned: {reason}. Train it for more steps (training.epochs), check the labels "
+        "(edgekit data check), or add data; to accept it anyway, set accept_chance: true in the recipe."
     )

@@ -1,4 +1,4 @@
-"""Two files on the same samples: differences with intervals, McNemar's mid-p, and what that may be called."""
+"""Two files on the same samples: differences with intervals, McNemar's mid-p, and the conclusion they allow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgekit.evidence.weighted import statistic
 Predictions = tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float32]]
 DRAWS = 1000
 METRICS = ("accuracy", "nll", "brier", "aurc", "augrc", "ece_squared")
-# Told where the classes of the samples are uneven; elsewhere it says what accuracy says.
+# Reported if the classes of the samples are uneven; otherwise it equals accuracy.
 BALANCED = "balanced_accuracy"
 _OF_METHODS = ("curation", "runs")
 
@@ -31,15 +31,15 @@ def compare(
     """Compare file A with file B; a row of report.json's `comparisons`.
 
     Args:
-        kind: "quantization" (A made from B), "max_drop" (the same, on what the gate looks at), "curation" (A curated, B the
-            control) or "runs" (of two run folders).
+        kind: "quantization" (A made from B), "max_drop" (the same, on the samples that the gate uses), "curation" (A curated, B
+            the control) or "runs" (from two run folders).
         a, b: (ids, labels, (N, K) probabilities) of the same samples.
-        split: which those are.
+        split: the split of these samples.
 
     Returns:
-        Among others `difference` in accuracy with its interval, `differences` in every metric (balanced accuracy too where the
-        classes of the samples are uneven), and `detectable_difference`: the difference in accuracy that so many samples of two
-        such files show with 80 % chance (None where they never differ).
+        Among others `difference` in accuracy with its interval, `differences` in every metric (also balanced accuracy if the
+        classes of the samples are uneven), and `detectable_difference`: the difference in accuracy that this many samples of two
+        such files reveal with 80 % chance (None if they never differ).
 
     Raises:
         IntegrityError: the predictions are not of the same samples. DataError: see `edgekit.evidence.metrics.checked`.
@@ -52,7 +52,7 @@ def compare(
     test = mcnemar(right_a, right_b)
     word = "no significant difference" if test.mid_p >= LEVEL else ("better" if test.difference > 0 else "worse")
     discordance = (test.only_a + test.only_b) / len(labels)
-    # With no sample that only one gets right there is nothing to go by.
+    # If every sample is right in both or wrong in both, there is no evidence.
     seen = paired_difference(discordance, len(labels)) if discordance else math.inf
     detectable = None if math.isinf(seen) else seen
     return {
@@ -79,17 +79,21 @@ def compare(
             metric: dataclasses.asdict(interval)
             for metric, interval in differences(name_a, a, name_b, b, metrics, draws=DRAWS).items()
         },
-        # One RNG seed a side: this is about these two files, never about the methods that made them.
+        # One RNG seed per side: this is about these two files, never about the methods that made them.
         "files": f"{name_a} against {name_b}: accuracy {100 * test.difference:+.2f} points ({100 * test.lower:+.2f} to "
-        f"{100 * test.upper:+.2f}, mid-p {test.mid_p:.3g}): {_said(kind, word, detectable)}",
+        f"{100 * test.upper:+.2f}, mid-p {test.mid_p:.3g}): {_verdict_text(kind, word, detectable)}",
         "verdict": "no evidence (1 seed)" if kind in _OF_METHODS else word,
     }
 
 
-def _said(kind: str, word: str, detectable: float | None) -> str:
+def _verdict_text(kind: str, word: str, detectable: float | None) -> str:
     if word.startswith("no"):
-        return word if detectable is None else f"{word}; so many samples show {100 * detectable:.2g} points or more"
-    return "these two files differ, which RNG seeds alone can do" if kind in _OF_METHODS else word
+        return (
+            word
+            if detectable is None
+            else f"{word}; with this many samples, differences of {100 * detectable:.2g} points or more are detectable"
+        )
+    return "these two files differ, which different RNG seeds alone can cause" if kind in _OF_METHODS else word
 
 
 def differences(

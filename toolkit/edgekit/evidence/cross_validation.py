@@ -1,8 +1,9 @@
-"""The accuracy of a recipe by K-fold cross-validation, with an interval that does not pretend that the folds are independent.
+"""The accuracy of a recipe by K-fold cross-validation, with an interval that does not assume independent folds.
 
-The K networks share training samples, so the binomial interval of the pooled answers is too short (Bates, Hastie and Tibshirani
-2021). The interval is the wider of two: Wilson's of the pooled samples, fewer where samples come in groups; and Student's of the
-folds' accuracies with the variance (1/K + n_test/n_train) s^2 (Nadeau and Bengio 2003), which the shared samples call for.
+The K networks share training samples, so the binomial interval of the pooled predictions is too short (Bates, Hastie and
+Tibshirani 2021). The interval is the wider of two: Wilson's of the pooled samples, of fewer effective samples if they come in
+groups; and Student's of the folds' accuracies with the variance (1/K + n_test/n_train) s^2 (Nadeau and Bengio 2003), which
+accounts for the shared samples.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossValidated:
-    """Accuracy over all folds: n samples, each tested once; 95 % `interval`, the wider end of `pooled` and `folded` each.
+    """Accuracy over all folds: n samples, each tested once; 95 % `interval`, at each end the wider of `pooled` and `folded`.
 
-    effective: the samples that Wilson's interval counts, n where samples are independent. per_fold: n and accuracy of each fold.
+    effective: the sample size in Wilson's interval, n if samples are independent. per_fold: n and accuracy of each fold.
     """
 
     folds: int
@@ -40,11 +41,11 @@ class CrossValidated:
 
 
 def judge(right: NDArray[np.bool_], fold: NDArray[np.int64], group: NDArray[np.str_] | None = None) -> CrossValidated:
-    """The accuracy of the pooled answers.
+    """The accuracy of the pooled predictions.
 
     Args:
-        right: (N,) whether each sample was answered right by the network that had not seen it. fold: (N,) its fold.
-        group: (N,) samples of one group (speaker, camera) err together; None = each by itself.
+        right: (N,) whether the network not trained on a sample classified it correctly. fold: (N,) its fold.
+        group: (N,) samples of one group (speaker, camera) are wrong together; None = each by itself.
 
     Raises:
         DataError: fewer than 2 folds, or arrays of different lengths.
@@ -84,7 +85,7 @@ def corrected_t(center: float, accuracies: NDArray[np.float64], *, tested: float
 def _effective(right: NDArray[np.float64], group: NDArray[np.str_]) -> float:
     """n over the design effect: the variance of the mean by whole groups, over that of independent samples; at most n.
 
-    Where all answers are right, or wrong, no variance tells how groups err: a group then counts as one sample.
+    If all predictions are right, or all wrong, no variance shows how groups behave: a group then counts as one sample.
     """
     _, member = np.unique(group, return_inverse=True)
     count, n, p = int(member.max()) + 1, len(right), float(right.mean())

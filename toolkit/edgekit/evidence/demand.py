@@ -1,4 +1,4 @@
-"""What a gate demands, as it is written: "accuracy>=0.92", "recall:cat>=0.8" or "p50_ms<=2@ssh://user@pi"."""
+"""A gate's requirement, as written: "accuracy>=0.92", "recall:cat>=0.8" or "p50_ms<=2@ssh://user@pi"."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import addresses
 from edgekit.errors import RecipeError, UnknownName
+from edgekit.recipe import addresses
 
 RECALL = "recall"
 QUALITY = ("accuracy", "balanced_accuracy", "macro_f1", RECALL, "nll", "brier", "ece", "aurc", "augrc")
@@ -29,14 +29,14 @@ METRICS = (*QUALITY, *SIZES, *AT_TARGETS)
 _OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 _LIMIT = r"\s*(?P<symbol>>=|<=|>|<)\s*(?P<limit>[-+0-9.eE]+)\s*"
 _FORM = re.compile(r"\s*(?P<metric>[a-z0-9_]+)" + _LIMIT)
-# A class may be called anything, "a>=1@b" too: it ends where the last comparison with a number begins.
+# A class may have any name, even "a>=1@b": it ends where the last comparison with a number starts.
 _OF_CLASS = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*:\s*(?P<label>.*\S)" + _LIMIT, re.DOTALL)
 _HAS_CLASS = re.compile(r"\s*[a-z0-9_]+\s*:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """A gate as it was written, and its parts. target: None = every target that is benched, of which the worst decides.
+    """A gate as written, and its parts. target: None = every target that is benchmarked, of which the worst decides.
 
     label: the class whose recall is judged.
     """
@@ -49,11 +49,11 @@ class Demand:
     label: str | None = None
 
     def holds(self, value: float) -> bool:
-        """Whether `value` is on the right side of the limit."""
+        """Whether `value` meets the limit."""
         return bool(_OPERATORS[self.symbol](value, self.limit))
 
     def worst(self, values: Sequence[float]) -> int:
-        """The index of the value that decides where several are judged."""
+        """The index of the value that decides if several are judged."""
         return values.index(max(values) if self.symbol in ("<=", "<") else min(values))
 
     def settled(self, interval: tuple[float, float] | None) -> bool | None:
@@ -67,9 +67,8 @@ def parse(text: str) -> Demand:
     "recall:a cat>=0.8" -> recall, >=, 0.8 of the class "a cat": what is between the first colon and the last comparison, without
     the spaces around it.
 
-    Raises:
-        RecipeError: it is of neither form, or a metric has a class or a target that has nothing to do with it.
-        UnknownName: no such metric. UsageError: what follows the @ is no target.
+    RecipeError: it has neither form, or a metric is combined with a class or a target that does not apply to it.
+    UnknownName: no such metric. UsageError: what follows the @ is not a target.
     """
     if _HAS_CLASS.match(text):
         at = target = ""
@@ -92,12 +91,12 @@ def parse(text: str) -> Demand:
     if metric not in METRICS:
         raise UnknownName("gate metric", metric, METRICS)
     if (metric == RECALL) != (label is not None):
-        wrong = f"{metric} is not judged for one class; recall is" if label else "recall is judged for one class"
+        wrong = f"{metric} does not apply to one class; recall does" if label else "recall applies to one class"
         raise RecipeError(f"--gate {text!r}: {wrong}: recall:CLASS>=number.")
     if not at:
         return Demand(text=text, metric=metric, symbol=symbol, limit=limit, label=label)
     if metric not in AT_TARGETS:
-        raise RecipeError(f"--gate {text!r}: {metric} is not judged at a target; leave out what follows the @.")
+        raise RecipeError(f"--gate {text!r}: {metric} does not apply to a target; remove the @ and what follows it.")
     if not target or addresses.parse(target).kind == "attached":
         raise RecipeError(
             f"--gate {text!r} names no target after the @: expected one such as host or ssh://user@pi; without the @, the "
@@ -114,41 +113,43 @@ def demanded(
     measured: Collection[str] = METRICS,
     instead: str = "",
 ) -> list[Demand]:
-    """The demands in `texts`, refused before any work where what they judge will not be measured.
+    """The requirements in `texts`, refused before any work if what they judge will not be measured.
 
     Args:
-        targets: that are benched, as the user wrote them. threads: the thread counts that are timed there.
+        targets: those to be benchmarked, as the user wrote them. threads: the thread counts that are timed there.
         measured: the metrics that the command measures. instead: what to do about others, for the message.
 
     Raises:
-        RecipeError, UnknownName, UsageError: see `parse`; a metric that is not measured, a target that is not benched, or no
-            timing with one thread, which is what a gate judges.
+        RecipeError, UnknownName, UsageError: see `parse`; also a metric that is not measured, a target that is not benchmarked,
+            or no timing with one thread, which is what a gate judges.
     """
     demands = [parse(text) for text in dict.fromkeys(texts)]
     for each in demands:
-        told = f"--gate {each.text!r}: "
+        prefix = f"--gate {each.text!r}: "
         if each.metric not in measured:
-            raise RecipeError(f"{told}{each.metric} is not measured here{f'; {instead}' if instead else ''}.")
+            raise RecipeError(f"{prefix}{each.metric} is not measured here{f'; {instead}' if instead else ''}.")
         if each.metric not in AT_TARGETS:
             continue
         if not targets:
-            raise RecipeError(f"{told}nothing is benched; add --target {each.target or 'host'}.")
+            raise RecipeError(f"{prefix}no target is benchmarked; add --target {each.target or 'host'}.")
         if each.target is not None and each.target not in targets:
             close = difflib.get_close_matches(each.target, targets, n=1, cutoff=0.6)
             hint = f"Did you mean {close[0]!r}?" if close else f"Add --target {each.target}."
-            raise RecipeError(f"{told}{each.target} is not benched; what is: {', '.join(targets)}. {hint}")
+            raise RecipeError(
+                f"{prefix}{each.target} is not benchmarked; the targets are: {', '.join(targets)}. {hint}"
+            )
         if 1 not in threads:
             raise RecipeError(
-                f"{told}a gate judges one thread, and the benchmark runs with {', '.join(map(str, threads))}; add 1."
+                f"{prefix}a gate judges one thread, and the benchmark runs with {', '.join(map(str, threads))}; add 1."
             )
     return demands
 
 
 def check_classes(texts: Sequence[str], classes: Sequence[str], labels: NDArray[np.int64] | None = None) -> None:
-    """Refuse a demand on the recall of a class that there is not, or of which there is nothing to judge by.
+    """Refuse a requirement on the recall of a class that does not exist, or that has no samples to judge by.
 
     Args:
-        labels: (N,) of the samples that will be judged, places in `classes`; None = they are not known.
+        labels: (N,) of the samples that will be judged, indices into `classes`; None = unknown.
 
     Raises:
         UnknownName, RecipeError
@@ -160,6 +161,6 @@ def check_classes(texts: Sequence[str], classes: Sequence[str], labels: NDArray[
             raise UnknownName("class in a gate,", each.label, classes)
         if labels is not None and not (labels == classes.index(each.label)).any():
             raise RecipeError(
-                f"--gate {each.text!r} cannot be judged: none of the {len(labels):,} samples that gates are judged by is of that "
-                "class. Hold out more (data.val_fraction), give a validation part of your own, or leave the gate out."
+                f"--gate {each.text!r} cannot be judged: none of the {len(labels):,} samples that gates are judged on is of that "
+                "class. Hold out more (data.val_fraction), provide a validation part yourself, or remove the gate."
             )

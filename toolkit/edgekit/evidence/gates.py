@@ -1,7 +1,7 @@
-"""Gates: whether demands on a file hold; `edgekit.evidence.demand` says how they are written.
+"""Gates: whether a file meets its requirements; `edgekit.evidence.demand` describes how they are written.
 
-Quality is judged on validation (`edgekit evaluate` on the split that it was given), size on the file, latency and memory at a
-target with one thread. What was not measured, or not validly, counts as not met, and a gate says why.
+Quality is judged on validation (for `edgekit evaluate` on the given split), size on the file, latency and memory on a
+target with one thread. Anything not measured, or not validly measured, counts as not met, and the gate says why.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def check(
     comparisons: Sequence[Mapping[str, Any]] = (),
     failures: Collection[str] = (),
 ) -> list[Gate]:
-    """Hold each demand against the shipped file: its metrics on val (never test), its size, its one-thread latency and memory.
+    """Check each requirement against the shipped file: its metrics on val (never test), size, one-thread latency and memory.
 
     Args:
-        max_drop: most percentage points of val accuracy that the file may lose to model_float32.tflite, or None. The drop
-            itself decides; its interval, from the comparison of kind "max_drop", tells how sure that is.
-        evaluations: of all files; those on other splits are not looked at.
+        max_drop: maximum drop of val accuracy from model_float32.tflite, in percentage points, or None. The drop itself
+            decides; its interval, from the comparison of kind "max_drop", shows how certain that is.
+        evaluations: those of all files; other splits are ignored.
         failures: targets that could not be measured.
     """
     on_val = {row.artifact: row for row in evaluations if row.split == _SPLIT}
@@ -79,10 +79,10 @@ def judge(
     rows: Sequence[Measurement],
     failures: Collection[str] = (),
 ) -> list[Gate]:
-    """Hold each demand against one file.
+    """Check each requirement against one file.
 
     Args:
-        quality: of the file, on the split to judge it by. rows: measurements of this file alone.
+        quality: that of the file, on the split to judge it on. rows: measurements of this file only.
         failures: targets that could not be measured.
     """
     gates = []
@@ -100,35 +100,37 @@ def judge(
 
 
 def _of_quality(demand: Demand, quality: Evaluation) -> Gate:
-    """Of the file's own metrics; what no sample tells, or a report of an older version does not, is not met."""
+    """Judge a metric of the file itself; a metric without samples, or missing in a report of an older version, is not met."""
     known, where = counts_of(quality.per_class), quality.split
     if demand.metric == RECALL:
         row = quality.per_class.get(demand.label or "")
         if row is not None and not row["n"]:
             return _missing(demand, where, f"no sample of {where} is of that class")
         if row is not None:
-            few = f"too few samples of that class to judge it by (n = {row['n']})" if row["n"] < FEWEST else None
+            few = f"too few samples of that class to judge it (n = {row['n']})" if row["n"] < FEWEST else None
             return _gate(demand, row["recall"], where, wilson(row["recall"], row["n"]), few)
-        found = None
+        value = None
     else:
-        found = getattr(quality, demand.metric)
-    if found is None:
-        return _missing(demand, where, "the report is of an older edgekit, which did not tell it; build the run again")
+        value = getattr(quality, demand.metric)
+    if value is None:
+        return _missing(
+            demand, where, "the report was written by an older edgekit without this metric; build the run again"
+        )
     interval = None
     if demand.metric == "accuracy":
-        interval = wilson(found, quality.n)
+        interval = wilson(value, quality.n)
     elif demand.metric == "balanced_accuracy" and known:
         interval = mean_interval(known)
-    return _gate(demand, found, where, interval)
+    return _gate(demand, value, where, interval)
 
 
 def _gate(
-    demand: Demand, found: float, where: str, interval: tuple[float, float] | None = None, note: str | None = None
+    demand: Demand, value: float, where: str, interval: tuple[float, float] | None = None, note: str | None = None
 ) -> Gate:
     return Gate(
         demand=demand.text,
-        found=found,
-        met=demand.holds(found),
+        found=value,
+        met=demand.holds(value),
         where=where,
         interval=interval,
         settled=demand.settled(interval),
@@ -141,7 +143,7 @@ def _missing(demand: Demand, where: str, note: str | None) -> Gate:
 
 
 def _at_target(demand: Demand, rows: Sequence[Measurement], failures: Collection[str]) -> Gate:
-    """Of the worst target, or of the one that is named; one that could not be measured, or not validly, decides at once."""
+    """Judge the worst target, or the named one; one that could not be measured, or not validly, decides immediately."""
     where = demand.target or "all targets"
     if failed := [target for target in failures if demand.target in (None, target)]:
         return _missing(demand, where, f"{failed[0]} could not be measured")
@@ -153,20 +155,20 @@ def _at_target(demand: Demand, rows: Sequence[Measurement], failures: Collection
         return _missing(
             demand,
             bad[0].target,
-            f"the latency on {bad[0].target} is not valid: {bad[0].invalid_reason or 'no reason told'}",
+            f"the latency on {bad[0].target} is not valid: {bad[0].invalid_reason or 'no reason given'}",
         )
     values = [_value(row, demand.metric) for row in own]
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         target = own[values.index(None)].target
-        return _missing(demand, target, f"what runs the file on {target} does not tell {demand.metric}")
+        return _missing(demand, target, f"the runner on {target} does not report {demand.metric}")
     row = own[demand.worst(known)]
     interval = row.p50_interval_ms if demand.metric == "p50_ms" else None
     note = None
-    if timed and row.emulated:  # believed by none, so never met in silence
-        note = "emulated: such a latency means nothing"
+    if timed and row.emulated:  # not trusted, so never met without a note
+        note = "emulated: this latency is meaningless"
     elif timed and row.verdict == "suspect":
-        note = f"suspect: {row.invalid_reason or 'no reason told'}"
+        note = f"suspect: {row.invalid_reason or 'no reason given'}"
     return _gate(demand, known[demand.worst(known)], row.target, interval, note)
 
 

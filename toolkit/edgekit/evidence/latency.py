@@ -1,4 +1,4 @@
-"""The median of latencies, and how far it may be off."""
+"""The median of latencies, and its uncertainty."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 _MOST_BLOCKS, _LEAST_LENGTH, _DRAWS, _LEVEL = 20, 10, 1000, 0.95
-# More raw values than this tell the median no better, and the resampling costs by the value.
+# More raw values do not improve the median, and the cost of resampling grows with them.
 _MOST = 4_000
 
 
 def median_interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, float, float]:
     """The median with its 95 % block-bootstrap interval.
 
-    Latencies that follow each other are alike (a slow spell lasts many runs), so consecutive blocks are drawn and not single
+    Consecutive latencies are similar (a slow phase lasts many runs), so blocks of consecutive values are drawn instead of single
     values (Carlstein 1986): at most 20 blocks of at least 10 values. Few blocks make percentiles too narrow, so they are widened
-    by t / z * sqrt(B / (B - 1)) for B blocks (Hesterberg 2015, arXiv 1411.5279, section 3). Spells longer than a block are
-    still underrated.
+    by t / z * sqrt(B / (B - 1)) for B blocks (Hesterberg 2015, arXiv 1411.5279, section 3). Slow phases longer than a block are
+    still underestimated.
 
     Args:
         values: (N,) at least one, in the order they were measured; any unit.
@@ -47,8 +47,8 @@ def ratio_interval(values: ArrayLike, others: ArrayLike, *, seed: int = 0) -> tu
     """The median over rounds of values[i] / others[i], with its interval as in `median_interval`.
 
     Args:
-        values, others: (N,) each, measured in turn: value i of both belongs to round i, so that a slow spell of the machine hits
-            both and leaves their ratio alone.
+        values, others: (N,) each, measured in turn: value i of both belongs to round i, so that a slow phase of the machine hits
+            both and does not change their ratio.
     """
     one, other = np.asarray(values, dtype=np.float64), np.asarray(others, dtype=np.float64)
     if one.shape != other.shape:

@@ -1,7 +1,7 @@
-"""Quality and reliability of a classifier's probabilities (METHODS.md section 5), exact under ties.
+"""Quality and reliability of a classifier's probabilities (docs/methods.md, "Quality and reliability"), exact under ties.
 
-Confidence is the largest probability; an error is argmax != label, ties in the argmax broken by the first index. The areas under
-risk and coverage are in `risk_coverage`, calibration errors in `calibration_error`; here is what puts them together.
+Confidence is the largest probability; an error is argmax != label, ties in the argmax go to the first index. The areas under
+risk and coverage are in `risk_coverage`, calibration errors in `calibration_error`; this module combines them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 COVERAGES = (0.8, 0.9, 0.95)
 RISKS = (0.01, 0.02, 0.05)
 TINY = float(np.finfo(np.float32).tiny)
-HALF_LEVEL = 1 / 512  # half a step of an int8 softmax: what a stored 0 stands for
+HALF_LEVEL = 1 / 512  # half a step of an int8 softmax: what a stored 0 represents
 TOP_LEVEL = 255 / 256  # the largest probability an int8 softmax can store
 
 
@@ -55,12 +55,12 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ties:
-    """What 256 levels did to (N, K) outputs, in samples.
+    """The effect of 256 levels on (N, K) outputs, in numbers of samples.
 
     confidences: distinct confidences. tied: samples that share theirs with another. at_top: samples at the largest confidence.
     clipped_high: samples at 255/256 or above, the top of an int8 softmax. argmax: largest output shared by classes. zeros:
-    samples with a probability of exactly 0. Of logits: clipped_high and zeros count samples with an output at the upper or lower
-    end of what the output tensor holds; None where it is float, which has no end to clip at.
+    samples with a probability of exactly 0. For logits: clipped_high and zeros count samples with an output at the upper or lower
+    end of the output tensor's range; None if it is float, which has no range to clip at.
     """
 
     confidences: int
@@ -73,9 +73,9 @@ class Ties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliability:
-    """What `Quality` does not hold: other conventions, optima and secondary calibration errors.
+    """Metrics that are not in `Quality`: other conventions, optima and secondary calibration errors.
 
-    auroc_f is None where no sample is wrong, or all are.
+    auroc_f is None if no sample is wrong, or all are.
     """
 
     auroc_f: float | None
@@ -110,18 +110,18 @@ def checked(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer
     if bad:
         raise DataError(
             f"{bad} of {len(labels)} samples have a probability that is not a finite number (the training may have "
-            "diverged): look at that run; it cannot be judged."
+            "diverged): check that run; it cannot be judged."
         )
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
         raise DataError(
-            f"Labels lie in [{labels.min()}, {labels.max()}], but there are {probabilities.shape[1]} classes."
+            f"Labels are in [{labels.min()}, {labels.max()}], but there are {probabilities.shape[1]} classes."
         )
     return probabilities.astype(np.float64)
 
 
 def is_int8(probabilities: NDArray[np.float64]) -> bool:
-    """Whether all values lie on the 256 levels of an int8 softmax, whatever type the file gives them in."""
-    # A float file shows itself in the first rows; the whole is read only if those do not decide.
+    """Whether all values are on the 256 levels of an int8 softmax, whatever type the file outputs them in."""
+    # A float file reveals itself in the first rows; the rest is read only if those do not decide.
     for part in (probabilities[:64], probabilities):
         scaled = part * 256
         if not (scaled == np.round(scaled)).all():
@@ -130,7 +130,7 @@ def is_int8(probabilities: NDArray[np.float64]) -> bool:
 
 
 def floor_of(probabilities: NDArray[np.float64]) -> float:
-    """The smallest probability that can be told from 0: half a level for int8, the smallest normal float32 otherwise."""
+    """The smallest probability distinguishable from 0: half a level for int8, else the smallest normal float32."""
     return HALF_LEVEL if is_int8(probabilities) else TINY
 
 
@@ -196,8 +196,8 @@ def ties(
     """Count equal and clipped values of (N, K) probabilities.
 
     Args:
-        logits: (N, K), of which `probabilities` are the softmax, if the file gives logits.
-        limits: the least and the largest logit that its output tensor holds; None = it is float.
+        logits: (N, K), of which `probabilities` are the softmax, if the file outputs logits.
+        limits: the smallest and largest logit that its output tensor can hold; None = it is float.
     """
     confidence = probabilities.max(axis=1)
     _, counts = np.unique(confidence, return_counts=True)
@@ -230,7 +230,7 @@ def nll_of_samples(probabilities: NDArray[np.float64], labels: NDArray[np.int64]
 
 
 def nll(probabilities: NDArray[np.float64], labels: NDArray[np.int64], floor: float) -> tuple[float, int]:
-    """(mean of `nll_of_samples`, samples whose p of the label lay below `floor`)."""
+    """(mean of `nll_of_samples`, number of samples whose p of the label was below `floor`)."""
     below = probabilities[np.arange(len(labels)), labels] < floor
     return float(nll_of_samples(probabilities, labels, floor).mean()), int(below.sum())
 

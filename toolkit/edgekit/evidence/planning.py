@@ -1,7 +1,9 @@
-"""How many RNG seeds and test samples does a claim need, and how small an effect can a study see? (METHODS.md section 6)
+"""How many RNG seeds and test samples does a claim need, and how small an effect can a study see?
 
-Two files on the same samples need samples alone (Connor 1987); a claim about a method needs seeds too. What a study of methods
-can see follows from the three spreads that `spreads` takes from a pilot (or from an earlier study with the same data).
+Formulas: docs/methods.md, "Sample size and power".
+
+For two files on the same samples only samples matter (Connor 1987); a claim about a method needs seeds too. What a study of
+methods can detect follows from three spreads, which `spreads` estimates from a pilot (or an earlier study with the same data).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ _SIGN_FLIP_BINDS = 10  # with more seeds the t-test of `verdict.judge` implies i
 
 
 def paired_samples(discordance: float, difference: float, *, level: float = LEVEL, power: float = POWER) -> int:
-    """Test samples for McNemar's test of two files to see `difference` in accuracy with chance `power` (Connor 1987).
+    """Test samples for McNemar's test of two files to detect `difference` in accuracy with chance `power` (Connor 1987).
 
     Args:
         discordance: share of samples that exactly one file gets right, at least |difference|; .05 to .10 is usual.
@@ -39,9 +41,9 @@ def paired_samples(discordance: float, difference: float, *, level: float = LEVE
 
 
 def paired_difference(discordance: float, n: int, *, level: float = LEVEL, power: float = POWER) -> float:
-    """The smallest difference in accuracy of two files that n test samples show: the inverse of `paired_samples`.
+    """The smallest difference in accuracy of two files detectable with n test samples: the inverse of `paired_samples`.
 
-    Infinite where even the largest difference that the discordance allows is too small.
+    Infinite if even the largest difference that the discordance allows is too small.
     """
     from scipy.optimize import brentq
 
@@ -59,8 +61,8 @@ def paired_difference(discordance: float, n: int, *, level: float = LEVEL, power
 class Spreads:
     """Standard deviations of a paired difference between two arms, in the metric's unit.
 
-    seed: between RNG seeds, on endless test samples. sample: between test samples, per sample, shared by all seeds. residual: of
-    one sample for one seed, per sample.
+    seed: between RNG seeds, on infinitely many test samples. sample: between test samples, per sample, shared by all seeds.
+    residual: for one sample and one seed, per sample.
     """
 
     seed: float
@@ -68,20 +70,20 @@ class Spreads:
     residual: float
 
     def variances(self, seeds: int, samples: int) -> tuple[float, float]:
-        """Variance of the mean difference of a study: (what seeds take down, what only samples do)."""
+        """Variance of the mean difference of a study: (the part that more seeds reduce, the part that only samples reduce)."""
         return (self.seed**2 + self.residual**2 / samples) / seeds, self.sample**2 / samples
 
 
 def spreads(pilot: Hierarchical, samples: int, *, caution: float = 0.8) -> Spreads:
-    """The spreads that a pilot showed, on the safe side.
+    """The spreads estimated from a pilot, on the safe side.
 
-    A standard deviation from few seeds is uncertain; planning with the bare value reaches its power only in half of all cases.
-    So the variance between seeds is taken at its upper `caution` confidence limit (Browne 1995).
+    A standard deviation from few seeds is uncertain; planning with the estimate itself reaches its power only half of the time.
+    So the variance between seeds is set to its upper `caution` confidence limit (Browne 1995).
 
     Args:
         pilot: `over_both` of a verdict on it.
         samples: test samples (or groups) of the pilot.
-        caution: confidence of that limit; .5 is about the bare value.
+        caution: confidence of that limit; .5 is about the estimate itself.
     """
     from scipy.stats import chi2
 
@@ -112,34 +114,34 @@ def detectable_effect(
     total = between + common
     if total == 0:
         return 0.0
-    # Rounded, so that the simulations behind it are shared.
+    # Rounded, so that the underlying simulations are shared.
     share = round(common / total, 2)
     return _effect_in_se(seeds, share, samples, level / comparisons, level, power) * math.sqrt(total)
 
 
-def seen_by(found: Hierarchical, samples: int, *, comparisons: int = 1) -> float:
-    """The true effect that a study with the very standard errors of `found` calls better or worse in about 80 % of cases.
+def effect_detectable_by(interval: Hierarchical, samples: int, *, comparisons: int = 1) -> float:
+    """The true effect that a study with exactly the standard errors of `interval` calls better or worse in about 80 % of cases.
 
     Args:
         samples, comparisons: as in `detectable_effect`, which plans the next study on the safe side instead.
     """
-    if found.seeds < least_seeds(LEVEL):
+    if interval.seeds < least_seeds(LEVEL):
         return math.inf
-    if found.se == 0:
+    if interval.se == 0:
         return 0.0
-    # In steps, so that the simulations behind it are shared.
-    share = round(20 * (found.sample_se / found.se) ** 2) / 20
-    return _effect_in_se(found.seeds, share, samples, LEVEL / comparisons, LEVEL, POWER) * found.se
+    # In steps, so that the underlying simulations are shared.
+    share = round(20 * (interval.sample_se / interval.se) ** 2) / 20
+    return _effect_in_se(interval.seeds, share, samples, LEVEL / comparisons, LEVEL, POWER) * interval.se
 
 
 def seeds_needed(
     known: Spreads, effect: float, samples: int, *, comparisons: int = 1, level: float = LEVEL, power: float = POWER
 ) -> int | None:
-    """The fewest RNG seeds with which an effect of that size is seen; None if no number will do with these test samples."""
+    """The fewest RNG seeds to detect an effect of that size; None if no number suffices with these test samples."""
 
     def enough(seeds: int) -> bool:
-        found = detectable_effect(known, seeds, samples, comparisons=comparisons, level=level, power=power)
-        return found <= abs(effect)
+        detectable = detectable_effect(known, seeds, samples, comparisons=comparisons, level=level, power=power)
+        return detectable <= abs(effect)
 
     return _least(enough, least_seeds(level), MOST_SEEDS)
 
@@ -147,17 +149,17 @@ def seeds_needed(
 def samples_needed(
     known: Spreads, effect: float, seeds: int, *, comparisons: int = 1, level: float = LEVEL, power: float = POWER
 ) -> int | None:
-    """The fewest test samples with which an effect of that size is seen; None if no number will do with these seeds."""
+    """The fewest test samples to detect an effect of that size; None if no number suffices with these seeds."""
 
     def enough(samples: int) -> bool:
-        found = detectable_effect(known, seeds, samples, comparisons=comparisons, level=level, power=power)
-        return found <= abs(effect)
+        detectable = detectable_effect(known, seeds, samples, comparisons=comparisons, level=level, power=power)
+        return detectable <= abs(effect)
 
     return _least(enough, 2, MOST_SAMPLES)
 
 
 def _least(enough: Callable[[int], bool], low: int, high: int) -> int | None:
-    """Bisection for the least integer in [low, high] that is enough; the answer only grows more true."""
+    """Bisection for the smallest sufficient integer in [low, high]; `enough` must be monotonic."""
     if not enough(high):
         return None
     while low < high:

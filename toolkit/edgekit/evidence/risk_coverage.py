@@ -1,8 +1,10 @@
-"""How well does confidence rank right above wrong? The risk-coverage family, exact under ties (METHODS.md section 5.1).
+"""How well does confidence rank right above wrong? The risk-coverage family, exact under ties.
+
+Definitions: docs/methods.md, "Risk and coverage".
 
 Accept the k most confident samples; E of them are wrong. Selective risk is E/k, generalized risk E/n, coverage k/n. Files in
-int8 have 256 levels of probability, so many confidences are equal: all here works on groups of equal confidence, and no result
-depends on the order of samples. "Error" is True where the prediction is wrong; for every area here lower is better.
+int8 have 256 levels of probability, so many confidences are equal: everything here works on groups of equal confidence, and no
+result depends on the order of samples. "Error" is True if the prediction is wrong; for every area here lower is better.
 """
 
 from __future__ import annotations
@@ -44,8 +46,8 @@ class RiskCoverage:
 
     def errors_among(self, accepted: NDArray[np.floating[Any]] | float) -> NDArray[np.float64]:
         """Expected errors among that many most confident samples, over random orders of ties."""
-        found: NDArray[np.float64] = np.interp(accepted, np.append(0, self.accepted), np.append(0, self.errors))
-        return found
+        errors: NDArray[np.float64] = np.interp(accepted, np.append(0, self.accepted), np.append(0, self.errors))
+        return errors
 
     def augrc(self) -> float:
         """Area under generalized risk over coverage (Traub et al. 2024, arXiv 2407.01032): the rate of silent failures."""
@@ -74,7 +76,7 @@ class RiskCoverage:
         return self.aurc() - best_aurc(round(self.errors[-1]), self.n, asymptotic=asymptotic)
 
     def auroc_f(self) -> float:
-        """Chance that a right sample is more confident than a wrong one, ties count half; NaN if all are right or all wrong."""
+        """Chance that a correct sample is more confident than a wrong one, ties count half; NaN if all are right or all wrong."""
         wrong = np.diff(self.errors, prepend=0)
         right = np.diff(self.accepted, prepend=0) - wrong
         if not wrong.sum() or not right.sum():

@@ -1,4 +1,4 @@
-"""The runs that a verdict rests on: which arms, on which test samples, and which RNG seeds count."""
+"""The runs behind a verdict: which arms, on which test samples, and which RNG seeds count."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from edgekit.evidence.weighted import METRICS
 Run = tuple[NDArray[Any] | None, NDArray[np.int64], NDArray[Any]]
 """(ids (N,) or None, labels (N,), probabilities (N, K) or right (N,) bool) of one run on test."""
 Arms = Mapping[str, Mapping[int, Run | None]]
-"""Arm -> RNG seed -> its run; None is a run that failed."""
+"""Arm -> RNG seed -> its run; None for a run that failed."""
 
 
-def wanted_arms(arms: Arms, comparisons: Sequence[tuple[str, str]], metrics: Sequence[str]) -> list[str]:
+def arms_of(arms: Arms, comparisons: Sequence[tuple[str, str]], metrics: Sequence[str]) -> list[str]:
     """The arms that are compared, each once."""
     if not comparisons or not metrics:
-        raise UsageError("Nothing to judge: give at least one (arm, control) and one metric.")
+        raise UsageError("Nothing to judge: pass at least one (arm, control) and one metric.")
     for metric in metrics:
         if metric not in METRICS:
             raise UnknownName("metric", metric, METRICS)
@@ -65,11 +65,11 @@ def _equal(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
 
 
 def unfit(run: Run | None) -> str | None:
-    """Why a run cannot count, or None."""
+    """Why a run cannot be used, or None."""
     if run is None:
         return "failed"
     if not np.isfinite(run[2]).all():
-        return "has probabilities that are no finite numbers"
+        return "has probabilities that are not finite numbers"
     return None
 
 
@@ -81,9 +81,9 @@ def paired_seeds(
     excluded: list[str] = []
     seen: dict[bytes, int] = {}
     for seed in sorted({*arms[arm], *arms[control]}):
-        found = [(name, reasons.get((name, seed), "has no run")) for name in (arm, control)]
-        if any(reason for _, reason in found):
-            excluded.append(f"seed {seed}: " + " and ".join(f"{name} {reason}" for name, reason in found if reason))
+        missing = [(name, reasons.get((name, seed), "has no run")) for name in (arm, control)]
+        if any(reason for _, reason in missing):
+            excluded.append(f"seed {seed}: " + " and ".join(f"{name} {reason}" for name, reason in missing if reason))
             continue
         digest = hashlib.sha256()
         for name in (arm, control):

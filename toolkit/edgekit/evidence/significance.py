@@ -1,4 +1,4 @@
-"""Paired tests on the same test samples, and correction for having tested several things."""
+"""Paired tests on the same test samples, and correction for multiple tests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def mcnemar(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> McNem
         exact = mid = 1.0
     else:
         exact = float(binomtest(min(only_a, only_b), discordant).pvalue)
-        # Not exact - pmf, which is the same but for as many on either side: there the exact p is cut at 1.
+        # Not exact - pmf, which equals this unless both sides have the same number: there the exact p is capped at 1.
         fewer = min(only_a, only_b)
         mid = min(1.0, float(2 * binom.cdf(fewer - 1, discordant, 0.5) + binom.pmf(fewer, discordant, 0.5)))
     n = len(correct_a) + 2

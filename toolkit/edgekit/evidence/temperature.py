@@ -1,8 +1,8 @@
-"""Temperature scaling: one number that mends over- or under-confidence (Guo et al. 2017; METHODS.md section 5.3).
+"""Temperature scaling: one number that corrects over- or under-confidence (Guo et al. 2017; docs/methods.md, "Temperature").
 
-T is fitted on a calibration split of its own, never on test and never on what early stopping or influence looked at, and for each
-file separately: a quantized file has its own. Accuracy stays; the ranking of samples may change for more than two classes, so
-areas under risk and coverage are reported before and after.
+T is fitted on a separate calibration split, never on test and never on data used for early stopping or influence, and for each
+file separately: a quantized file has its own T. Accuracy stays the same; the ranking of samples may change with more than two
+classes, so areas under risk and coverage are reported before and after.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edgekit.types import Output
 
 Predictions = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
 LARGEST_LOG = 4.0
-# Fewer samples judge nothing. A T fitted on n of them costs some 1/(2n) nats on others where 1 was right: 0.04 at 12, 0.01 here.
+# Fewer samples are not enough. A T fitted on n of them costs some 1/(2n) nats on others where 1 was right: 0.04 at 12, 0.01 here.
 LEAST = 40
 
 
@@ -28,7 +28,7 @@ LEAST = 40
 class Temperature:
     """value: T, softmax(logits / T). n: samples of the fit. nll_before, nll_after: on those samples, in nats.
 
-    at_bound: T is e^-4 or e^4, the end of what was searched: the split is too small or perfectly separated.
+    at_bound: T is e^-4 or e^4, the end of the search range: the split is too small or perfectly separated.
     """
 
     value: float
@@ -39,7 +39,7 @@ class Temperature:
 
 
 def logits_of(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(N, K) log p, up to a constant per row the logits; p of int8 is clipped at half a level first, then renormalized."""
+    """(N, K) log p, equal to the logits up to a constant per row; p of int8 is first clipped at half a level and renormalized."""
     p = probabilities.astype(np.float64)
     p = np.maximum(p, floor_of(p))
     logits: NDArray[np.float64] = np.log(p / p.sum(axis=1, keepdims=True))
@@ -47,13 +47,13 @@ def logits_of(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def fit(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Temperature:
-    """T with the least NLL, for log T in [-4, 4].
+    """T with the lowest NLL, for log T in [-4, 4].
 
     The NLL is convex in 1/T, so its slope there has at most one root, which is found to machine precision; a search for the
-    least value would stop at half the digits.
+    minimum itself would reach only half of the digits.
 
     Args:
-        logits: (N, K); `logits_of` makes them from probabilities.
+        logits: (N, K); `logits_of` computes them from probabilities.
         labels: (N,) in [0, K).
 
     Raises:
@@ -76,7 +76,7 @@ def fit(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Tempera
         return float(((weight * z).sum(axis=1) / weight.sum(axis=1) - of_label).mean())
 
     at_cold, at_hot = slope(-LARGEST_LOG), slope(LARGEST_LOG)
-    if at_cold == at_hot == 0:  # all logits of each row are equal: every T is as good
+    if at_cold == at_hot == 0:  # all logits of each row are equal: every T is equally good
         log_t = 0.0
     elif at_cold <= 0:
         log_t = -LARGEST_LOG
@@ -104,16 +104,16 @@ def apply(logits: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.f
 
 
 def probabilities(values: NDArray[np.floating[Any]], output: Output) -> NDArray[np.floating[Any]]:
-    """The (N, K) outputs of a file as probabilities: as they are, or the softmax of logits.
+    """The (N, K) outputs of a file as probabilities: unchanged, or the softmax of logits.
 
-    That is in float64: in float32 it is exactly 1 from a margin of some 17 on, and answers that the file tells apart would tie.
+    Computed in float64: in float32 it is exactly 1 from a margin of about 17 on, which would tie answers that the file separates.
     """
     return apply(values, 1.0) if output == "logits" else values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeforeAfter:
-    """One file's metrics on test, before and after its own temperature. Quote AURC before and AUGRC after; both are in both."""
+    """One file's metrics on test, before and after its own temperature. Quote AURC before and AUGRC after; each has both."""
 
     temperature: Temperature
     before: Quality
@@ -128,10 +128,10 @@ def before_and_after(calibration: Predictions, test: Predictions, *, logits: boo
         logits: whether they are logits.
     """
     inputs = [values if logits else logits_of(checked(values, labels)) for values, labels in (calibration, test)]
-    found = fit(inputs[0], calibration[1])
+    temperature = fit(inputs[0], calibration[1])
     as_given = apply(test[0], 1.0) if logits else test[0]
     return BeforeAfter(
-        temperature=found,
+        temperature=temperature,
         before=quality(as_given, test[1]),
-        after=quality(apply(inputs[1], found.value), test[1]),
+        after=quality(apply(inputs[1], temperature.value), test[1]),
     )

@@ -1,7 +1,7 @@
-"""The operating threshold: accept a prediction if its confidence is at least that, else raise an alarm or ask a person.
+"""The operating threshold: accept a prediction if its confidence reaches it, else raise an alarm or ask a person.
 
 It is chosen on the calibration split and judged on test, with intervals. "Alarm stability": does the threshold of the float file
-still do on the int8 file what was promised (METHODS.md sections 5.1 and 5.3)?
+still do on the int8 file what was promised (docs/methods.md, "Operating threshold")?
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Achieved:
-    """What a threshold does on n samples, with 95 % intervals.
+    """The result of a threshold on n samples, with 95 % intervals.
 
-    coverage: share accepted (Wilson). risk: share of errors among the accepted (Clopper-Pearson); with nothing accepted it is NaN
-    and its interval (0, 1).
+    coverage: share accepted (Wilson). risk: share of errors among the accepted (Clopper-Pearson); NaN if nothing is accepted,
+    with the interval (0, 1).
     """
 
     threshold: float
@@ -40,11 +40,11 @@ class Achieved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """The same wish, for a float file and the int8 file made of it.
+    """The same requirement, for a float file and the int8 file made from it.
 
-    float_on_float, float_on_int8: the float file's threshold on test of either; int8_on_int8: the int8 file's own. shift: own
-    threshold of int8 - that of float (NaN if one accepts nothing). changed: share of test samples that the float threshold
-    accepts in one file and not in the other; that is the number of alarms that appear or vanish.
+    float_on_float, float_on_int8: the float file's threshold on test of either; int8_on_int8: the int8 file's own. shift: int8's
+    own threshold minus that of float (NaN if one accepts nothing). changed: share of test samples that the float threshold
+    accepts in one file but not in the other, which is the number of alarms that appear or vanish.
     """
 
     float_on_float: Achieved
@@ -61,31 +61,31 @@ def choose(
     coverage: float | None = None,
     risk: float | None = None,
 ) -> float:
-    """The threshold for a wanted coverage (the highest one that reaches it) or a wanted risk (the lowest one that keeps it).
+    """The threshold for a wanted coverage (the highest that reaches it) or a wanted risk (the lowest that keeps it).
 
-    On few samples the risk so reached is too good: it was chosen among many. Judge it on test, with `achieved`.
+    With few samples the risk reached this way is optimistic: it was chosen among many. Evaluate it on test, with `achieved`.
 
     Args:
         confidence, error: (N,) of the calibration split.
         coverage, risk: one of the two, in (0, 1] and [0, 1].
 
     Returns:
-        A confidence, or infinity where no threshold keeps the risk: accept nothing.
+        A confidence, or infinity if no threshold keeps the risk: accept nothing.
 
     Raises:
         UsageError: neither, both, or out of range. DataError: no samples.
     """
     if (coverage is None) == (risk is None):
-        raise UsageError("An operating threshold is chosen for a coverage or for a risk: give exactly one of the two.")
+        raise UsageError("An operating threshold is chosen for a coverage or for a risk: set exactly one of the two.")
     if not len(error):
         raise DataError("No samples to choose an operating threshold on: it needs a calibration split.")
     curve = RiskCoverage(confidence, error)
     if coverage is not None:
         if not 0 < coverage <= 1:
-            raise UsageError(f"A wanted coverage lies in (0, 1]; found {coverage}.")
+            raise UsageError(f"A wanted coverage must be in (0, 1]; found {coverage}.")
         return float(curve.thresholds[np.searchsorted(curve.accepted, coverage * curve.n - 1e-9)])
     if risk is None or not 0 <= risk <= 1:
-        raise UsageError(f"A wanted risk lies in [0, 1]; found {risk}.")
+        raise UsageError(f"A wanted risk must be in [0, 1]; found {risk}.")
     group = curve.group_at_risk(risk)
     return math.inf if group is None else float(curve.thresholds[group])
 

@@ -1,10 +1,10 @@
-"""What may be said of a method, given the evidence there is: "better", "worse" or "no evidence".
+"""What the evidence allows to say about a method: "better", "worse" or "no evidence".
 
 One RNG seed compares two files, not two methods: a paired sign-flip test over S seeds cannot go below p = 2/2^S, so at least
-six are needed for p < .05 (METHODS.md section 2.10). With six or more, an arm is called better or worse than its control if two
-tests say so: the t-test over seeds and test samples (`bootstrap.hierarchical`), at 5 % after Holm's correction over all that is
-judged together; and the exact sign-flip test over seeds, which assumes no normal distribution, at 5 % before it (after it, six
-seeds could never judge two metrics).
+six are needed for p < .05 (docs/methods.md, "Sign-flip test"). With six or more, an arm is called better or worse than
+its control if two tests say so: the t-test over seeds and test samples (`bootstrap.hierarchical`), at 5 % after Holm's correction
+over all that is judged together; and the exact sign-flip test over seeds, which assumes no normal distribution, at 5 % before it
+(after it, six seeds could never judge two metrics).
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from edgekit.evidence import bootstrap, planning, weighted
 from edgekit.evidence.bootstrap import Hierarchical
 from edgekit.evidence.permutation import least_seeds, sign_flip
 from edgekit.evidence.planning import LEVEL
-from edgekit.evidence.runs import Arms, paired_seeds, same_samples, unfit, wanted_arms
+from edgekit.evidence.runs import Arms, arms_of, paired_seeds, same_samples, unfit
 from edgekit.evidence.significance import holm
 
 LEAST_SEEDS = least_seeds(LEVEL)
 LEAST_GROUPS = 5
-"""Of test samples (speakers, sites); with fewer, an interval for other groups is too often wrong (benchmarks/verdict_null.py)."""
+"""Of test samples (speakers, sites); with fewer, an interval for other groups fails too often (benchmarks/verdict_null.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One metric of one arm against its control.
 
-    verdict: "better", "worse", "no evidence" or "no evidence (3 seeds)", said of the arm, whichever direction the metric has.
+    verdict: "better", "worse", "no evidence" or "no evidence (3 seeds)", about the arm, whichever direction the metric has.
     effect: arm - control, mean over seeds (`effects` per seed), with its 95 % interval for other seeds and other test
-    samples; for other samples only if there is one seed; NaN if there is none. over_both: how that came about, from two seeds on.
-    p, p_holm, p_sign_flip: None with fewer than six seeds (or five groups). detectable: the effect that such a study would see
-    with about 80 % chance (`planning.seen_by`). seeds: those that count. compared: arms x metrics judged together. excluded: why
-    other seeds do not count. next: what to do, or None.
+    samples; only for other samples if there is one seed; NaN if there is none. over_both: its derivation, from two seeds on.
+    p, p_holm, p_sign_flip: None with fewer than six seeds (or five groups). detectable: the effect that such a study would detect
+    with about 80 % chance (`planning.effect_detectable_by`). seeds: those that count. compared: arms x metrics judged together.
+    excluded: why other seeds do not count. next: what to do, or None.
     """
 
     arm: str
@@ -82,10 +82,10 @@ class Verdict:
         return f"{text}; rests on {self.rests_on}."
 
     def row(self) -> dict[str, Any]:
-        """For JSON: all fields but `over_both`, and `rests_on`; what is not a number is None."""
-        found = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "over_both"}
-        found = {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()} | {"rests_on": self.rests_on}
-        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in found.items()}
+        """For JSON: all fields but `over_both`, and `rests_on`; values that are not numbers are None."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "over_both"}
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()} | {"rests_on": self.rests_on}
+        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
 
 
 def judge(
@@ -99,25 +99,25 @@ def judge(
 ) -> list[Verdict]:
     """A verdict for each (arm, control) and each metric, paired by RNG seed and test sample.
 
-    Everything judged in one call is corrected together: give it all that will be shown together. Fix the number of seeds before
-    looking: adding seeds until a verdict comes is no test.
+    Everything judged in one call is corrected together: pass everything that will be shown together. Fix the number of seeds
+    before looking at results: adding seeds until a verdict appears is not a test.
 
     Args:
-        arms: the runs. A seed counts where both arms have a run with finite values; which seeds do not, and why, is in
+        arms: the runs. A seed counts if both arms have a run with finite values; which seeds do not, and why, is in
             `excluded`. A seed that repeats another's predictions in both arms is no further evidence and counts once.
-        metrics: keys of `edgekit.evidence.weighted.METRICS`; right-or-wrong runs have accuracy alone.
-        draws: resamples of the test samples for their share of the error; 500 will do.
+        metrics: keys of `edgekit.evidence.weighted.METRICS`; right-or-wrong runs only have accuracy.
+        draws: resamples of the test samples, for their share of the error; 500 are enough.
         seed: of those resamples.
         groups: (N,) group of each test sample, if samples of a group (a speaker, a site) are alike. Fewer than `LEAST_GROUPS`
-            are described, not judged; one alone has no interval.
+            are described, not judged; a single one has no interval.
 
     Raises:
         UnknownName: no such arm or metric.
         UsageError: nothing to compare, or an arm with itself.
         IntegrityError: two runs were tested on different samples.
-        DataError: shapes that do not fit, or right-or-wrong runs with a metric that needs probabilities.
+        DataError: inconsistent shapes, or right-or-wrong runs with a metric that needs probabilities.
     """
-    wanted = wanted_arms(arms, comparisons, metrics)
+    wanted = arms_of(arms, comparisons, metrics)
     count = same_samples(arms, wanted)
     if groups is not None and len(groups) != count:
         raise DataError(f"{len(groups)} groups were given for {count} test samples.")
@@ -184,18 +184,18 @@ def _effect(
 ) -> dict[str, Any]:
     """Values, effect and interval over seeds; tests only from six seeds and five groups."""
     differences = a - b
-    found: dict[str, Any] = {"arm_value": float(a.mean()), "control_value": float(b.mean()),
+    result: dict[str, Any] = {"arm_value": float(a.mean()), "control_value": float(b.mean()),
                              "effects": tuple(differences.tolist()), "effect": float(differences.mean())}  # fmt: skip
     if units < 2:
-        return found
+        return result
     if len(differences) == 1:
         lower, upper = np.percentile(resampled[:, 0], [50 * LEVEL, 100 - 50 * LEVEL])
-        return found | {"lower": float(lower), "upper": float(upper)}
+        return result | {"lower": float(lower), "upper": float(upper)}
     over_both = bootstrap.hierarchical(differences, resampled, units=units, level=1 - LEVEL)
-    found |= {"lower": over_both.lower, "upper": over_both.upper, "over_both": over_both}
+    result |= {"lower": over_both.lower, "upper": over_both.upper, "over_both": over_both}
     if len(differences) >= LEAST_SEEDS and units >= LEAST_GROUPS:
-        found |= {"p": over_both.p, "p_sign_flip": sign_flip(differences)}
-    return found
+        result |= {"p": over_both.p, "p_sign_flip": sign_flip(differences)}
+    return result
 
 
 def _verdict(row: dict[str, Any], samples: int, units: int, compared: int) -> Verdict:
@@ -211,18 +211,18 @@ def _verdict(row: dict[str, Any], samples: int, units: int, compared: int) -> Ve
         correction = f"described, not judged: fewer than {LEAST_GROUPS} groups"
     elif p_holm is None or over_both is None:
         word = f"no evidence ({_counted(seeds, 'seed')})"
-        following = f"a study of at least {LEAST_SEEDS} paired RNG seeds, fixed before looking"
+        following = f"a study of at least {LEAST_SEEDS} paired RNG seeds, with the number fixed in advance"
         correction = f"described, not judged: fewer than {LEAST_SEEDS} seeds"
     else:
-        # For the smallest p of the family, at which Holm's correction begins.
-        detectable = planning.seen_by(over_both, units, comparisons=compared)
+        # For the smallest p of the family, where Holm's correction starts.
+        detectable = planning.effect_detectable_by(over_both, units, comparisons=compared)
         correction = f"Holm over {_counted(compared, 'comparison')} at {LEVEL:.0%}, and sign flips at {LEVEL:.0%}"
         if p_holm < LEVEL and row["p_sign_flip"] < LEVEL:
             word = "better" if (row["effect"] > 0) == direction else "worse"
         else:
             word = "no evidence"
             following = (
-                f"effects below about {detectable:.2g} escape this study; to see smaller ones, plan a new one "
+                f"effects below about {detectable:.2g} are too small for this study; to detect smaller ones, plan a new one "
                 "with more RNG seeds or test samples"
             )
     if units != samples:

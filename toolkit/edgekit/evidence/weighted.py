@@ -1,7 +1,7 @@
-"""The metrics on a bootstrap resample, many at once: functions of how often each sample was drawn.
+"""Metrics on many bootstrap resamples at once: functions of how often each sample was drawn.
 
-A resample of N samples is a row of N counts. What does not change from one resample to the next (the order of confidences, each
-sample's loss) is worked out once, so that a draw costs a few passes over the counts and no sorting.
+A resample of N samples is a row of N counts. Whatever does not change from one resample to the next (the order of confidences,
+each sample's loss) is computed once, so that a draw costs a few passes over the counts and no sorting.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def _segments(
 ) -> Callable[[Counts], tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """A function from counts to (B, M) samples and errors per segment, highest confidence first.
 
-    A segment is a group of equal confidence that holds an error, or a run of groups that hold none: nothing that the areas need
-    is lost, and there are about twice as many segments as errors instead of as many as samples.
+    A segment is a group of equal confidence that contains an error, or a run of groups without errors: nothing that the areas
+    need is lost, and there are about twice as many segments as errors instead of as many as samples.
     """
     order = np.argsort(-confidence, kind="stable")
     ranked, wrong = confidence[order], error[order]
@@ -115,7 +115,7 @@ def aurc_of(confidence: NDArray[np.float64], error: NDArray[np.bool_]) -> Statis
 
 
 def ece_squared_of(confidence: NDArray[np.float64], error: NDArray[np.bool_], bins: int = BINS) -> Statistic:
-    """Debiased squared ECE of (N,) confidences and errors; the bins are made anew for each resample."""
+    """Debiased squared ECE of (N,) confidences and errors; the bins are recomputed for each resample."""
     order = np.argsort(confidence, kind="stable")
     ranked, right = confidence[order], (~error[order]).astype(np.float64)
     starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
@@ -124,7 +124,7 @@ def ece_squared_of(confidence: NDArray[np.float64], error: NDArray[np.bool_], bi
         boundaries = np.append(0, np.cumsum(np.add.reduceat(count, starts)))
         n = int(boundaries[-1])
         edges = bin_edges(boundaries, n, bins)
-        # Groups that were never drawn share their boundary with the next: the last of equal ones is where the bin begins.
+        # Groups that were never drawn share their boundary with the next: the bin starts at the last of equal ones.
         at = starts[np.searchsorted(boundaries, edges, side="right") - 1]
         size = np.diff(np.append(edges, n)).astype(np.float64)
         mean = np.add.reduceat(count * ranked, at) / size

@@ -1,8 +1,8 @@
 """A flatbuffer builder that writes every value once: equal vectors, strings and tables are shared.
 
-A flatbuffer refers to vectors, strings and tables by offset, so several fields may point to one of them. The shapes, the
-all-zero zero points (which LiteRT wants as long as the scales) and the operator options of a network repeat a lot. Readers see
-no difference.
+A flatbuffer refers to vectors, strings and tables by offset, so several fields may point to the same one. The shapes, the
+all-zero zero points (which LiteRT requires to be as long as the scales) and the operator options of a network repeat a lot.
+Readers see no difference.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from flatbuffers import number_types
 from numpy.typing import NDArray
 
-# schema.fbs demands it of the data of buffers; custom options get it too, as the TFLite converter does.
+# Required by schema.fbs for the data of buffers; custom options get it too, as in the TFLite converter.
 BYTES_ALIGNMENT = 16
 
 
 class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers has no types
-    """Takes what the generated `Pack` functions give; fields lie by size within a table, so that the least padding is needed."""
+    """Used by the generated `Pack` functions; fields are ordered by size within a table, which minimizes padding."""
 
     def __init__(self, initial_size: int) -> None:
         super().__init__(initial_size)
@@ -51,7 +51,7 @@ class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers 
 
     def PrependSlot(self, flags: Any, o: int, x: Any, d: Any) -> None:
         if x is not None and x != d:
-            # Numbers of equal value and another type would be equal as keys: the width belongs to them.
+            # Numbers of equal value and different types would be equal as keys, so the width is part of the key.
             self._slots.append((flags.bytewidth, o, flags, x))
 
     def PrependUOffsetTRelativeSlot(self, o: int, x: Any, d: Any) -> None:
@@ -74,7 +74,7 @@ class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers 
 
 
 def plain(value: Any) -> Any:
-    """A table of the object API as nested tuples, to compare two; arrays by type and content."""
+    """A table of the object API as nested tuples, for comparison; arrays by type and content."""
     if isinstance(value, np.ndarray):
         return (value.dtype.str, value.tobytes())
     if isinstance(value, list):

@@ -1,22 +1,22 @@
-"""The model that stops before its softmax: what a file with logits for output is made from."""
+"""The model that stops before its softmax: the source of files that output logits."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from edgekit import backend, tf
 from edgekit.errors import ExportError
+from edgekit.frameworks import backend, tf
 
-# Behind a softmax over the classes they move values and change none.
+# After a softmax over the classes, these move values but do not change them.
 _PASSING = ("Dropout", "Identity", "Reshape", "Flatten", "ActivityRegularization")
 
 
 def without_softmax(model: Any) -> Any:
-    """`model` up to the logits; its own layers, except one that has the softmax for its activation, which is copied.
+    """`model` up to the logits; with its own layers, except that a layer with softmax as its activation is copied.
 
     Args:
-        model: functional or sequential, of Keras 3 or tf_keras, fake-quantized or not: one image in, a softmax last. Models in
-            it are entered.
+        model: functional or sequential, of Keras 3 or tf_keras, fake-quantized or not: one image in, a softmax last. Nested
+            models are supported.
 
     Raises:
         ExportError: it does not end in a softmax.
@@ -27,7 +27,7 @@ def without_softmax(model: Any) -> Any:
 
 
 def _logits(output: Any) -> Any:
-    """What the softmax behind the tensor `output` reads."""
+    """The input of the softmax that computes the tensor `output`."""
     history = output._keras_history
     layer = history[0]
     given = layer._inbound_nodes[history[1]].input_tensors
@@ -37,7 +37,7 @@ def _logits(output: Any) -> Any:
     inner = getattr(layer, "layer", layer)  # of tfmot's wrapper
     kind = type(inner).__name__
     config = inner.get_config() if hasattr(inner, "weights") else {}
-    # A function of tensors is an operation named Softmax in Keras 3, and a layer of its own in tf_keras.
+    # A function of tensors is an operation named Softmax in Keras 3, and a separate layer in tf_keras.
     if kind == "Softmax" or (kind == "TFOpLambda" and config.get("function") == "nn.softmax"):
         return given
     if config.get("activation") == "softmax":
@@ -51,6 +51,6 @@ def _logits(output: Any) -> Any:
     if kind in _PASSING:
         return layer(_logits(given))
     raise ExportError(
-        f"A file that ends in logits (--logits-output) is cut from a model with a softmax at its end; the last layer, "
-        f"{layer.name!r}, is a {kind}. Leave --logits-output out."
+        f"A file that ends in logits (--logits-output) needs a model with a softmax at its end; the last layer, "
+        f"{layer.name!r}, is a {kind}. Remove --logits-output."
     )

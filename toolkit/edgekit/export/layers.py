@@ -1,8 +1,8 @@
-"""Where an int8 file loses precision: the output of every operator beside the float file's, on real samples.
+"""Where an int8 file loses precision: the output of every operator compared with the float file's, on real samples.
 
-SNR in dB is 10 log10(sum r^2 / sum (r - q)^2) with r the float and q the dequantized int8 values, the cosine that of the two
-as vectors. Errors of earlier operators are in both. What an operator adds by itself is, for independent errors, its noise to
-signal ratio less the largest of its inputs': that is what `worst_layers` ranks by.
+SNR in dB is 10 log10(sum r^2 / sum (r - q)^2) with r the float and q the dequantized int8 values; the cosine is that of the two
+as vectors. Both include errors of earlier operators. For independent errors, the noise that an operator adds itself is its
+noise-to-signal ratio minus the largest of its inputs': `worst_layers` ranks by that.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench.litert import quantize
 from edgekit.errors import DataError
+from edgekit.inference.litert import quantize
 from edgekit.quiet import quiet_stderr
 from edgekit.types import TensorSpec
 
 LEAST_SAMPLES = 32
-# Operators that shape or convert values, and the shape arithmetic of a dynamic batch: nothing to leave in float.
+# Operators that reshape or convert values, and the shape arithmetic of a dynamic batch: nothing to keep in float.
 _NO_LAYER = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SHAPE", "PACK", "GATHER", "STRIDED_SLICE", "REDUCE_PROD")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerError:
-    """One operator's output. noise: sum (r - q)^2 / sum r^2; added: of it, what no input had. scale 0: it is in float."""
+    """One operator's output. noise: sum (r - q)^2 / sum r^2; added: the part of it that no input had. scale 0: it is in float."""
 
     operator: str
     name: str
@@ -39,7 +39,7 @@ class LayerError:
     added: float
 
     def row(self) -> dict[str, Any]:
-        """Its row of export.json; an exact operator has an snr_db of None."""
+        """Its row in export.json; an exact operator has an snr_db of None."""
         snr = self.snr_db if np.isfinite(self.snr_db) else None
         return {
             "operator": self.operator,
@@ -68,7 +68,7 @@ def errors_by_layer(float_file: Path, quantized_file: Path, x: NDArray[Any]) -> 
     if len(x) < LEAST_SAMPLES:
         raise DataError(f"The error of each layer needs {LEAST_SAMPLES} samples or more; found {len(x)}.")
     exact = {name: values for _, name, values, *_ in _outputs(float_file, x)}
-    found: dict[str, LayerError] = {}
+    errors: dict[str, LayerError] = {}
     for operator, name, values, scale, zero_point, inputs in _outputs(quantized_file, x):
         if name not in exact or exact[name].shape != values.shape:
             continue
@@ -76,8 +76,8 @@ def errors_by_layer(float_file: Path, quantized_file: Path, x: NDArray[Any]) -> 
         signal, error = float(real @ real), float((real - given) @ (real - given))
         noise = error / signal if signal else float(error > 0)
         norms = float(np.sqrt(signal * (given @ given)))
-        before = max((found[i].noise for i in inputs if i in found), default=0.0)
-        found[name] = LayerError(
+        before = max((errors[i].noise for i in inputs if i in errors), default=0.0)
+        errors[name] = LayerError(
             operator=operator,
             name=name,
             snr_db=-10 * float(np.log10(noise)) if noise else float("inf"),
@@ -87,13 +87,13 @@ def errors_by_layer(float_file: Path, quantized_file: Path, x: NDArray[Any]) -> 
             noise=noise,
             added=max(0.0, noise - before),
         )
-    if not found:
-        raise DataError(f"{float_file.name} and {quantized_file.name} have no operator output of one name.")
-    return sorted(found.values(), key=lambda row: row.snr_db)
+    if not errors:
+        raise DataError(f"{float_file.name} and {quantized_file.name} have no operator output with the same name.")
+    return sorted(errors.values(), key=lambda row: row.snr_db)
 
 
 def worst_layers(rows: Sequence[LayerError]) -> list[str]:
-    """Names of the outputs whose operators add the most noise, worst first: what to leave in float before all else."""
+    """Names of the outputs whose operators add the most noise, worst first: the first candidates to keep in float."""
     ranked = sorted(rows, key=lambda row: -row.added)
     return [row.name for row in ranked if row.added > 0 and row.scale and row.operator not in _NO_LAYER]
 
@@ -106,7 +106,7 @@ def _outputs(path: Path, x: NDArray[Any]) -> list[tuple[str, str, NDArray[np.flo
         interpreter = Interpreter(
             model_path=str(path),
             experimental_preserve_all_tensors=True,
-            # A delegate runs many operators as one and keeps no tensor between them.
+            # A delegate runs many operators as one and keeps no tensors between them.
             experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )
         given = interpreter.get_input_details()[0]

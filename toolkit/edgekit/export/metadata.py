@@ -1,4 +1,4 @@
-"""labels.txt and metadata.json: all an app must know to feed a file and read its answer."""
+"""labels.txt and metadata.json: everything an app must know to run a file and interpret its output."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from edgekit.data.audio.frontend import described
 from edgekit.types import Artifact, Dataset, FrontEnd, Output
 
 _QUANTIZED = "real = (q - zero_point) * scale"
-# How an app reads the outputs, by what the files end in.
-_TOLD: Mapping[Output, Mapping[str, Any]] = {
+# How an app interprets the outputs, by what the files end in.
+_DESCRIPTIONS: Mapping[Output, Mapping[str, Any]] = {
     "probabilities": {
         "output": {"kind": "softmax", "quantized_outputs": _QUANTIZED},
-        "calibrated": "softmax(log(max(output, floor)) / temperature): same answer, with a probability nearer to the truth",
-        "operating": "take an answer if its largest output (before any temperature) is at least the threshold; null: take none",
+        "calibrated": "softmax(log(max(output, floor)) / temperature): same answer, with a better calibrated probability",
+        "operating": "accept an answer if its largest output (before any temperature) is at least the threshold; "
+        "null: accept none",
     },
     "logits": {
         "output": {"kind": "logits", "quantized_outputs": _QUANTIZED, "probabilities": "softmax(output)"},
-        "calibrated": "softmax(output / temperature): same answer, with a probability nearer to the truth",
-        "operating": "take an answer if its largest probability, softmax(output) before any temperature, is at least the "
-        "threshold; null: take none",
+        "calibrated": "softmax(output / temperature): same answer, with a better calibrated probability",
+        "operating": "accept an answer if its largest probability, softmax(output) before any temperature, is at least the "
+        "threshold; null: accept none",
     },
 }
 
 
 def labels_txt(dataset: Dataset) -> str:
-    """One class name a line, in the order of the outputs."""
+    """One class name per line, in the order of the outputs."""
     return "".join(f"{name}\n" for name in dataset.classes)
 
 
@@ -42,8 +43,8 @@ def metadata(
 
     Args:
         reliability: see `edgekit.evidence.reliability.rows`.
-        waveform: one of the files behind its front end; `facts` say of which ("of"). measured_on: the split of the operating
-            point's figures, "cv" where cross-validation stands for test.
+        waveform: one of the files with its front end inside; `facts` name the file it contains ("of"). measured_on: the split of
+            the operating point's figures, "cv" where cross-validation replaces test.
     """
     return {
         "schema": 1,
@@ -57,7 +58,7 @@ def metadata(
             "quantized_inputs": "q = clip(round(real / scale) + zero_point)",
             **_front_end(dataset.input.front_end),
         },
-        **_TOLD[artifacts[0].output],  # all files of a run end alike
+        **_DESCRIPTIONS[artifacts[0].output],  # all files of a run end in the same way
         "artifacts": {
             **{artifact.name: _entry(artifact, reliability[artifact.name], measured_on) for artifact in artifacts},
             **({waveform.name: _waveform(waveform, reliability, measured_on)} if waveform else {}),
@@ -65,13 +66,13 @@ def metadata(
     }
 
 
-def _front_end(made: FrontEnd | None) -> dict[str, Any]:
-    if made is None:
+def _front_end(front_end: FrontEnd | None) -> dict[str, Any]:
+    if front_end is None:
         return {}
-    if made.long == "crop":
-        return described(made)
-    told = "a clip has the mean of its segments' probabilities, before any temperature or threshold"
-    return described(made) | {"aggregation": told}
+    if front_end.long == "crop":
+        return described(front_end)
+    rule = "a clip has the mean of its segments' probabilities, before any temperature or threshold"
+    return described(front_end) | {"aggregation": rule}
 
 
 def _entry(artifact: Artifact, reliability: Mapping[str, Any], measured_on: str) -> dict[str, Any]:
@@ -86,14 +87,14 @@ def _entry(artifact: Artifact, reliability: Mapping[str, Any], measured_on: str)
 
 
 def _waveform(artifact: Artifact, reliability: Mapping[str, Mapping[str, Any]], measured_on: str) -> dict[str, Any]:
-    """The file gives what `of` gives, so the temperature and the threshold of that one hold."""
+    """The file outputs the same as `of`, so the temperature and the threshold of that file hold."""
     of, rate, samples = (artifact.facts[name] for name in ("of", "sample_rate", "clip_samples"))
     fed = {"sample_rate": rate, "samples": samples, "range": [-1.0, 1.0], "of": of}
     return _entry(artifact, reliability[of], measured_on) | {"waveform": fed}
 
 
 def _reliability(row: Mapping[str, Any], measured_on: str) -> dict[str, Any]:
-    """What an app needs of it."""
+    """The parts that an app needs."""
     operating = {key: row["operating"][key] for key in ("wanted", "threshold", "coverage", "coverage_interval", "risk",
                                                         "risk_interval", "n")}  # fmt: skip
     return {

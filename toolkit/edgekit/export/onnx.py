@@ -1,9 +1,9 @@
-""".tflite -> ONNX (opset 18) with tf2onnx, always loaded once in ONNX Runtime: a bad graph shows only there.
+""".tflite -> ONNX (opset 18) with tf2onnx, always loaded once in ONNX Runtime: only this reveals a bad graph.
 
-Going by way of the .tflite gives ONNX the very graph that ships, and works where the Keras exporters do not. For int8, ONNX
-Runtime's static quantization (QDQ) of that graph, on the samples that calibrated the .tflite, makes what its own kernels fuse.
-Where its answers differ from the .tflite's too often, and for files whose ranges were trained, the int8 .tflite itself is
-translated: the same scales, the same answers.
+Converting from the .tflite gives ONNX exactly the graph that ships, and works where the Keras exporters do not. For int8, ONNX
+Runtime's static quantization (QDQ) of that graph, on the samples that calibrated the .tflite, creates what its kernels can fuse.
+Where its predictions differ from the .tflite's too often, and for files whose ranges were trained, the int8 .tflite itself is
+translated: the same scales, the same predictions.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import tf
-from edgekit.bench import litert
 from edgekit.errors import ExportError
+from edgekit.frameworks import tf
+from edgekit.inference import litert
 from edgekit.quiet import quiet_stderr
 from edgekit.types import TensorSpec
 
@@ -29,7 +29,7 @@ OPSET = 18
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write the ONNX form of the .tflite `source` to `target`, with float32 input and output whatever those of `source` are.
+    """Write the ONNX form of the .tflite `source` to `target`, with float32 input and output regardless of `source`.
 
     Raises:
         ExportError: tf2onnx has no equivalent of an operator, or ONNX Runtime refuses the graph.
@@ -37,7 +37,7 @@ def convert(source: Path, target: Path) -> None:
     tf.tensorflow()
     import tf2onnx
 
-    with _failing_as_export(source), _quiet(), _lines_held("tf2onnx"):
+    with _failing_as_export(source), _quiet(), _only_errors_of("tf2onnx"):
         handlers: dict[str, tuple[Any, list[Any]]] = {"TFL_GELU": (_gelu, [])}
         tf2onnx.convert.from_tflite(str(source), opset=OPSET, output_path=str(target), custom_op_handlers=handlers)
         (given, *_), (result, *_) = litert.describe(source)
@@ -64,9 +64,9 @@ def quantize(source: Path, target: Path, samples: NDArray[np.float32], *, per_ch
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
             return next(self._rows, None)
 
-    with _failing_as_export(source), _quiet(), _lines_held(None), tempfile.TemporaryDirectory() as folder:
+    with _failing_as_export(source), _quiet(), _only_errors_of(None), tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready.onnx"
-        # Symbolic shapes would need sympy; the folding of constants is what the quantizer profits from.
+        # Symbolic shapes would need sympy; the quantizer benefits from the folding of constants.
         quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
         quantization.quantize_static(
             str(ready),
@@ -81,26 +81,26 @@ def quantize(source: Path, target: Path, samples: NDArray[np.float32], *, per_ch
 
 
 def _gelu(graph: Any, node: Any, name: str, args: Any) -> None:
-    """GELU, which tf2onnx does not know: x (1 + erf(x / sqrt 2)) / 2, or x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
+    """GELU, which tf2onnx lacks: x (1 + erf(x / sqrt 2)) / 2, or x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
     x, shapes, types = node.input[0], node.output_shapes, node.output_dtypes
     approximate = node.attr.get("approximate")
 
     def constant(value: float) -> str:
-        made: str = graph.make_const(f"{name}_{value:.6f}", np.array(value, np.float32)).output[0]
-        return made
+        output: str = graph.make_const(f"{name}_{value:.6f}", np.array(value, np.float32)).output[0]
+        return output
 
-    def made(kind: str, *inputs: str) -> str:
+    def node_of(kind: str, *inputs: str) -> str:
         output: str = graph.make_node(kind, list(inputs), shapes=shapes, dtypes=types).output[0]
         return output
 
     graph.remove_node(node.name)
     if approximate is not None and approximate.i:
-        cube = made("Mul", made("Mul", made("Mul", x, x), x), constant(0.044715))
-        curve = made("Tanh", made("Mul", made("Add", x, cube), constant((2 / np.pi) ** 0.5)))
+        cube = node_of("Mul", node_of("Mul", node_of("Mul", x, x), x), constant(0.044715))
+        curve = node_of("Tanh", node_of("Mul", node_of("Add", x, cube), constant((2 / np.pi) ** 0.5)))
     else:
-        curve = made("Erf", made("Mul", x, constant(0.5**0.5)))
-    scaled = made("Mul", x, constant(0.5))
-    last = made("Add", curve, constant(1.0))
+        curve = node_of("Erf", node_of("Mul", x, constant(0.5**0.5)))
+    scaled = node_of("Mul", x, constant(0.5))
+    last = node_of("Add", curve, constant(1.0))
     graph.make_node("Mul", [scaled, last], outputs=node.output, shapes=shapes, dtypes=types, name=name)
 
 
@@ -111,7 +111,7 @@ def _load(path: Path) -> Any:
 
 
 def _real_input_and_output(path: Path, given: TensorSpec, result: TensorSpec) -> None:
-    """Put QuantizeLinear behind an integer input and DequantizeLinear before an integer output, under the old names."""
+    """Put QuantizeLinear after an integer input and DequantizeLinear before an integer output, under the old names."""
     import onnx
     from onnx import helper, numpy_helper
 
@@ -135,7 +135,7 @@ def _real_input_and_output(path: Path, given: TensorSpec, result: TensorSpec) ->
         entering = operator == "QuantizeLinear"
         ports = ([outer, *names], [inner]) if entering else ([inner, *names], [outer])
         node = helper.make_node(operator, *ports, name=f"{inner}_{operator}")
-        # Nodes must stand in the order they run.
+        # Nodes must be in the order they run.
         graph.node.insert(0 if entering else len(graph.node), node)
         value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
     onnx.save(model, str(path))
@@ -147,7 +147,7 @@ def _failing_as_export(source: Path) -> Iterator[None]:
         yield
     except OSError:
         raise
-    except Exception as error:  # tf2onnx and ONNX Runtime raise types of their own without a common base
+    except Exception as error:  # tf2onnx and ONNX Runtime raise types without a common base
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ExportError(f"{source.name} could not be written as ONNX: {line}") from error
 
@@ -160,8 +160,8 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _lines_held(logger: str | None) -> Iterator[None]:
-    """Errors only from `logger`; None = the root logger, which onnxruntime.quantization advises on."""
+def _only_errors_of(logger: str | None) -> Iterator[None]:
+    """Show only errors of `logger`; None = the root logger, where onnxruntime.quantization logs its advice."""
     held = logging.getLogger(logger)
     before = held.level
     held.setLevel(logging.ERROR)

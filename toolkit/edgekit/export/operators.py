@@ -20,11 +20,11 @@ def float_operators(content: bytes) -> Mapping[str, int]:
 
     The converter's INT8 operator set promises a file without them but lets some through.
     """
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for name, tensors, at_border in _operators(content):
         if any(kind in _FLOATS for kind in tensors) and not (name in _CONVERSIONS and at_border):
-            found[name] += 1
-    return dict(sorted(found.items()))
+            counts[name] += 1
+    return dict(sorted(counts.items()))
 
 
 def _operators(content: bytes) -> Iterator[tuple[str, list[str], bool]]:
@@ -37,7 +37,7 @@ def _operators(content: bytes) -> Iterator[tuple[str, list[str], bool]]:
         border = {int(i) for i in (*graph.inputs, *graph.outputs)}
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex]
-            # Files older than 2020 have the deprecated field only; a custom operator has a name of its own.
+            # Files from before 2020 only have the deprecated field; a custom operator has its own name.
             number = max(code.builtinCode, code.deprecatedBuiltinCode)
             name = code.customCode.decode() if code.customCode else operators[number]
             indices = [int(i) for i in (*operator.inputs, *operator.outputs) if i >= 0]

@@ -1,7 +1,7 @@
 """Do the files compute what the model does? Measured on real samples, on the files that ship.
 
-Probabilities are compared, of files that end in logits their softmax. Logits are read back from them: log p less its mean over
-the classes is the centered logit, exactly. Entries that underflow (below 1e-30) in either are left out of both.
+Probabilities are compared; of files that end in logits, their softmax. Logits are recovered from them: log p minus its mean over
+the classes is exactly the centered logit. Entries that underflow (below 1e-30) in either are left out of both.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench import litert, onnxrt
 from edgekit.errors import GateNotMet
+from edgekit.inference import litert, onnxrt
 from edgekit.types import Output
 
 LOGIT_TOLERANCE = 1e-4
@@ -24,7 +24,7 @@ _UNDERFLOW = 1e-30
 
 
 def centered_logits(p: NDArray[np.float32], q: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Logits of two (N, K) probability arrays, each less its row mean; NaN where either underflowed."""
+    """Logits of two (N, K) probability arrays, each minus its row mean; NaN where either underflowed."""
     usable = (p > _UNDERFLOW) & (q > _UNDERFLOW)
     one, two = (np.log(np.where(usable, each.astype(np.float64), np.nan)) for each in (p, q))
     return one - np.nanmean(one, axis=1, keepdims=True), two - np.nanmean(two, axis=1, keepdims=True)
@@ -42,7 +42,7 @@ def float_parity(
 
     Args:
         model_probabilities: (N, K) of the Keras model on `x`.
-        output: what the files end in.
+        output: the kind of output of the files.
 
     Returns:
         samples, max_logit_difference, allowed_logit_difference (1e-4 of the largest logit), onnx_agreement,
@@ -52,9 +52,9 @@ def float_parity(
         GateNotMet: a difference is larger than allowed, or an argmax of .tflite and ONNX differs.
     """
     lite = litert.probabilities(tflite, x, output=output)
-    expected, found = centered_logits(model_probabilities, lite)
+    expected, actual = centered_logits(model_probabilities, lite)
     difference, allowed = (
-        float(np.nanmax(np.abs(expected - found))),
+        float(np.nanmax(np.abs(expected - actual))),
         LOGIT_TOLERANCE * float(np.nanmax(np.abs(expected))),
     )
     if not difference <= allowed:
@@ -97,38 +97,38 @@ def onnx_int8_parity(
 ) -> Mapping[str, Any]:
     """Compare an int8 .onnx with the int8 .tflite, and with the float .tflite if there is one, on the same images.
 
-    Only the first is demanded: what int8 changes against float is quantization's, and the drop of accuracy judges that.
+    Only the first comparison is required to pass: the change from float is due to quantization, and judged by the accuracy drop.
 
     Raises:
         GateNotMet: less than 99.5 % of the argmax agree with the int8 .tflite.
     """
-    found, lite = onnxrt.probabilities(onnx, x, output=output), litert.probabilities(tflite, x, output=output)
-    agreed = agreement(found, lite)
+    actual, lite = onnxrt.probabilities(onnx, x, output=output), litert.probabilities(tflite, x, output=output)
+    agreed = agreement(actual, lite)
     if agreed < INT8_AGREEMENT:
         raise GateNotMet(
-            f"{onnx.name} and {tflite.name} agree on {agreed:.2%} of {len(x)} samples (demanded {INT8_AGREEMENT:.1%})."
+            f"{onnx.name} and {tflite.name} agree on {agreed:.2%} of {len(x)} samples (required {INT8_AGREEMENT:.1%})."
         )
     return {
         "samples": len(x),
         "agreement_with_tflite": agreed,
-        "max_difference_from_tflite": float(np.abs(found - lite).max()),
-        "agreement_with_float": agreement(found, litert.outputs(float_file, x)) if float_file else None,
+        "max_difference_from_tflite": float(np.abs(actual - lite).max()),
+        "agreement_with_float": agreement(actual, litert.outputs(float_file, x)) if float_file else None,
     }
 
 
 def fake_quantization_parity(
     model_probabilities: NDArray[np.float32], tflite: Path, x: NDArray[Any]
 ) -> Mapping[str, Any]:
-    """Compare an int8 .tflite with the quantization-aware model it was made of.
+    """Compare an int8 .tflite with the quantization-aware model it was converted from.
 
     Raises:
-        GateNotMet: less than 99 % of the argmax agree: the converter did not take over the trained ranges.
+        GateNotMet: less than 99 % of the argmax agree: the converter did not use the trained ranges.
     """
     agreed = agreement(model_probabilities, litert.outputs(tflite, x))
     if agreed < QAT_AGREEMENT:
         raise GateNotMet(
             f"{tflite.name} and the quantization-aware model agree on {agreed:.2%} of {len(x)} samples"
-            f" (demanded {QAT_AGREEMENT:.0%})."
+            f" (required {QAT_AGREEMENT:.0%})."
         )
     return {"samples": len(x), "agreement": agreed}
 

@@ -1,9 +1,9 @@
-"""Lossless shrink of a .tflite: leave out what no runtime reads, and write every value once.
+"""Lossless shrinking of a .tflite: leave out what no runtime reads, and write every value once.
 
-Left out: names of inner tensors, ranges seen in calibration (min, max), the converter's notes, unused operator codes and
+Left out: names of inner tensors, ranges observed in calibration (min, max), the converter's notes, unused operator codes and
 buffers. Shared: equal constants, vectors, options. Kept: operators and their order, inputs, outputs, signatures, all other
-metadata (labels), custom options, the alignment of buffers. The operators see the same numbers, so the outputs are the same
-bit for bit; the export stage checks that on real samples.
+metadata (labels), custom options, the alignment of buffers. The operators see the same numbers, so the outputs are bit for bit
+the same; the export stage checks that on real samples.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from edgekit.errors import ExportError
 from edgekit.export.flatbuffer import SharingBuilder, plain
 
 _IDENTIFIER = b"TFL3"
-# What the converter notes for people and tools. Everything else under `metadata` may be an app's.
+# What the converter records for people and tools. Everything else under `metadata` may belong to an app.
 _NOTES = (b"min_runtime_version", b"CONVERSION_METADATA")
-# Offsets of a flatbuffer have 31 bits; a larger file keeps its data behind it and would not fit in one.
+# Offsets of a flatbuffer have 31 bits; a larger file keeps its data after the flatbuffer.
 _MOST_BYTES = 2**31 - 2**20
 
 
@@ -38,23 +38,23 @@ class Shrunk:
 
     @property
     def saved(self) -> float:
-        """The share of bytes that are gone, in [0, 1]."""
+        """The share of bytes removed, in [0, 1]."""
         return 1 - self.bytes_after / self.bytes_before
 
 
 def shrink(content: bytes) -> bytes:
-    """The smaller file, or `content` itself where nothing is to be gained; the same outputs bit for bit.
+    """The smaller file, or `content` itself if nothing can be saved; its outputs are bit for bit the same.
 
     Raises:
-        ExportError: `content` is not a .tflite, or what was written does not read back as it was meant.
+        ExportError: `content` is not a .tflite, or the result does not read back as intended.
     """
     return shrunk(content).content
 
 
 def shrunk(content: bytes) -> Shrunk:
-    """`shrink`, with the sizes; raises as it does."""
+    """`shrink`, with the sizes; raises the same errors."""
     if content[4:8] != _IDENTIFIER:
-        raise ExportError("What is to be shrunk is not a .tflite file (no TFL3 identifier).")
+        raise ExportError("The file to shrink is not a .tflite file (no TFL3 identifier).")
     if len(content) > _MOST_BYTES:
         return Shrunk(content=content, bytes_before=len(content))
     model = _parse(content)
@@ -71,7 +71,7 @@ def shrunk(content: bytes) -> Shrunk:
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     result = bytes(builder.Output())
     if plain(_parse(result)) != plain(_parse_packed_plainly(model)):
-        raise ExportError("The shrunk .tflite does not read back as it was written; use quantization.shrink=false.")
+        raise ExportError("The shrunk .tflite does not read back as written; set quantization.shrink=false.")
     return Shrunk(content=min(content, result, key=len), bytes_before=len(content))
 
 
@@ -90,7 +90,7 @@ def _parse_packed_plainly(model: Any) -> Any:
 
 
 def _inline_large(model: Any, content: bytes) -> None:
-    """Bring data that lies behind the flatbuffer (by offset and size) into it."""
+    """Move data stored after the flatbuffer (by offset and size) into it."""
     for buffer in model.buffers:
         if buffer.offset > 1:  # 0 and 1 mean none
             buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
@@ -117,7 +117,7 @@ def _strip(tensor: Any, *, keep_name: bool) -> None:
     quantization = tensor.quantization
     if quantization is not None:
         quantization.min = quantization.max = None
-        # Without a scale a tensor is not quantized, whatever the table holds besides; a custom form of it stays.
+        # Without a scale a tensor is not quantized, whatever else the table contains; a custom form of it stays.
         if (quantization.scale is None or not len(quantization.scale)) and quantization.details is None:
             tensor.quantization = None
 
@@ -141,7 +141,7 @@ def _only_used_buffers(model: Any) -> None:
         data: NDArray[np.uint8] | None = model.buffers[old].data
         if data is None:
             return 0
-        # An empty vector is a constant of no elements, which is not the same as no data.
+        # An empty vector is a constant of no elements, which differs from no data.
         content = bytes(data)
         if content not in new:
             new[content] = len(kept)

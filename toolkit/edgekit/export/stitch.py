@@ -1,6 +1,6 @@
-"""Two .tflite files become one: what the first gives is what the second takes, and every operator stays as it was.
+"""Two .tflite files become one: the output of the first is the input of the second, and every operator stays unchanged.
 
-So a front end can stay in float32 before a network that computes in integers, which the converter does not allow: it would
+This way a front end can stay in float32 before a network that computes in integers, which the converter does not allow: it would
 quantize both.
 """
 
@@ -15,24 +15,24 @@ _IDENTIFIER = b"TFL3"
 
 
 def stitched(first: bytes, second: bytes, *, given: str, result: str) -> bytes:
-    """The file that gives `second` of `first`, its inputs and outputs float32.
+    """The file that computes `second` of `first`, with float32 inputs and outputs.
 
     Args:
-        first, second: files of one graph with one input and one output; the output of `first` is float32 and of the shape that
-            `second` takes. A quantized input or output of `second` becomes an operator QUANTIZE before or DEQUANTIZE after it.
+        first, second: files of one graph with one input and one output; the output of `first` is float32 and has the input shape
+            of `second`. A quantized input or output of `second` becomes an operator QUANTIZE before or DEQUANTIZE after it.
         given, result: names of the input and the output.
 
     Raises:
-        ExportError: the files have other inputs, outputs or graphs than that.
+        ExportError: the files have other inputs, outputs or graphs.
     """
     from ai_edge_litert import schema_py_generated as schema
 
     one, two = _parsed(first), _parsed(second)
     head, tail = one.subgraphs[0], two.subgraphs[0]
-    made, taken = head.tensors[int(head.outputs[0])], tail.tensors[int(tail.inputs[0])]
-    gives, takes = ([int(side) for side in tensor.shape] for tensor in (made, taken))
-    if made.type != schema.TensorType.FLOAT32 or gives[1:] != takes[1:]:
-        raise ExportError(f"The first file gives {gives}, the second takes {takes}; they do not fit each other.")
+    head_output, tail_input = head.tensors[int(head.outputs[0])], tail.tensors[int(tail.inputs[0])]
+    gives, takes = ([int(side) for side in tensor.shape] for tensor in (head_output, tail_input))
+    if head_output.type != schema.TensorType.FLOAT32 or gives[1:] != takes[1:]:
+        raise ExportError(f"The first file outputs {gives}, the second expects {takes}; they must match.")
     buffers, codes, tensors = len(one.buffers), len(one.operatorCodes), len(head.tensors)
     for tensor in tail.tensors:
         tensor.buffer += buffers
@@ -46,7 +46,7 @@ def stitched(first: bytes, second: bytes, *, given: str, result: str) -> bytes:
     head.tensors += tail.tensors
     between, end = int(tail.inputs[0]) + tensors, int(tail.outputs[0]) + tensors
     joint: list[Any] = []
-    if taken.type == schema.TensorType.FLOAT32:
+    if tail_input.type == schema.TensorType.FLOAT32:
         _renamed(tail.operators, between, int(head.outputs[0]))
     else:
         joint.append(_conversion(one, schema.BuiltinOperator.QUANTIZE, int(head.outputs[0]), between))
@@ -70,13 +70,13 @@ def _parsed(content: bytes) -> Any:
     from ai_edge_litert import schema_py_generated as schema
 
     if content[4:8] != _IDENTIFIER:
-        raise ExportError("What is to be stitched is not a .tflite file (no TFL3 identifier).")
+        raise ExportError("A file to stitch is not a .tflite file (no TFL3 identifier).")
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     graphs = model.subgraphs
     if len(graphs) != 1 or len(graphs[0].inputs) != 1 or len(graphs[0].outputs) != 1:
         raise ExportError("Only .tflite files of one graph with one input and one output can be stitched.")
     if any(buffer.offset > 1 for buffer in model.buffers):
-        raise ExportError("A .tflite whose data lies behind its flatbuffer cannot be stitched.")
+        raise ExportError("A .tflite whose data is stored after its flatbuffer cannot be stitched.")
     return model
 
 
@@ -89,7 +89,7 @@ def _packed(model: Any) -> bytes:
 
 
 def _conversion(model: Any, code: int, source: int, target: int) -> Any:
-    """An operator that turns tensor `source` into `target`, of which one is quantized."""
+    """An operator that converts tensor `source` to `target`, one of which is quantized."""
     from ai_edge_litert import schema_py_generated as schema
 
     operator_code = schema.OperatorCodeT()
@@ -108,7 +108,7 @@ def _renamed(operators: Any, old: int, new: int) -> None:
 
 
 def _empty(model: Any) -> int:
-    """A new buffer without data, as tensors have that are computed."""
+    """A new buffer without data, as for computed tensors."""
     from ai_edge_litert import schema_py_generated as schema
 
     model.buffers.append(schema.BufferT())

@@ -1,7 +1,7 @@
-"""A .tflite that takes the waveform itself: the front end of `data.audio.frontend` in float32 before the network.
+"""A .tflite that takes the waveform as input: the front end of `data.audio.frontend` in float32 before the network.
 
-The front end is never quantized: its powers span nine decades, which 256 levels do not. The file takes float32 and gives
-float32, whatever the network inside computes in.
+The front end is never quantized: its powers span nine decades, too many for 256 levels. The file has float32 input and output,
+whatever type the network inside computes in.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import tf
-from edgekit.bench import litert
 from edgekit.data.audio import frontend
 from edgekit.data.audio.waves import waves
 from edgekit.data.splits import joined, take
@@ -26,10 +24,12 @@ from edgekit.export import parity
 from edgekit.export import stage as exporting
 from edgekit.export.shrink import shrunk
 from edgekit.export.stitch import stitched
+from edgekit.frameworks import tf
+from edgekit.inference import litert
 from edgekit.quiet import quiet_stderr
 from edgekit.recipe import Recipe
-from edgekit.stages import Stages
-from edgekit.store import RunFolder
+from edgekit.runs.folder import RunFolder
+from edgekit.runs.stages import Stages
 from edgekit.types import Artifact, Dataset, FrontEnd
 
 TOLERANCE = 1e-3
@@ -37,45 +37,45 @@ SUFFIX = "_waveform"
 
 
 def check(recipe: Recipe, dataset: Dataset) -> None:
-    """Refuse, before any training, a front end inside the file where there can be none.
+    """Refuse, before any training, a front end inside the file if that is impossible.
 
     Raises:
-        RecipeError: the data set holds images. ExportError: its front end is none that LiteRT computes.
+        RecipeError: the data set has images. ExportError: LiteRT cannot compute its front end.
     """
-    made = dataset.input.front_end
-    if recipe.quantization.waveform and made is None:
+    front_end = dataset.input.front_end
+    if recipe.quantization.waveform and front_end is None:
         raise RecipeError(
-            f"quantization.waveform (--waveform) is for clips, and {dataset.name} holds images; leave it out."
+            f"quantization.waveform (--waveform) works only with clips, and {dataset.name} has images; remove it."
         )
-    if recipe.quantization.waveform and made is not None:
-        _check_transform(made)
+    if recipe.quantization.waveform and front_end is not None:
+        _check_transform(front_end)
 
 
-def _check_transform(made: FrontEnd) -> None:
-    if made.fft_length & (made.fft_length - 1):
+def _check_transform(front_end: FrontEnd) -> None:
+    if front_end.fft_length & (front_end.fft_length - 1):
         raise ExportError(
-            f"data.audio.fft_length {made.fft_length} is not a power of two, which a transform inside a .tflite has to be."
+            f"data.audio.fft_length {front_end.fft_length} is not a power of two, as required for a transform inside a .tflite."
         )
 
 
 def add(recipe: Recipe, dataset: Dataset, shipped: Artifact, folder: RunFolder, stages: Stages) -> Artifact | None:
-    """The shipped file behind its front end, written into artifacts/, if the recipe asks for it; what was checked in `facts`.
+    """The shipped file with its front end inside, written to artifacts/, if the recipe asks for it; the checks in `facts`.
 
     Raises:
-        ExportError: it could not be written. GateNotMet: it does not compute what its parts do. DataError: a clip is gone.
+        ExportError: it could not be written. GateNotMet: it does not compute what its parts do. DataError: a clip is missing.
     """
-    made = dataset.input.front_end
-    if not recipe.quantization.waveform or made is None or dataset.root is None:
+    front_end = dataset.input.front_end
+    if not recipe.quantization.waveform or front_end is None or dataset.root is None:
         return None
     with stages.timed("waveform", "The front end inside the file"), tempfile.TemporaryDirectory() as work:
         most = exporting.PARITY_SAMPLES
         firsts = (take(part, np.arange(min(len(part), most))) for part in (dataset.val, dataset.cal, dataset.train))
         parts = joined(*firsts)
-        real = waves(take(parts, np.arange(min(len(parts), most))), dataset.root, made)
-        path, facts = write(shipped.path, made, real, Path(work))
-        told = {"files": [path.name], "precision": shipped.precision, "output": shipped.output}
+        real = waves(take(parts, np.arange(min(len(parts), most))), dataset.root, front_end)
+        path, facts = write(shipped.path, front_end, real, Path(work))
+        exported = exporting.Exported(files=(path.name,), precision=shipped.precision, output=shipped.output)
         kept = folder.adopt(path, f"artifacts/{path.name}")
-        artifact = exporting.artifact(kept, told, params=shipped.params, macs=shipped.macs)
+        artifact = exporting.artifact(kept, exported, params=shipped.params, macs=shipped.macs)
     stages.reporter.note(
         f"{artifact.name}: {artifact.size_bytes:,} bytes; takes {facts['clip_samples']:,} amplitudes at "
         f"{facts['sample_rate']:,} Hz"
@@ -83,25 +83,25 @@ def add(recipe: Recipe, dataset: Dataset, shipped: Artifact, folder: RunFolder, 
     return dataclasses.replace(artifact, facts={"name": artifact.name, "sha256": artifact.sha256, **facts})
 
 
-def front_end_file(made: FrontEnd) -> bytes:
-    """The .tflite of a front end: (N, made.clip_samples) float32 -> (N, T, F, 1) float32.
+def front_end_file(front_end: FrontEnd) -> bytes:
+    """The .tflite of a front end: (N, front_end.clip_samples) float32 -> (N, T, F, 1) float32.
 
     Raises:
         ExportError: fft_length is not a power of two, which LiteRT's transform needs, or the converter failed.
     """
-    _check_transform(made)
+    _check_transform(front_end)
     tensorflow = tf.tensorflow()
-    constants = frontend.constants(made)
-    frames, features, _ = made.shape
-    low, span = math.log(made.floor), math.log(made.top) - math.log(made.floor)
+    constants = frontend.constants(front_end)
+    frames, features, _ = front_end.shape
+    low, span = math.log(front_end.floor), math.log(front_end.top) - math.log(front_end.floor)
 
     def computed(waveform: Any) -> dict[str, Any]:
-        framed = tensorflow.signal.frame(waveform, made.window_samples, made.hop_samples)
-        spectrum = tensorflow.abs(tensorflow.signal.rfft(framed * constants.window, [made.fft_length]))
+        framed = tensorflow.signal.frame(waveform, front_end.window_samples, front_end.hop_samples)
+        spectrum = tensorflow.abs(tensorflow.signal.rfft(framed * constants.window, [front_end.fft_length]))
         bands = spectrum * spectrum @ constants.filters
-        if made.level == "loudest":
+        if front_end.level == "loudest":
             bands /= tensorflow.maximum(tensorflow.reduce_max(bands, axis=(1, 2), keepdims=True), frontend.SILENCE)
-        u = (tensorflow.math.log(bands + made.floor) - low) / span
+        u = (tensorflow.math.log(bands + front_end.floor) - low) / span
         if constants.cosines is not None:
             offset = np.full(features, 0.5, np.float32)
             offset[0] = 0
@@ -110,7 +110,7 @@ def front_end_file(made: FrontEnd) -> bytes:
         return {"features": tensorflow.reshape(u, (-1, frames, features, 1))}
 
     module = tensorflow.Module()
-    given = tensorflow.TensorSpec((None, made.clip_samples), tensorflow.float32, name="waveform")
+    given = tensorflow.TensorSpec((None, front_end.clip_samples), tensorflow.float32, name="waveform")
     module.serve = tensorflow.function(computed, input_signature=[given])
     with quiet_stderr(), tempfile.TemporaryDirectory() as folder:
         try:
@@ -123,53 +123,53 @@ def front_end_file(made: FrontEnd) -> bytes:
             raise ExportError(f"The TFLite converter could not write the front end: {line}") from error
 
 
-def write(classifier: Path, made: FrontEnd, waves: NDArray[np.float32], folder: Path) -> tuple[Path, Mapping[str, Any]]:
-    """Write the file that is `classifier` behind the front end, after comparing both parts with what they are made of.
+def write(
+    classifier: Path, front_end: FrontEnd, waves: NDArray[np.float32], folder: Path
+) -> tuple[Path, Mapping[str, Any]]:
+    """Write `classifier` with the front end inside, after comparing both parts with their sources.
 
     Args:
         classifier: a .tflite that takes (N, T, F, 1).
-        waves: (n, made.clip_samples) of real clips that are not test.
+        waves: (n, front_end.clip_samples) of real clips outside test.
 
     Returns:
         The path in `folder`, and: of, sample_rate, clip_samples, size_bytes, front_end_bytes, samples, max_feature_difference,
-        allowed_feature_difference, agreement (of the two ways' answers), max_difference (of their outputs), batch (see
+        allowed_feature_difference, agreement (of the predictions of both ways), max_difference (of their outputs), batch (see
         `parity.batch_parity`).
 
     Raises:
         ExportError: see `front_end_file`. GateNotMet: a feature differs by more than 1e-3 from that of the Python front end, the
-        file does not give what its two parts give one after the other, or a batch changes it.
+        file's output differs from that of its two parts run one after the other, or from batch to batch.
     """
     path = folder / f"{classifier.stem}{SUFFIX}.tflite"
     front = folder / f"{classifier.stem}_front_end.tflite"
-    head = front_end_file(made)
+    head = front_end_file(front_end)
     front.write_bytes(head)
     try:
         inside = litert.run(front, waves)
     finally:
         front.unlink()
-    expected = frontend.features(waves, made)
+    expected = frontend.features(waves, front_end)
     difference = float(np.abs(inside - expected).max())
     if not difference <= TOLERANCE:
         raise GateNotMet(
             f"The front end inside a .tflite differs by {difference:.3g} from the one outside (allowed {TOLERANCE:g})."
         )
     path.write_bytes(shrunk(stitched(head, classifier.read_bytes(), given="waveform", result="output")).content)
-    found = litert.outputs(path, waves)
-    if not np.array_equal(found, litert.outputs(classifier, inside)):
-        raise GateNotMet(
-            f"{path.name} does not give what the front end and {classifier.name} give one after the other."
-        )
+    outputs = litert.outputs(path, waves)
+    if not np.array_equal(outputs, litert.outputs(classifier, inside)):
+        raise GateNotMet(f"{path.name} does not compute the same as the front end followed by {classifier.name}.")
     outside = litert.outputs(classifier, expected)
     return path, {
         "of": classifier.name,
-        "sample_rate": made.sample_rate,
-        "clip_samples": made.clip_samples,
+        "sample_rate": front_end.sample_rate,
+        "clip_samples": front_end.clip_samples,
         "size_bytes": path.stat().st_size,
         "front_end_bytes": path.stat().st_size - classifier.stat().st_size,
         "samples": len(waves),
         "max_feature_difference": difference,
         "allowed_feature_difference": TOLERANCE,
-        "agreement": parity.agreement(found, outside),
-        "max_difference": float(np.abs(found - outside).max()),
+        "agreement": parity.agreement(outputs, outside),
+        "max_difference": float(np.abs(outputs - outside).max()),
         "batch": parity.batch_parity(path, waves),
     }

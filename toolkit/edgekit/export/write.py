@@ -1,12 +1,12 @@
-"""From a converted flatbuffer to the files that ship: checked against the model, as ONNX too, shrunk, and all of it told.
+"""From a converted flatbuffer to the files that ship: checked against the model, also written as ONNX, shrunk, and reported.
 
-What needs tensor names (ONNX, the error of each layer) comes before the shrink that leaves them out.
+Steps that need tensor names (ONNX, the error of each layer) come before the shrink, which removes the names.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from edgekit.recipe import QuantizationSection
 from edgekit.types import Reporter
 
 _LAYER_SAMPLES = 64
-# In the file's name the many ways to int8 are one.
+# The many ways to int8 share one name in the file name.
 _NAMES = {"int8-qat": "int8", "int8-mixed": "int8"}
 INTEGER = ("int8", "int8-mixed", "int16x8")
 
 
 def stem(precision: str) -> str:
-    """The name of the file of a precision, without its suffix."""
+    """The file name for a precision, without its suffix."""
     return f"model_{_NAMES.get(precision, precision)}"
 
 
@@ -47,10 +47,10 @@ def write(
 
     Args:
         precision: "float32", "float16", "dynamic", "int8", "int8-mixed" or "int16x8".
-        x: (N, H, W, C) real samples that are not test, for all comparisons; 512 or more.
+        x: (N, H, W, C) real samples outside test, for all comparisons; 512 or more.
         expected: (N, K) probabilities of the Keras model on `x`: needed for float32; of the fake-quantized model, if it is one.
         float_file: the float32 .tflite of the same weights, with tensor names; None for a model with other weights.
-        calibration: where the ranges of activations came from, if they were read from samples.
+        calibration: where the ranges of activations came from, if they were calibrated on samples.
         demand_onnx: fail if the float32 file cannot be written as ONNX; else warn, and leave it out.
 
     Returns:
@@ -58,7 +58,7 @@ def write(
         and, for int8, onnx_int8.
 
     Raises:
-        ExportError, GateNotMet: a file could not be made or does not compute what it should. An int8 .onnx that fails is
+        ExportError, GateNotMet: a file could not be written or does not compute what it should. An int8 .onnx that fails is
         left out with a warning instead.
     """
     path = folder / f"{stem(precision)}.tflite"
@@ -78,13 +78,10 @@ def write(
     if precision in INTEGER:
         if expected is not None:
             checks["fake_quantization"] = parity.fake_quantization_parity(expected, path, x)
-        facts["float_operators"] = operators.float_operators(content)
-        if facts["float_operators"] and precision == "int8":
-            told = ", ".join(f"{name} ({count})" for name, count in facts["float_operators"].items())
-            reporter.warn(f"{path.name} computes some operators in floating point: {told}.")
+        facts["float_operators"] = _float_operators(path, content, precision, reporter)
         facts |= _layers(float_file, path, x)
         if section.onnx and precision != "int16x8":
-            # ONNX Runtime would read ranges of its own from the samples: a fake-quantized model brings others with it.
+            # ONNX Runtime would calibrate its own ranges on the samples: a fake-quantized model has different ones.
             samples = calibration if expected is None else None
             facts["onnx_int8"] = _int8_onnx(path, float_file, samples, section, x, reporter)
             if facts["onnx_int8"]["written"]:
@@ -92,6 +89,15 @@ def write(
                 facts["parity"][path.with_suffix(".onnx").name] = facts["onnx_int8"]["parity"]
     facts["shrink"] = _shrink(path, x, reporter) if section.shrink else None
     return facts
+
+
+def _float_operators(path: Path, content: bytes, precision: str, reporter: Reporter) -> Mapping[str, int]:
+    """Operator -> how often it computes in floating point, which "int8" should not do: a warning."""
+    counts = operators.float_operators(content)
+    if counts and precision == "int8":
+        names = ", ".join(f"{name} ({count})" for name, count in counts.items())
+        reporter.warn(f"{path.name} computes some operators in floating point: {names}.")
+    return counts
 
 
 def _float_onnx(path: Path, demanded: bool, reporter: Reporter) -> Path | None:
@@ -102,18 +108,21 @@ def _float_onnx(path: Path, demanded: bool, reporter: Reporter) -> Path | None:
         if demanded:
             raise
         target.unlink(missing_ok=True)
-        reporter.warn(f"{target.name} is not written, {path.name} is: {error}")
+        reporter.warn(f"{target.name} could not be written (but {path.name} is there): {error}")
         return None
     return target
 
 
 def _layers(float_file: Path | None, path: Path, x: NDArray[Any]) -> dict[str, Any]:
-    """The rows of "layers"; where there are none, "layers_missing" says why."""
+    """The rows of "layers"; if there are none, "layers_missing" gives the reason."""
     if float_file is None:
-        return {"layers": [], "layers_missing": "training changed the weights: there is no float file of the same ones"}
+        return {
+            "layers": [],
+            "layers_missing": "training changed the weights: there is no float file with the same ones",
+        }
     try:
         return {"layers": [row.row() for row in layers.errors_by_layer(float_file, path, x[:_LAYER_SAMPLES])]}
-    except DataError as error:  # a file that comes by way of the twin has other tensor names
+    except DataError as error:  # a file made from the twin has other tensor names
         return {"layers": [], "layers_missing": str(error)}
 
 
@@ -125,7 +134,7 @@ def _int8_onnx(
     x: NDArray[Any],
     reporter: Reporter,
 ) -> dict[str, Any]:
-    """Try ONNX Runtime's quantizer, then the .tflite's own scales; neither failing keeps the .tflite from shipping."""
+    """Try ONNX Runtime's quantizer, then the .tflite's own scales; if both fail, the .tflite still ships."""
     target = path.with_suffix(".onnx")
 
     def by_onnxruntime() -> None:
@@ -153,7 +162,7 @@ def _int8_onnx(
         except (ExportError, GateNotMet) as error:
             failures.append(f"{way}: {error}")
             target.unlink(missing_ok=True)
-    reporter.warn(f"{target.name} is not written, {path.name} is: " + " ".join(failures))
+    reporter.warn(f"{target.name} could not be written (but {path.name} is there): " + " ".join(failures))
     return {"written": False, "failures": failures}
 
 
@@ -165,7 +174,7 @@ def _shrink(path: Path, x: NDArray[Any], reporter: Reporter) -> dict[str, Any]:
         path.write_bytes(small.content)
         exact = parity.bit_parity(whole, path, x)
         if not exact:
-            reporter.warn(f"{path.name} is not shrunk: an output of the smaller file differs.")
+            reporter.warn(f"{path.name} was not shrunk: an output of the smaller file differs.")
             path.write_bytes(whole.read_bytes())
     finally:
         whole.unlink()

@@ -1,4 +1,4 @@
-"""What a notebook shows: values as small tables (reprs.py) and a build as it goes on (progress.py). Imports nothing heavy.
+"""Display in notebooks: values as small tables (reprs.py) and the progress of a build (progress.py). Imports nothing heavy.
 
-It lies below `edgekit.types`, whose values hand their display over to it: so it knows them by their attributes alone.
+It is below `edgekit.types`, whose values delegate their display to it, so it knows them only by their attributes.
 """

@@ -10,7 +10,7 @@ _CARD = "font-family:system-ui,sans-serif;font-size:13px;line-height:1.5;color:i
 
 
 class Markup(str):
-    """A string that is HTML already; every other one is text, and is escaped."""
+    """A string that is already HTML; every other string is text, and is escaped."""
 
     __slots__ = ()
 
@@ -23,7 +23,7 @@ def element(tag: str, *children: object, style: str = "") -> Markup:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """A table with one line of headings; columns but the first are right-aligned, as numbers want."""
+    """A table with one line of headings; all columns but the first are right-aligned, for numbers."""
 
     def line(tag: str, cells: Sequence[object]) -> Markup:
         styles = [_CELL + f"text-align:{'right' if i else 'left'};" for i in range(len(cells))]
@@ -36,9 +36,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
 
 
 def card(title: str, *parts: object) -> Markup:
-    """A value: its title in bold, and below it the parts; those that are text are a line each."""
-    told = [part if isinstance(part, Markup) else element("div", part) for part in parts if part]
-    return element("div", element("div", title, style="font-weight:600;"), *told, style=_CARD)
+    """A value: its title in bold, and the parts below it; text parts are one line each."""
+    lines = [part if isinstance(part, Markup) else element("div", part) for part in parts if part]
+    return element("div", element("div", title, style="font-weight:600;"), *lines, style=_CARD)
 
 
 def bar(done: int, total: int) -> Markup:

@@ -1,6 +1,6 @@
-"""How far a build is, where Python was started from: a bar in a Jupyter notebook, lines of text on stderr elsewhere.
+"""Progress of a build started from Python: a bar in a Jupyter notebook, lines of text on stderr elsewhere.
 
-IPython's own display is what every notebook has; the bars of Rich and tqdm would need ipywidgets there.
+Every notebook has IPython's own display; the bars of Rich and tqdm would need ipywidgets there.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from edgekit.notebook.html import Markup, bar, card, element
 _UPDATE_S = 0.2
 
 
-class Telling(Protocol):
-    """What `edgekit.types.Reporter` asks for."""
+class ProgressReporter(Protocol):
+    """The interface of `edgekit.types.Reporter`."""
 
     def stage(self, title: str) -> None: ...
 
@@ -26,43 +26,43 @@ class Telling(Protocol):
     def warn(self, text: str) -> None: ...
 
 
-def chosen() -> Telling:
-    """The reporter for where this runs: `Notebook` in a Jupyter kernel, `Text` anywhere else."""
-    # Whoever runs in a kernel has imported it; nobody else shall wait for it.
+def chosen() -> ProgressReporter:
+    """The reporter for the current environment: `Notebook` in a Jupyter kernel, `Text` anywhere else."""
+    # A process in a kernel has already imported IPython; others should not wait for it.
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return Notebook() if getattr(shell, "kernel", None) is not None else Text()
 
 
 class Text:
-    """Lines on stderr: one a stage, and one at each tenth of it."""
+    """Lines on stderr: one per stage, and one at each tenth of it."""
 
     def __init__(self) -> None:
         self._tenth, self._start = 0, 0.0
 
     def stage(self, title: str) -> None:
         self._tenth, self._start = 0, time.perf_counter()
-        self._say(title)
+        self._write_line(title)
 
     def progress(self, done: int, total: int, text: str) -> None:
         if (tenth := 10 * done // total) > self._tenth:
             self._tenth = tenth
             left = (time.perf_counter() - self._start) * (total - done) / done
-            self._say(f"  {done:,}/{total:,}  {text}" + (f"  about {left:.0f} s left" if done < total else ""))
+            self._write_line(f"  {done:,}/{total:,}  {text}" + (f"  about {left:.0f} s left" if done < total else ""))
 
     def note(self, text: str) -> None:
-        self._say(f"  {text}")
+        self._write_line(f"  {text}")
 
     def warn(self, text: str) -> None:
-        self._say(f"  warning: {text}")
+        self._write_line(f"  warning: {text}")
 
     @staticmethod
-    def _say(line: str) -> None:
+    def _write_line(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
 class Notebook:
-    """One output in the cell, written anew as the build goes on: stages with their notes, and a bar for the current one."""
+    """One output in the cell, rewritten as the build proceeds: stages with their notes, and a bar for the current one."""
 
     def __init__(self) -> None:
         self._lines: list[Markup] = []

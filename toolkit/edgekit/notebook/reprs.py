@@ -1,6 +1,6 @@
-"""How the values of `edgekit.types` show themselves: one line for `repr`, a small table for a notebook. Never an array.
+"""How the values of `edgekit.types` are displayed: one line for `repr`, a small table for a notebook. Never an array.
 
-A value that lacks something, as a report of an unfinished or older run may, is shown without it.
+A value that lacks something, as a report of an unfinished or older run may, is displayed without it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def artifact_html(file: Any) -> Markup:
         ("parameters", f"{file.params:,}" if file.params else "not counted"),
         ("MAC", f"{file.macs:,}" if file.macs else "not counted"),
         ("zero weights", f"{file.sparsity:.1%}"),
-        ("ends in", file.output),
+        ("output", file.output),
     ]
     rows += [(f"input {each.name}", _tensor(each)) for each in file.inputs]
     rows += [(f"output {each.name}", _tensor(each)) for each in file.outputs]
@@ -48,8 +48,10 @@ def evaluation(row: Any) -> str:
 def evaluation_html(row: Any) -> Markup:
     better = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), "higher")
     better |= dict.fromkeys(("nll", "brier", "ece", "aurc", "augrc"), "lower")
-    found = {name: getattr(row, name) for name in better}  # reports of older versions do not hold all
-    rows = [(name, f"{found[name]:.4f}", f"{way} is better") for name, way in better.items() if found[name] is not None]
+    values = {name: getattr(row, name) for name in better}  # reports of older versions do not have all
+    rows = [
+        (name, f"{values[name]:.4f}", f"{way} is better") for name, way in better.items() if values[name] is not None
+    ]
     rows += [
         (f"risk at coverage {key}", f"{risk:.4f}", "lower is better") for key, risk in row.risk_at_coverage.items()
     ]
@@ -69,10 +71,10 @@ def measurement_html(row: Any) -> Markup:
     device = ", ".join(str(row.device[key]) for key in ("model", "soc", "cpu", "os") if row.device.get(key))
     rows = [
         ("p50", f"{row.p50_ms:.4g} ms (95 % interval {low:.4g} to {high:.4g})"),
-        ("p90", "not told" if row.p90_ms is None else f"{row.p90_ms:.4g} ms"),
+        ("p90", "not reported" if row.p90_ms is None else f"{row.p90_ms:.4g} ms"),
         ("counted runs", f"{row.runs:,}"),
         ("load", f"{row.init_ms:.1f} ms"),
-        ("peak RSS", "not told" if row.peak_rss_bytes is None else f"{row.peak_rss_bytes / 1024**2:.1f} MB"),
+        ("peak RSS", "not reported" if row.peak_rss_bytes is None else f"{row.peak_rss_bytes / 1024**2:.1f} MB"),
         ("runtime", f"{row.runtime}, {row.kernels}"),
         ("accuracy", "not measured" if row.accuracy is None else f"{row.accuracy:.4f} on {row.samples:,} samples"),
     ]
@@ -84,70 +86,70 @@ def _state(row: Any) -> str:
     return "emulated" if row.emulated else str(row.verdict)
 
 
-def selection(made: Any) -> str:
-    before = sum(count for count, _ in made.per_class)
-    told = [f"kept {len(made.kept):,} of {before:,}"]
-    told += [f"{name} {count:,}" for name, count in _actions(made).items()]
-    return f"Selection({made.method!r}: {', '.join(told)})"
+def selection(selected: Any) -> str:
+    before = sum(count for count, _ in selected.per_class)
+    parts = [f"kept {len(selected.kept):,} of {before:,}"]
+    parts += [f"{name} {count:,}" for name, count in _actions(selected).items()]
+    return f"Selection({selected.method!r}: {', '.join(parts)})"
 
 
-def selection_html(made: Any) -> Markup:
-    before = sum(count for count, _ in made.per_class)
-    actions = ", ".join(f"{name} {count:,}" for name, count in _actions(made).items()) or "nothing was edited"
-    rows = [(k, f"{given:,}", f"{kept:,}", f"{given - kept:,}") for k, (given, kept) in enumerate(made.per_class)]
-    facts = [(name, value) for name, value in made.facts.items() if value is not None]
+def selection_html(selected: Any) -> Markup:
+    before = sum(count for count, _ in selected.per_class)
+    actions = ", ".join(f"{name} {count:,}" for name, count in _actions(selected).items()) or "nothing was edited"
+    rows = [(k, f"{given:,}", f"{kept:,}", f"{given - kept:,}") for k, (given, kept) in enumerate(selected.per_class)]
+    facts = [(name, value) for name, value in selected.facts.items() if value is not None]
     return card(
-        f"Selection by {made.method}: kept {len(made.kept):,} of {before:,}",
-        f"{actions}; RNG seed {made.seed}",
+        f"Selection by {selected.method}: kept {len(selected.kept):,} of {before:,}",
+        f"{actions}; RNG seed {selected.seed}",
         table(["class", "before", "kept", "dropped"], rows[:_MOST_ROWS]),
         _more(len(rows)),
         table(["fact", ""], [(name, _number(value)) for name, value in facts[:_MOST_ROWS]]) if facts else None,
-        *(f"Warning: {text}" for text in made.warnings),
-        f"SHA-256 {made.sha256}",
+        *(f"Warning: {text}" for text in selected.warnings),
+        f"SHA-256 {selected.sha256}",
     )
 
 
-def _actions(made: Any) -> dict[str, int]:
+def _actions(selected: Any) -> dict[str, int]:
     words = {"drop": "dropped", "relabel": "relabeled", "weight": "reweighted"}
-    counts = {action: sum(edit.action == action for edit in made.edits.values()) for action in words}
+    counts = {action: sum(edit.action == action for edit in selected.edits.values()) for action in words}
     return {words[action]: count for action, count in counts.items() if count}
 
 
-def dataset(made: Any) -> str:
-    shape = "x".join(map(str, made.input.shape))
-    sizes = ", ".join(f"{len(getattr(made, part)):,} {part}" for part in _PARTS)
-    return f"Dataset({made.name!r}: {len(made.classes)} classes of {shape} {made.input.noun}; {sizes})"
+def dataset(data: Any) -> str:
+    shape = "x".join(map(str, data.input.shape))
+    sizes = ", ".join(f"{len(getattr(data, part)):,} {part}" for part in _PARTS)
+    return f"Dataset({data.name!r}: {len(data.classes)} classes of {shape} {data.input.noun}; {sizes})"
 
 
-def dataset_html(made: Any) -> Markup:
+def dataset_html(data: Any) -> Markup:
     import numpy as np
 
-    counts = [np.bincount(getattr(made, part).y, minlength=len(made.classes)) for part in _PARTS]
-    rows = [(name, *(f"{int(count[k]):,}" for count in counts)) for k, name in enumerate(made.classes)]
-    total = ("all", *(f"{len(getattr(made, part)):,}" for part in _PARTS))
+    counts = [np.bincount(getattr(data, part).y, minlength=len(data.classes)) for part in _PARTS]
+    rows = [(name, *(f"{int(count[k]):,}" for count in counts)) for k, name in enumerate(data.classes)]
+    total = ("all", *(f"{len(getattr(data, part)):,}" for part in _PARTS))
     return card(
-        f"{made.name}: {'x'.join(map(str, made.input.shape))} {made.input.noun}, {len(made.classes)} classes",
-        made.source,
+        f"{data.name}: {'x'.join(map(str, data.input.shape))} {data.input.noun}, {len(data.classes)} classes",
+        data.source,
         table(["class", *_PARTS], [*rows[:_MOST_ROWS], total]),
         _more(len(rows)),
-        made.input.preprocessing,
-        f"{len(made.skipped):,} files were left out" if made.skipped else None,
-        *made.notes,
-        f"Fingerprint {made.fingerprint}",
+        data.input.preprocessing,
+        f"{len(data.skipped):,} files were left out" if data.skipped else None,
+        *data.notes,
+        f"Fingerprint {data.fingerprint}",
     )
 
 
 def report(run: Any) -> str:
     document = run.document
-    told = [str(document.get("run", {}).get("shipped", "unfinished"))]
-    row = next((each for each in document.get("artifacts", ()) if each["name"] == told[0]), None)
+    parts = [str(document.get("run", {}).get("shipped", "unfinished"))]
+    row = next((each for each in document.get("artifacts", ()) if each["name"] == parts[0]), None)
     if row is not None:
-        told.append(f"{row['size_bytes']:,} bytes")
-    if (found := _on_test(document).get(told[0])) is not None:
-        told.append(f"test accuracy {found['accuracy']:.4f}")
+        parts.append(f"{row['size_bytes']:,} bytes")
+    if (test := _on_test(document).get(parts[0])) is not None:
+        parts.append(f"{_measured_on(document)} accuracy {test['accuracy']:.4f}")
     if gates := document.get("gates", ()):
-        told.append(f"{sum(gate['met'] for gate in gates)} of {len(gates)} gates met")
-    return f"Report({str(run.path)!r}: {', '.join(told)})"
+        parts.append(f"{sum(gate['met'] for gate in gates)} of {len(gates)} gates met")
+    return f"Report({str(run.path)!r}: {', '.join(parts)})"
 
 
 def report_html(run: Any) -> Markup:
@@ -173,7 +175,10 @@ def report_html(run: Any) -> Markup:
     return card(
         f"Run {document.get('run', {}).get('name', run.path)}: {document.get('run', {}).get('shipped', 'unfinished')}",
         str(document.get("dataset", {}).get("source", "")),
-        table(["file", "KB", "test accuracy", "NLL", "ECE", "AUGRC", "p50 ms at target (threads)"], files),
+        table(
+            ["file", "KB", f"{_measured_on(document)} accuracy", "NLL", "ECE", "AUGRC", "p50 ms at target (threads)"],
+            files,
+        ),
         table(["gate", "found", ""], gates) if gates else None,
         f"Verdict on the curation {curation.get('method', '')}: {verdict['verdict']}" if verdict else None,
         f"The whole report: {page}" if page.is_file() else f"In {run.path}",
@@ -181,9 +186,14 @@ def report_html(run: Any) -> Markup:
 
 
 def _on_test(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The evaluations on test, of cross-validation where there is none."""
+    """The evaluations on test, or of cross-validation if there are none."""
     rows = sorted(document.get("evaluations", ()), key=lambda row: str(row["split"]))  # cv before test
     return {row["artifact"]: row for row in rows if row["split"] in ("cv", "test")}
+
+
+def _measured_on(document: Mapping[str, Any]) -> str:
+    """What the accuracies are of: "test", or "cross-validated" where there is no test part."""
+    return "test" if any(row["split"] == "test" for row in document.get("evaluations", ())) else "cross-validated"
 
 
 def _latency(row: Mapping[str, Any]) -> str:

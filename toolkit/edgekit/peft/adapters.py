@@ -1,6 +1,6 @@
 """Bottleneck adapters: x + Up(GELU(Down(x))), Up starting at zero (Houlsby et al. 2019, arXiv 1902.00751).
 
-Behind each sum of a residual network; in a network without sums, behind each activation. They cannot be merged: the file has more
+After each sum of a residual network; in a network without sums, after each activation. They cannot be merged: the file has more
 operators than the plain student's, and is slower.
 """
 
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekit.peft.insertion import CONVOLUTIONS, DENSE, Insertion, kind, trunk
-from edgekit.sections import PeftSection
+from edgekit.recipe import PeftSection
 
 _ACTIVATIONS = ("ReLU", "Activation")
 
 
 def places(keras: Any, model: Any, section: PeftSection) -> Mapping[str, Insertion]:
-    """Layer name -> the small network behind it."""
+    """Layer name -> the small network after it."""
     layers = trunk(model)
     chosen = [each for each in layers if kind(each) == "Add"] or [each for each in layers if _activates(keras, each)]
     return {layer.name: _behind(keras, layer, section.bottleneck) for layer in chosen}

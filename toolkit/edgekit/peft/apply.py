@@ -1,4 +1,4 @@
-"""A copy of a network in which a few new parameters and the head are trained, and everything else stays as it is."""
+"""A copy of a network in which a few new parameters and the head are trained, and everything else is frozen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgekit.errors import RecipeError
 from edgekit.peft import adapters, lora, selective, ssf
 from edgekit.peft.insertion import HEAD, Insertion
-from edgekit.sections import PeftSection
+from edgekit.recipe import PeftSection
 
 Values = Mapping[str, NDArray[np.float32]]
 
@@ -34,13 +34,13 @@ _NEEDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Adapted:
-    """What is trained. model: the copy with the new layers. insertions: them by the name of the layer that they stand behind."""
+    """The network to train. model: the copy with the new layers. insertions: these by the name of the layer they follow."""
 
     model: Any
     insertions: Mapping[str, Insertion]
 
     def values(self) -> Values:
-        """The new parameters as they are, "layer:part:variable" -> array: what `merge.merge` takes."""
+        """The current new parameters, "layer:part:variable" -> array: the input of `merge.merge`."""
         return {
             f"{place}:{part}:{variable.name}": np.asarray(variable, np.float32)
             for place, insertion in self.insertions.items()
@@ -50,12 +50,12 @@ class Adapted:
 
 
 def apply(keras: Any, plain: Any, section: PeftSection, heads: Collection[str] = (HEAD,)) -> Adapted:
-    """Copy `plain` and put the method's layers into the copy.
+    """Copy `plain` and insert the method's layers into the copy.
 
     Args:
         plain: a functional model whose head is the layer "logits"; it is not changed.
         section: with a method other than "none".
-        heads: names of the layers that are trained themselves.
+        heads: names of the layers that are trained directly.
 
     Returns:
         The copy with the weights of `plain`. Only the new layers and `heads` are trainable, and batch normalization uses its
@@ -75,17 +75,17 @@ def apply(keras: Any, plain: Any, section: PeftSection, heads: Collection[str] =
 
     def copy(layer: Any) -> Any:
         config = layer.get_config()
-        # What is merged into the weights has to stand before the activation that a layer brings along.
+        # What is merged into the weights must come before the activation that is part of the layer.
         if inner and layer.name in insertions and config.get("activation", "linear") != "linear":
             activations[layer.name] = keras.layers.Activation(layer.activation, name=f"{layer.name}_activation")
             config["activation"] = "linear"
         return type(layer).from_config(config)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        made = layer(*args, **kwargs)
+        output = layer(*args, **kwargs)
         if layer.name not in insertions:
-            return made
-        joined = insertions[layer.name].join(args[0], made)
+            return output
+        joined = insertions[layer.name].join(args[0], output)
         return activations[layer.name](joined) if layer.name in activations else joined
 
     model = keras.models.clone_model(plain, clone_function=copy, call_function=call)
@@ -98,6 +98,6 @@ def apply(keras: Any, plain: Any, section: PeftSection, heads: Collection[str] =
 
 
 def train_only(model: Any, names: set[str]) -> None:
-    """Freeze all layers of `model` but those named; a frozen batch normalization uses its moving statistics."""
+    """Freeze all layers of `model` except those named; a frozen batch normalization uses its moving statistics."""
     for layer in model.layers:
         layer.trainable = layer.name in names

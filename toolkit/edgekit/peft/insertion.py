@@ -1,4 +1,4 @@
-"""What a method puts behind a layer, and by which types the methods know layers."""
+"""What a method inserts after a layer, and by which types the methods recognize layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NORMALIZATIONS = (BATCH_NORM, "LayerNormalization", "LayerNorm")
 
 
 class Insertion(NamedTuple):
-    """New layers behind one layer. layers: by the part that they play. join: (input, output of the layer) -> what goes on."""
+    """New layers after one layer. layers: by their role. join: (input, output of the layer) -> the new output."""
 
     layers: Mapping[str, Any]
     join: Callable[[Any, Any], Any]
@@ -37,11 +37,11 @@ def has_bias(layer: Any) -> bool:
 
 def is_affine(layer: Any) -> bool:
     """Whether a layer normalizes, then scales and shifts each channel."""
-    found = [getattr(layer, name, None) for name in ("gamma", "beta")]
-    return kind(layer) in NORMALIZATIONS and all(each is not None and len(each.shape) == 1 for each in found)
+    values = [getattr(layer, name, None) for name in ("gamma", "beta")]
+    return kind(layer) in NORMALIZATIONS and all(each is not None and len(each.shape) == 1 for each in values)
 
 
 def before_batch_norm(layer: Any) -> bool:
-    """Whether all that reads the layer's output is batch normalization, which scales and shifts it anyway."""
+    """Whether every reader of the layer's output is batch normalization, which scales and shifts it anyway."""
     readers = [node.operation for node in layer._outbound_nodes]
     return bool(readers) and all(kind(each) == BATCH_NORM for each in readers)

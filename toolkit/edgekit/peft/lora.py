@@ -1,6 +1,6 @@
 """Low-rank adaptation: W' = W + alpha / r * A B with A (in, r) and B (r, out) (Hu et al. 2021, arXiv 2106.09685, eq. 3).
 
-On dense layers; on the convolutions of a trunk that has none, where A is a convolution to r channels and B goes from there to the
+On dense layers; in a trunk without any, on its convolutions, where A is a convolution to r channels and B maps these to the
 output's channels. A starts at random, B at zero.
 """
 
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekit.peft.insertion import CONVOLUTIONS, DENSE, Insertion, kind, trunk
-from edgekit.sections import PeftSection
+from edgekit.recipe import PeftSection
 
 DOWN, UP = "lora_a", "lora_b"
 
 
 def places(keras: Any, model: Any, section: PeftSection) -> Mapping[str, Insertion]:
-    """Layer name -> the two thin matrices beside its kernel."""
+    """Layer name -> the two thin matrices in parallel with its kernel."""
     layers = trunk(model)
     chosen = [each for each in layers if kind(each) in DENSE] or [
         each for each in layers if kind(each) in CONVOLUTIONS and each.groups == 1

@@ -1,6 +1,6 @@
-"""New parameters computed into the weights of the plain network, which then gives the same logits with its own operators.
+"""New parameters folded into the weights of the plain network, which then gives the same logits with its own operators.
 
-gamma and beta behind a layer: W' = W diag(gamma), b' = gamma b + beta; behind a normalization: gamma_n' = gamma gamma_n and
+gamma and beta after a layer: W' = W diag(gamma), b' = gamma b + beta; after a normalization: gamma_n' = gamma gamma_n and
 beta_n' = gamma beta_n + beta (arXiv 2210.08823, section 3.3). Low-rank matrices: W' = W + alpha / r * A B.
 """
 
@@ -15,21 +15,21 @@ from edgekit.errors import IntegrityError
 from edgekit.peft import lora, ssf
 from edgekit.peft.apply import Values
 from edgekit.peft.insertion import DEPTHWISE, is_affine, kind
-from edgekit.sections import PeftSection
+from edgekit.recipe import PeftSection
 
 
 def merge(model: Any, values: Values, section: PeftSection) -> int:
     """Change the weights of `model` by `values`.
 
     Args:
-        model: the plain network with the weights that were frozen, of any framework that Keras 3 has.
-        values: of `Adapted.values`, for a method that merges.
+        model: the plain network with the frozen weights, of any framework that Keras 3 supports.
+        values: from `Adapted.values`, for a method that can be merged.
 
     Returns:
         How many layers were changed.
 
     Raises:
-        IntegrityError: the values are those of another network.
+        IntegrityError: the values belong to another network.
     """
     places: dict[str, dict[str, NDArray[np.float32]]] = {}
     for name, value in values.items():

@@ -1,8 +1,8 @@
-"""Training what a network has already: its biases (BitFit), or the scales and shifts of its normalization layers.
+"""Training existing parameters: the biases (BitFit), or the scales and shifts of the normalization layers.
 
 BitFit: Ben Zaken et al. 2021, arXiv 2106.10199. Normalization alone: Frankle et al. 2020, arXiv 2003.00152. Both are trained as a
-change behind the layer, which starts at nothing and is merged: b' = b + beta and gamma' = gamma_n * gamma, so that the trunk
-itself stays bit for bit what it was, and batch normalization keeps its moving statistics.
+change after the layer, which starts as the identity and is merged: b' = b + beta and gamma' = gamma_n * gamma, so that the trunk
+itself stays bit for bit the same, and batch normalization keeps its moving statistics.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 from edgekit.peft.insertion import CONVOLUTIONS, DENSE, DEPTHWISE, Insertion, has_bias, is_affine, kind, trunk
 from edgekit.peft.ssf import scaled
-from edgekit.sections import PeftSection
+from edgekit.recipe import PeftSection
 
 
 def biases(keras: Any, model: Any, section: PeftSection) -> Mapping[str, Insertion]:
-    """Layer name -> the change of its bias, or of its shift where it is a normalization."""
+    """Layer name -> the change of its bias, or of its shift if it is a normalization."""
     return {
         layer.name: scaled(keras, layer, scale=False, spread=0.0)
         for layer in trunk(model)

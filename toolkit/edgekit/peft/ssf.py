@@ -1,7 +1,7 @@
-"""Scaling and shifting of features: y = gamma * x + beta behind each layer (Lian et al. 2022, arXiv 2210.08823, eq. 5).
+"""Scaling and shifting of features: y = gamma * x + beta after each layer (Lian et al. 2022, arXiv 2210.08823, eq. 5).
 
-Behind each dense and convolutional layer, before its activation, and each normalization. A convolution without bias before a
-batch normalization is left out, since that one's scale and shift do the same; without bias elsewhere, it is scaled only.
+After each dense and convolutional layer, before its activation, and each normalization. A convolution without bias before a
+batch normalization is left out, since that layer's scale and shift do the same; without bias elsewhere, it is only scaled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgekit.peft.insertion import (
     kind,
     trunk,
 )
-from edgekit.sections import PeftSection
+from edgekit.recipe import PeftSection
 
 PART = "ssf"
 _SPREAD = 0.02  # standard deviation of both at the start, as in the authors' code
@@ -29,17 +29,17 @@ _SPREAD = 0.02  # standard deviation of both at the start, as in the authors' co
 
 def places(keras: Any, model: Any, section: PeftSection) -> Mapping[str, Insertion]:
     """Layer name -> its scale and shift."""
-    found = {}
+    chosen = {}
     for layer in trunk(model):
         if is_affine(layer):
-            found[layer.name] = scaled(keras, layer, shift=True)
+            chosen[layer.name] = scaled(keras, layer, shift=True)
         elif kind(layer) in (*DENSE, *CONVOLUTIONS, *DEPTHWISE) and (has_bias(layer) or not before_batch_norm(layer)):
-            found[layer.name] = scaled(keras, layer, shift=has_bias(layer))
-    return found
+            chosen[layer.name] = scaled(keras, layer, shift=has_bias(layer))
+    return chosen
 
 
 def scaled(keras: Any, layer: Any, *, scale: bool = True, shift: bool = True, spread: float = _SPREAD) -> Insertion:
-    """`scale` and `shift` of each channel behind `layer`; their start differs from 1 and 0 by noise of `spread`."""
+    """`scale` and `shift` of each channel after `layer`; their initial values differ from 1 and 0 by noise of `spread`."""
     inserted = _scale_shift(keras)(scale, shift, spread, name=f"{layer.name}_{PART}")
     return Insertion({PART: inserted}, lambda _, y: inserted(y))
 
@@ -47,7 +47,7 @@ def scaled(keras: Any, layer: Any, *, scale: bool = True, shift: bool = True, sp
 @cache
 def _scale_shift(keras: Any) -> Any:
     class ScaleShift(keras.layers.Layer):  # type: ignore[misc]  # the base class is known at run time only
-        """(..., C) -> (..., C): gamma * x + beta. Never in a file: `merge` computes it into the layer before."""
+        """(..., C) -> (..., C): gamma * x + beta. Never in a file: `merge` folds it into the layer before."""
 
         def __init__(self, scale: bool, shift: bool, spread: float, **kwargs: Any) -> None:
             super().__init__(**kwargs)
@@ -56,7 +56,7 @@ def _scale_shift(keras: Any) -> Any:
             self.beta: Any = None
 
         def build(self, input_shape: tuple[int | None, ...]) -> None:
-            # The names keep weight decay off them, as off those of a normalization.
+            # The names exclude them from weight decay, like those of a normalization.
             for name, wanted, mean in (("gamma", self.scale, 1.0), ("beta", self.shift, 0.0)):
                 if wanted:
                     start = keras.initializers.RandomNormal(mean, self.spread)

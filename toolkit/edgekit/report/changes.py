@@ -1,4 +1,4 @@
-"""What became of each test sample: right or wrong by the shipped file, and what changed against the float file."""
+"""The outcome of each test sample: right or wrong by the shipped file, and what changed against the float file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench.evaluate import load_predictions, predictions_of, stored_predictions
 from edgekit.data.splits import clips_of
+from edgekit.inference.evaluate import load_predictions, predictions_of, stored_predictions
 from edgekit.report import thumbnails
 from edgekit.report.numbers import Column, Listed, listed
 from edgekit.types import Dataset
@@ -21,16 +21,16 @@ FLOAT = "model_float32.tflite"
 PICTURES = "evaluation/changed.npz"
 _MOST_PICTURES = 60
 _ROWS_BYTES, _PICTURES_BYTES = 1_500_000, 600_000
-# In the order in which they are listed.
+# In listing order.
 _OUTCOMES = ("lost", "changed, both wrong", "wrong", "won", "right")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Changes:
-    """Test answers of the shipped file, beside those of the float file if that is another.
+    """Predictions of the shipped file on test, next to those of the float file if that is a different one.
 
-    ids (N,) str, labels (N,). answer, before: (N,) classes. confidence, confidence_before: (N,) of those answers, in [0, 1].
-    outcome: (N,) places in _OUTCOMES; lost = only the float file is right, won = only the shipped one.
+    ids (N,) str, labels (N,). answer, before: (N,) classes. confidence, confidence_before: (N,) of those predictions, in [0, 1].
+    outcome: (N,) indices into _OUTCOMES; lost = only the float file is right, won = only the shipped one.
     """
 
     name: str
@@ -46,18 +46,18 @@ class Changes:
 
     @property
     def changed(self) -> NDArray[np.int64]:
-        """Samples whose answer is another: lost, both wrong, won; in each the float file's surest answers first."""
+        """Samples whose prediction changed: lost, both wrong, won; within each, highest confidence of the float file first."""
         rows = np.flatnonzero(self.answer != self.before)
-        found: NDArray[np.int64] = rows[np.lexsort((rows, -self.confidence_before[rows], self.outcome[rows]))]
-        return found
+        ordered: NDArray[np.int64] = rows[np.lexsort((rows, -self.confidence_before[rows], self.outcome[rows]))]
+        return ordered
 
     def count(self, outcome: str) -> int:
-        """How many samples became that: one of _OUTCOMES."""
+        """How many samples have this outcome: one of _OUTCOMES."""
         return int((self.outcome == _OUTCOMES.index(outcome)).sum())
 
 
 def load(root: Path, shipped: str, split: str = "test") -> Changes:
-    """The answers on test in the run folder `root`, or those of the folds ("cv")."""
+    """The predictions on test in the run folder `root`, or those of the folds ("cv")."""
     ids, labels, p = load_predictions(stored_predictions(root, shipped, split))
     _, _, q = load_predictions(stored_predictions(root, FLOAT, split)) if shipped != FLOAT else (ids, labels, p)
     answer, before = p.argmax(axis=1), q.argmax(axis=1)
@@ -70,7 +70,7 @@ def load(root: Path, shipped: str, split: str = "test") -> Changes:
 
 
 def per_class(changes: Changes, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """One row a class: name, n, right (of the shipped file), right_before, lost and won, all counted in samples."""
+    """One row per class: name, n, right (of the shipped file), right_before, lost and won, all counted in samples."""
     rows = []
     for k, name in enumerate(classes):
         own = changes.labels == k
@@ -81,13 +81,13 @@ def per_class(changes: Changes, classes: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def samples(changes: Changes, classes: Sequence[str]) -> Listed:
-    """Every test sample, what changed and what is wrong first; of very many only so many that the page stays small."""
+    """Every test sample, first what changed and what is wrong; if there are very many, only as many as keep the page small."""
     order = np.lexsort((-changes.confidence, changes.outcome))
     fields = [changes.answer, changes.confidence] + (
         [changes.before, changes.confidence_before] if changes.quantized else []
     )
     rows = [
-        (changes.ids[i], classes[changes.labels[i]], *_told(fields, i, classes), _OUTCOMES[changes.outcome[i]])
+        (changes.ids[i], classes[changes.labels[i]], *_readable(fields, i, classes), _OUTCOMES[changes.outcome[i]])
         for i in order.tolist()
     ]
     names = ["answer", "confidence", "float answer", "float confidence"][: len(fields)]
@@ -96,18 +96,18 @@ def samples(changes: Changes, classes: Sequence[str]) -> Listed:
         Column(name=name, kind=4 if "confidence" in name else "name", choices=name == "answer") for name in names
     ]
     columns += [Column(name="outcome", kind="name", choices=True)]
-    where = f"{predictions_of(changes.name, changes.split)} in the run folder holds the same."
+    where = f"{predictions_of(changes.name, changes.split)} in the run folder has the same."
     return listed(columns, rows, elsewhere=where, budget_bytes=_ROWS_BYTES)
 
 
-def _told(fields: Sequence[NDArray[Any]], row: int, classes: Sequence[str]) -> list[Any]:
+def _readable(fields: Sequence[NDArray[Any]], row: int, classes: Sequence[str]) -> list[Any]:
     return [classes[values[row]] if values.dtype.kind == "i" else values[row] for values in fields]
 
 
 def collect(dataset: Dataset, changes: Changes) -> bytes:
-    """The bytes of evaluation/changed.npz: pictures of the first samples whose answer changed, at most sixty.
+    """The bytes of evaluation/changed.npz: pictures of the first samples whose prediction changed, at most sixty.
 
-    Of clips in segments it is the first segment.
+    For clips cut into segments, the first segment.
     """
     test = dataset.test
     first, _ = clips_of(test)
@@ -119,7 +119,7 @@ def collect(dataset: Dataset, changes: Changes) -> bytes:
 
 
 def pictures(root: Path, changes: Changes, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """What evaluation/changed.npz of a run holds, with what the files answered; of a run without it nothing."""
+    """The content of evaluation/changed.npz of a run, with the files' predictions; nothing for a run without it."""
     if not (root / PICTURES).exists():
         return []
     with np.load(root / PICTURES, allow_pickle=False) as file:

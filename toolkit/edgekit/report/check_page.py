@@ -50,12 +50,12 @@ def by_kind(duplicates: Sequence[Group]) -> dict[str, list[Group]]:
 
 
 def _first(rows: Sequence[Any], count: int) -> tuple[Sequence[Any], int]:
-    """The first rows, and how many follow."""
+    """The first rows, and how many remain."""
     return rows[:count], max(0, len(rows) - count)
 
 
 def _pictures(dataset: Dataset, samples: Sequence[Sample]) -> dict[Sample, str]:
-    """Sample -> data URI. Each picture is read once, a few at a time."""
+    """Sample -> data URI. Each image is read once, a few at a time."""
     wanted = sorted(set(samples), key=lambda sample: (sample.part, sample.row))
     images = []
     for part, own in itertools.groupby(wanted, key=lambda sample: sample.part):

@@ -1,4 +1,4 @@
-"""Any two finished runs, or two groups of them: what their files differ in on the same test samples, and what may be said."""
+"""Any two finished runs, or two groups of them: how their files differ on the same test samples, and what that shows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from edgekit import recipe as recipes
-from edgekit import recorded
-from edgekit.bench.evaluate import load_predictions, predictions_of
 from edgekit.errors import DataError, IntegrityError, UnknownName, UsageError
 from edgekit.evidence import verdict
 from edgekit.evidence.comparisons import Predictions, compare
+from edgekit.inference.evaluate import load_predictions, predictions_of
 from edgekit.report import classes
 from edgekit.report.write import read
-from edgekit.store import MANIFEST, sha256_file
+from edgekit.runs import recorded
+from edgekit.runs.files import sha256_file
+from edgekit.runs.folder import MANIFEST
 
-# What may differ between the runs of one arm: it changes no file.
+# What may differ between the runs of one arm: it affects no file.
 _ASIDE = ("seed", "bench", "gates", "max_drop", "control", "operating")
 
 
@@ -46,7 +47,7 @@ class Run:
 
 
 def runs(path_a: Path, path_b: Path, artifact: str | None = None) -> dict[str, Any]:
-    """Compare the files of the same name in two runs, and what they ship if that has two names, on test.
+    """Compare the files of the same name in two runs, and their shipped files if these have different names, on test.
 
     Args:
         artifact: only the files of this name.
@@ -57,12 +58,12 @@ def runs(path_a: Path, path_b: Path, artifact: str | None = None) -> dict[str, A
 
     Raises:
         UsageError: both are the same folder. UnknownName: one has no file `artifact`.
-        IntegrityError: one is no finished run, or its predictions are missing or damaged.
+        IntegrityError: one is not a finished run, or its predictions are missing or damaged.
         DataError: they were tested on different samples, or have no file in common.
     """
     a, b = _open(path_a), _open(path_b)
     if path_a.resolve() == path_b.resolve():
-        raise UsageError(f"{path_a} and {path_b} are the same run; give two.")
+        raise UsageError(f"{path_a} and {path_b} are the same run; expected two different ones.")
     if artifact is None:
         pairs = [(name, name) for name in a.files if name in b.files]
         if a.shipped != b.shipped:
@@ -98,8 +99,8 @@ def arms(
         a, b (the folders), recipes_differ_in (dotted keys), verdicts (rows of `edgekit.evidence.verdict.Verdict`), sentences.
 
     Raises:
-        UsageError: an arm holds a seed twice, or runs of several recipes.
-        And as in `runs`.
+        UsageError: an arm has a seed twice, or runs of several recipes.
+        Also the errors of `runs`.
     """
     opened = {"a": [_open(path) for path in paths_a], "b": [_open(path) for path in paths_b]}
     reference: tuple[Run, str, Predictions] | None = None
@@ -112,16 +113,16 @@ def arms(
             apart = [key for key in _differ(members[0], run) if key.split(".")[0] not in _ASIDE]
             if differ := [key for key in apart if not _own_draw(members[0], run, key)]:
                 raise UsageError(
-                    f"The runs of arm {arm} must differ in their seed alone: {members[0].path} and {run.path} differ in "
+                    f"The runs of arm {arm} must differ only in their seed: {members[0].path} and {run.path} differ in "
                     f"{', '.join(differ)}."
                 )
             name = artifact or run.shipped
             if name not in run.files:
                 raise UnknownName(f"artifact of {run.path}", name, run.files)
-            found, where = _predictions(run, name), f"{run.path}/{name}"
+            predictions, where = _predictions(run, name), f"{run.path}/{name}"
             if reference is None:
-                reference = run, where, found
-            judged[arm][run.seed] = _aligned(reference[2], reference[1], found, where, (reference[0], run))
+                reference = run, where, predictions
+            judged[arm][run.seed] = _aligned(reference[2], reference[1], predictions, where, (reference[0], run))
     verdicts = verdict.judge(judged, [("a", "b")], metrics)
     return {
         "a": [str(run.path) for run in opened["a"]],
@@ -139,15 +140,15 @@ def _open(path: Path) -> Run:
 
 
 def _intact(root: Path, name: str) -> Path:
-    """The file `name` of a run, if it is what the run wrote. Raises IntegrityError."""
+    """The file `name` of a run, if it is unchanged. Raises IntegrityError."""
     path = recorded.inside(root, name, root / "report.json")
     digest = recorded.digests(recorded.manifest(root / MANIFEST) or {"files": {}}, root / MANIFEST).get(name)
     if digest is None:
-        raise IntegrityError(f"{root / MANIFEST} does not tell of {name}: {root} is no finished run of edgekit.")
+        raise IntegrityError(f"{root / MANIFEST} does not list {name}: {root} is not a finished edgekit run.")
     if not path.is_file():
         raise IntegrityError(f"{path} is missing; restore it, or build the run again.")
     if sha256_file(path) != digest:
-        raise IntegrityError(f"{path} was changed since the run wrote it; restore it, or build the run again.")
+        raise IntegrityError(f"{path} changed since the run wrote it; restore it, or build the run again.")
     return path
 
 
@@ -161,10 +162,10 @@ def _predictions(run: Run, name: str) -> Predictions:
 
 
 def _aligned(ours: Predictions, name: str, theirs: Predictions, other: str, both: tuple[Run, Run]) -> Predictions:
-    """`theirs` in the order of `ours`. Raises DataError where they are not of the same samples."""
+    """`theirs` in the order of `ours`. Raises DataError if they are not of the same samples."""
     classes = [run.document["dataset"]["classes"] for run in both]
     if classes[0] != classes[1]:
-        raise DataError(f"{name} and {other} answer with different classes and cannot be compared.")
+        raise DataError(f"{name} and {other} predict different classes and cannot be compared.")
     ids, labels, p = theirs
     order, wanted = np.argsort(ids, kind="stable"), np.argsort(ours[0], kind="stable")
     if not np.array_equal(ours[0][wanted], ids[order]):
@@ -177,7 +178,7 @@ def _aligned(ours: Predictions, name: str, theirs: Predictions, other: str, both
     index[wanted] = order
     if not np.array_equal(ours[1], labels[index]):
         raise DataError(
-            f"{name} and {other} were tested on samples of the same names with different labels: not the same data."
+            f"{name} and {other} were tested on samples with the same names but different labels: expected the same data."
         )
     return ids[index], labels[index], p[index]
 

@@ -1,4 +1,4 @@
-"""Thumbnails of removed samples: which are shown, kept in the run so that the report can be rebuilt without the data."""
+"""Thumbnails of removed samples: selected and kept in the run so that the report can be rebuilt without the data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PER_CLASS, _MOST, _BYTES = 8, 240, 1_200_000
 
 
 def collect(dataset: Dataset, selection: Selection) -> bytes:
-    """The bytes of curation/gallery.npz: per class the removed samples with the lowest scores: eight, fewer if many classes."""
+    """The bytes of curation/gallery.npz: per class the removed samples with the lowest scores: eight, fewer with many classes."""
     train = dataset.train
     dropped = selection.dropped
     rows = np.flatnonzero(np.isin(train.ids, list(dropped))).tolist()

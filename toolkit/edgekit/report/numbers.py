@@ -1,4 +1,4 @@
-"""Tables that a page's script fills a hundred rows at a time: thousands of rows cost text, not layout."""
+"""Tables filled by a page's script, a hundred rows at a time: thousands of rows then cost text, not layout."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from edgekit.evidence.risk_coverage import RiskCoverage
 from edgekit.report import page
 
-# How a column is told: text; one of a few names, sent once; or a number with so many digits.
+# How a column is encoded: text; one of a few names, sent once; or a number with this many digits.
 Kind = Literal["text", "name"] | int
 _DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column of a Listed. choices: the page offers a choice among its values."""
+    """A column of a Listed. choices: the page offers a selection of its values."""
 
     name: str
     kind: Kind
@@ -31,8 +31,8 @@ class Column:
 class Listed:
     """A table for the macro `rows` of parts.html.j2.
 
-    json: what the script reads, fit for <script>. shown, total: rows there, and rows there would be without a limit.
-    elsewhere: a sentence on where the same stands without script.
+    json: the script's input, safe inside <script>. shown, total: rows included, and rows without the limit.
+    elsewhere: a sentence on where to find the same without the script.
     """
 
     columns: Sequence[Column]
@@ -46,10 +46,10 @@ def listed(
     columns: Sequence[Column],
     rows: Sequence[Sequence[Any]],
     *,
-    elsewhere: str = "report.json and the files of the run hold the same.",
+    elsewhere: str = "The same is in report.json and the files of the run.",
     budget_bytes: int | None = None,
 ) -> Listed:
-    """The first rows of `rows` that take at most `budget_bytes` as JSON; None and NaN are what is missing."""
+    """The first rows of `rows` that take at most `budget_bytes` as JSON; None and NaN are missing values."""
     names: dict[str, int] = {}
     sent: list[list[Any]] = []
     left = math.inf if budget_bytes is None else budget_bytes
@@ -59,8 +59,8 @@ def listed(
         if left < 0:
             break
         sent.append(cells)
-    told = [{"name": c.name, "kind": c.kind} | ({"choices": True} if c.choices else {}) for c in columns]
-    content = page.script_data({"columns": told, "names": list(names), "rows": sent})
+    header = [{"name": c.name, "kind": c.kind} | ({"choices": True} if c.choices else {}) for c in columns]
+    content = page.script_data({"columns": header, "names": list(names), "rows": sent})
     return Listed(columns=columns, json=content, shown=len(sent), total=len(rows), elsewhere=elsewhere)
 
 
@@ -78,7 +78,7 @@ def _cell(value: Any, kind: Kind, names: dict[str, int]) -> Any:
 
 
 def epochs(training: Mapping[str, Mapping[str, Any]]) -> Listed:
-    """Loss and accuracy of each network of report.json's `training`, after each epoch that its training looked up at."""
+    """Loss and accuracy of each network in report.json's `training`, after each evaluated epoch."""
     keys = ("loss", "val_loss", "accuracy", "val_accuracy")
     names = ("training loss", "validation loss", "training accuracy", "validation accuracy")
     rows = []
@@ -91,7 +91,7 @@ def epochs(training: Mapping[str, Mapping[str, Any]]) -> Listed:
 
 
 def confusions(matrix: NDArray[np.int64], classes: Sequence[str]) -> Listed:
-    """Every pair of true and predicted class that occurs, mistakes first, the most frequent ones on top."""
+    """Every pair of true and predicted class that occurs, mistakes first, the most frequent ones at the top."""
     true, predicted = np.nonzero(matrix)
     counts = matrix[true, predicted]
     order = np.lexsort((predicted, true, -counts, true == predicted))
@@ -101,8 +101,8 @@ def confusions(matrix: NDArray[np.int64], classes: Sequence[str]) -> Listed:
         for i, j in zip(true[order].tolist(), predicted[order].tolist(), strict=True)
     ]
     names = [Column(name=name, kind="name", choices=True) for name in ("true class", "answer")]
-    told = [*names, Column(name="samples", kind=0), Column(name="% of the true class", kind=1)]
-    return listed(told, rows, budget_bytes=400_000)
+    header = [*names, Column(name="samples", kind=0), Column(name="% of the true class", kind=1)]
+    return listed(header, rows, budget_bytes=400_000)
 
 
 def reliability(panels: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> Listed:
@@ -119,7 +119,7 @@ def reliability(panels: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]
 
 
 def risks(curves: Mapping[str, RiskCoverage]) -> Listed:
-    """Risk at every twentieth of the coverage, of each file: the first point of its curve that accepts as much."""
+    """Risk at every twentieth of the coverage, for each file: the first point of its curve that accepts as much."""
     rows = []
     for name, curve in curves.items():
         coverage = curve.accepted / curve.n
@@ -135,9 +135,9 @@ def risks(curves: Mapping[str, RiskCoverage]) -> Listed:
 def differences(comparisons: Sequence[Mapping[str, Any]]) -> Listed:
     """A - B with its interval in every metric, of report.json's `comparisons` that have intervals."""
     rows = [
-        (row["a"], row["b"], row["split"], metric, *(told[name] for name in ("effect", "lower", "upper")))
+        (row["a"], row["b"], row["split"], metric, *(interval[name] for name in ("effect", "lower", "upper")))
         for row in comparisons
-        for metric, told in row.get("differences", {}).items()
+        for metric, interval in row.get("differences", {}).items()
     ]
     columns = [Column(name=name, kind="name", choices=name == "metric") for name in ("A", "B", "on", "metric")]
     return listed([*columns, *(Column(name=name, kind=6) for name in ("A − B", "95 % from", "to"))], rows)

@@ -1,7 +1,7 @@
-"""Self-contained HTML pages: one look for all (templates/base.html.j2), everything escaped, nothing from the network.
+"""Self-contained HTML pages: one style for all (templates/base.html.j2), everything escaped, nothing from the network.
 
-Sorting, filters and CSV of tables come from one small script in the page (templates/tables.js). The page's policy names it by
-its digest, so no other script can run, whatever a class or a file is called.
+Sorting, filters and CSV of tables come from one small script in the page (templates/tables.js). The page's policy allows it by
+its digest, so that no other script can run, whatever the name of a class or a file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def fill(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
 
 
 def rendered(folder: Path, template: str, **values: Any) -> str:
-    """The HTML of a template in `folder`, all values escaped; texts that UTF-8 cannot hold (odd file names) show "?" there."""
+    """The HTML of a template in `folder`, all values escaped; text that UTF-8 cannot encode (odd file names) shows "?" there."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -42,6 +42,6 @@ def rendered(folder: Path, template: str, **values: Any) -> str:
 
 
 def script_data(value: Any) -> str:
-    """`value` as JSON that may stand inside <script>: no text in it can end the element."""
+    """`value` as JSON that is safe inside <script>: no text in it can end the element."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,4 +1,4 @@
-"""Size, latency and accuracy of a run's files beside each other: which ones no other file beats in both."""
+"""Size, latency and accuracy of a run's files together: which ones no other file beats in both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MARKERS = "osD^vPX*<>ph"
 
 
 def points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One point a file.
+    """One point per file.
 
     Args:
         rows: see `edgekit.report.html.artifact_rows`.
@@ -22,21 +22,21 @@ def points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         small and more accurate), and latencies: target -> (p50_ms, threads) with the fewest threads measured, where it is not
         emulated.
     """
-    found = []
+    result = []
     for row in rows:
-        told = fewest_threads([m for m in row["latencies"] if not m["emulated"]])
+        shown = fewest_threads([m for m in row["latencies"] if not m["emulated"]])
         lower, upper = wilson(row["test"]["accuracy"], row["test"]["n"])
-        found.append(
+        result.append(
             {"name": row["name"], "size_bytes": row["size_bytes"], "accuracy": row["test"]["accuracy"]}
             | {"lower": lower, "upper": upper}
-            | {"latencies": {m["target"]: (m["p50_ms"], m["threads"]) for m in told}}
+            | {"latencies": {m["target"]: (m["p50_ms"], m["threads"]) for m in shown}}
         )
-    best = front([(row["size_bytes"], row["accuracy"]) for row in found])
-    return [row | {"front": place in best} for place, row in enumerate(found)]
+    best = front([(row["size_bytes"], row["accuracy"]) for row in result])
+    return [row | {"front": place in best} for place, row in enumerate(result)]
 
 
 def fewest_threads(latencies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of each target the measurement with the fewest threads, targets in the order that they were measured."""
+    """For each target the measurement with the fewest threads, targets in the order of measurement."""
     return [
         min((m for m in latencies if m["target"] == target), key=lambda m: m["threads"])
         for target in dict.fromkeys(m["target"] for m in latencies)
@@ -44,7 +44,7 @@ def fewest_threads(latencies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, 
 
 
 def front(values: Sequence[tuple[float, float]]) -> set[int]:
-    """The places of (cost, accuracy) pairs that none beats: none costs no more and is no less accurate, and better in one."""
+    """The indices of (cost, accuracy) pairs that are not dominated: none costs no more, is as accurate, and better in one."""
     return {
         i
         for i, (cost, good) in enumerate(values)
@@ -52,35 +52,36 @@ def front(values: Sequence[tuple[float, float]]) -> set[int]:
     }
 
 
-def plot(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def plot(points: Sequence[Mapping[str, Any]], measured_on: str = "test") -> dict[str, str]:
     """Accuracy over size, and over latency where something was measured: title -> figure; filled markers are on the front."""
-    targets = list(dict.fromkeys(target for row in found for target in row["latencies"]))
-    markers = {row["name"]: _MARKERS[i % len(_MARKERS)] for i, row in enumerate(found)}
-    sizes = [(row["name"], row["size_bytes"] / 1024, row) for row in found]
-    figures = {"size": _figure([(plots.BLUE, sizes)], markers, "file size, KB", {})}
+    targets = list(dict.fromkeys(target for row in points for target in row["latencies"]))
+    markers = {row["name"]: _MARKERS[i % len(_MARKERS)] for i, row in enumerate(points)}
+    sizes = [(row["name"], row["size_bytes"] / 1024, row) for row in points]
+    label = f"{measured_on} accuracy, %"
+    figures = {"size": _figure([(plots.BLUE, sizes)], markers, ("file size, KB", label), {})}
     if targets:
         colors = dict(zip(targets, [*plots.LINES] * (1 + len(targets) // len(plots.LINES)), strict=False))
-        told = [
-            (colors[t], [(row["name"], row["latencies"][t][0], row) for row in found if t in row["latencies"]])
+        latencies = [
+            (colors[t], [(row["name"], row["latencies"][t][0], row) for row in points if t in row["latencies"]])
             for t in targets
         ]
-        figures["latency"] = _figure(told, markers, "median latency, ms", colors)
+        figures["latency"] = _figure(latencies, markers, ("median latency, ms", label), colors)
     return figures
 
 
 def _figure(
     sets: Sequence[tuple[str, Sequence[tuple[str, float, Mapping[str, Any]]]]],
     markers: Mapping[str, str],
-    unit: str,
+    labels: tuple[str, str],
     colors: Mapping[str, str],
 ) -> str:
     """sets: color, and (file, cost, point) of each file. colors: of targets, for the legend."""
     figure, subplots = plots._figure(4.6, 4.1)
     axes = subplots()
     axes.locator_params(axis="x", nbins=6)
-    for color, told in sets:
-        _draw(axes, told, markers, color)
-    costs = [cost for _, told in sets for _, cost, _ in told]
+    for color, marks in sets:
+        _draw(axes, marks, markers, color)
+    costs = [cost for _, marks in sets for _, cost, _ in marks]
     if max(costs) > 20 * min(costs) > 0:
         axes.set_xscale("log")
     else:
@@ -89,19 +90,19 @@ def _figure(
         axes.plot([], [], marker, color=plots.INK, label=name, markersize=6, markerfacecolor="none")
     for target, color in colors.items():
         axes.plot([], [], "-", color=color, linewidth=4, label=target)
-    axes.set(xlabel=unit, ylabel="test accuracy, %")
+    axes.set(xlabel=labels[0], ylabel=labels[1])
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return plots._uri(figure, themed=True)
 
 
 def _draw(
-    axes: Any, told: Sequence[tuple[str, float, Mapping[str, Any]]], markers: Mapping[str, str], color: str
+    axes: Any, marks: Sequence[tuple[str, float, Mapping[str, Any]]], markers: Mapping[str, str], color: str
 ) -> None:
-    best = front([(cost, row["accuracy"]) for _, cost, row in told])
-    for place, (name, cost, row) in enumerate(told):
+    best = front([(cost, row["accuracy"]) for _, cost, row in marks])
+    for place, (name, cost, row) in enumerate(marks):
         low, middle, high = (100 * row[key] for key in ("lower", "accuracy", "upper"))
         axes.plot([cost, cost], [low, high], color=plots.GRAY, linewidth=1, zorder=1)
         face = color if place in best else "none"
         axes.plot([cost], [middle], markers[name], color=color, markersize=8, markerfacecolor=face, zorder=3)
-    line = sorted((told[place][1], 100 * told[place][2]["accuracy"]) for place in best)
+    line = sorted((marks[place][1], 100 * marks[place][2]["accuracy"]) for place in best)
     axes.plot(*zip(*line, strict=True), ":", color=color, linewidth=1.2, zorder=2)

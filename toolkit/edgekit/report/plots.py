@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 INK, BLUE, ORANGE, GRAY = "#1d2733", "#2563a8", "#d9662b", "#9aa5b1"
 COLORS = (BLUE, ORANGE, INK)
-_WRITTEN, _BARS = 20, 40  # most classes that a matrix names, and that have a bar
-_PANEL = 4.6  # inches: two beside each other on a wide page, and still to be read on a phone
-# Lines of many, told apart with any color vision (after Okabe and Ito): color on white -> color on a dark page.
+_WRITTEN, _BARS = 20, 40  # maximum number of classes named in a matrix, and with a bar
+_PANEL = 4.6  # inches: two side by side on a wide page, and still readable on a phone
+# Colors of many lines, distinguishable with any color vision (after Okabe and Ito): on white -> on a dark page.
 LINES = {
     "#0072b2": "#56b4e9",
     "#d55e00": "#ff8f4d",
@@ -60,7 +60,7 @@ def _uri(figure: Any, *, themed: bool = False) -> str:
 
 
 def _themed(image: str) -> str:
-    """SVG whose colors are variables: an image sees the color scheme of its page, but not the page's own variables."""
+    """SVG whose colors are variables: an image knows the color scheme of its page, but not the page's own variables."""
     light, dark = (
         "".join(f"--{color[1:]}:{value};" for color, value in values.items())
         for values in ({color: color for color in _DARK}, _DARK)
@@ -72,7 +72,7 @@ def _themed(image: str) -> str:
 
 
 def removed_per_class(per_class: Mapping[str, Mapping[str, int]]) -> str:
-    """Kept and removed samples of each class, with the removed share; of very many classes those that lost most."""
+    """Kept and removed samples of each class, with the removed share; with very many classes, those that lost most."""
     most = sorted(per_class, key=lambda name: -per_class[name]["dropped"])[:_BARS]
     names = [name for name in per_class if name in most]
     figure, subplots = _figure(7.2, 0.6 + 0.34 * len(names))
@@ -114,7 +114,7 @@ def confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
     figure, subplots = _figure(size, size)
     axes = subplots()
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    # Blue that lets the page through: on a light and on a dark one alike.
+    # Blue with transparency: works on a light and on a dark page alike.
     shade = np.empty((*share.shape, 4))
     shade[..., :3] = [int(BLUE[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     shade[..., 3] = share
@@ -156,7 +156,7 @@ def reliability_diagrams(panels: Mapping[str, Mapping[str, Sequence[Mapping[str,
 def risk_coverage(
     curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]], points: Mapping[str, tuple[float, float]]
 ) -> str:
-    """Share of errors among the accepted answers over the share accepted.
+    """Share of errors among the accepted predictions over the share accepted.
 
     Args:
         curves: name -> ((M,) coverages, (M,) risks). points: name -> (coverage, risk) of its operating threshold.

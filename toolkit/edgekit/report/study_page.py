@@ -1,4 +1,4 @@
-"""study.html: a whole study on one page, from study.json alone."""
+"""study.html: a whole study on one page, generated from study.json alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def render(document: Mapping[str, Any]) -> str:
         noise=any(arm.get("injected_noise") for arm in document["arms"]),
         grounds=grounds(document),
         effect=effect,
-        seeds_told=_seeds,
+        seeds_text=_seeds,
         number=_number,
         flops=_flops,
         counts={
@@ -35,11 +35,11 @@ def render(document: Mapping[str, Any]) -> str:
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Rows that name an arm, a control, a metric and an artifact, as a table.
+    """Rows with an arm, a control, a metric and an artifact, as a table.
 
     Returns:
-        artifacts and metrics: those that occur, in order. rows: (arm, control) -> (artifact, metric) -> the row; what was not
-        judged is missing.
+        artifacts and metrics: those that occur, in order. rows: (arm, control) -> (artifact, metric) -> the row; combinations
+        that were not judged are missing.
     """
     table: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, Any]]] = {}
     for row in rows:
@@ -49,33 +49,33 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def grounds(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the verdicts of a study.json rest on: `rests_on`, what their intervals are for (`spans`), and which verdicts (`of`).
+    """The basis of the verdicts of a study.json: `rests_on`, what their intervals are for (`spans`), and which verdicts (`of`).
 
-    spans: None where there is no interval. of: "arm − control, file" of each; empty where all rest on the same.
+    spans: None if there is no interval. of: "arm − control, file" of each; empty if all have the same basis.
     """
-    found: dict[tuple[str, str | None], list[str]] = {}
+    comparisons: dict[tuple[str, str | None], list[str]] = {}
     other = "groups" if document["study"]["leave_out"] else "test samples"
     for row in document["verdicts"]:
         spans = (
             f"other {other} only, with this one seed" if len(row["seeds"]) == 1 else f"other seeds and other {other}"
         )
-        of = found.setdefault((row["rests_on"], None if row["lower"] is None else spans), [])
+        of = comparisons.setdefault((row["rests_on"], None if row["lower"] is None else spans), [])
         of.append(f"{row['arm']} − {row['control']}, {row['artifact']}")
-    alone = len(found) == 1
+    alone = len(comparisons) == 1
     return [
         {"rests_on": rests_on, "spans": spans, "of": [] if alone else list(dict.fromkeys(of))}
-        for (rests_on, spans), of in found.items()
+        for (rests_on, spans), of in comparisons.items()
     ]
 
 
 def needed(row: Mapping[str, Any]) -> str:
-    """What would show the smallest effect worth finding, of a row of `planning`: more RNG seeds, or more test samples."""
-    told = f"{_seeds(row['seeds_needed'])} seeds"
+    """What would reveal the smallest effect worth detecting, from a row of `planning`: more RNG seeds, or more test samples."""
+    text = f"{_seeds(row['seeds_needed'])} seeds"
     if row["samples_needed"] is not None:
-        return f"{told}, or {row['samples_needed']:,} {row['unit']}"
+        return f"{text}, or {row['samples_needed']:,} {row['unit']}"
     if row["seeds_needed_tenfold"] not in (None, row["seeds_needed"]):
-        return f"{told}, or {row['seeds_needed_tenfold']} with 10 times the {row['unit']}"
-    return told
+        return f"{text}, or {row['seeds_needed_tenfold']} with 10 times the {row['unit']}"
+    return text
 
 
 def _seeds(count: int | None) -> str:
@@ -90,9 +90,9 @@ def effect(row: Mapping[str, Any], key: str = "effect") -> str:
 
 
 def _forests(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, str, str]]]:
-    """Metric -> (file, image, its words) of each judged file."""
+    """Metric -> (file, image, its alt text) of each judged file."""
     rows = [row for row in verdicts if row["effect"] is not None]
-    found: dict[str, list[tuple[str, str, str]]] = {}
+    by_file: dict[str, list[tuple[str, str, str]]] = {}
     for metric, artifact in dict.fromkeys((row["metric"], row["artifact"]) for row in rows):
         own = [row for row in rows if (row["artifact"], row["metric"]) == (artifact, metric)]
         alt = "; ".join(
@@ -102,14 +102,14 @@ def _forests(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str,
         )
         # One axis for all files of a metric, so that they can be compared.
         limits = study_plots.spanned([row for row in rows if row["metric"] == metric])
-        found.setdefault(metric, []).append(
+        by_file.setdefault(metric, []).append(
             (artifact, study_plots.forest(own, metric in _PERCENT, limits=limits, themed=True), alt)
         )
-    return found
+    return by_file
 
 
 def effects(verdicts: Sequence[Mapping[str, Any]]) -> Listed:
-    """Every effect with its interval, and the effects of single seeds, as numbers; accuracy is a share here, not points."""
+    """Every effect with its interval, and the effects of single seeds, as numbers; accuracy is a share here, not in points."""
     names = ("arm", "control", "file", "metric", "verdict")
     columns = [Column(name=name, kind="name", choices=name in ("file", "metric", "verdict")) for name in names]
     columns += [Column(name=name, kind=6) for name in ("effect", "95 % from", "to")]
@@ -119,11 +119,11 @@ def effects(verdicts: Sequence[Mapping[str, Any]]) -> Listed:
          " ".join(f"{effect:.6g}" for effect in row["effects"]))
         for row in verdicts
     ]  # fmt: skip
-    return listed(columns, rows, elsewhere="study.json holds the same.")
+    return listed(columns, rows, elsewhere="The same is in study.json.")
 
 
 def _risks(document: Mapping[str, Any]) -> Listed:
-    """Mean risk and its spread at every tenth coverage that study.json has, of each arm and file."""
+    """Mean risk and its spread at every tenth coverage in study.json, for each arm and file."""
     rows = [
         (
             label,
@@ -140,7 +140,7 @@ def _risks(document: Mapping[str, Any]) -> Listed:
     columns = [Column(name=name, kind="name", choices=True) for name in ("file", "arm")]
     columns += [Column(name="coverage, %", kind=0)]
     columns += [Column(name=name, kind=3) for name in ("risk, %", "standard deviation")]
-    return listed(columns, rows, elsewhere="study.json holds the same.")
+    return listed(columns, rows, elsewhere="The same is in study.json.")
 
 
 def _bins(document: Mapping[str, Any]) -> Listed:
@@ -149,7 +149,7 @@ def _bins(document: Mapping[str, Any]) -> Listed:
         (
             label,
             name,
-            {"before": "as the file answers", "after": "with T"}[when],
+            {"before": "without T", "after": "with T"}[when],
             number,
             row["confidence"],
             row["accuracy"],
@@ -162,22 +162,22 @@ def _bins(document: Mapping[str, Any]) -> Listed:
     columns = [Column(name=name, kind="name", choices=True) for name in ("file", "arm", "probabilities")]
     columns += [Column(name="bin", kind=0)]
     columns += [Column(name=name, kind=4) for name in ("mean confidence", "accuracy")]
-    return listed(columns, rows, elsewhere="study.json holds the same.")
+    return listed(columns, rows, elsewhere="The same is in study.json.")
 
 
 def _reliability(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """File -> its rows, the risk-coverage figure, and the reliability diagram of each arm."""
     styles = study_plots.line_styles(document["arms"])
-    told = {label: of for label, of in document["reliability"].items() if of["arms"]}
+    fitted = {label: of for label, of in document["reliability"].items() if of["arms"]}
     every = [
         row
-        for of in told.values()
+        for of in fitted.values()
         for arm in of["arms"].values()
         for bins in arm["bins"].values()
         for row in bins or ()
     ]
     low = min((min(row["confidence"], row["accuracy"]) for row in every), default=0.0) - 0.03
-    curves = {label: {name: arm["risk"] for name, arm in of["arms"].items()} for label, of in told.items()}
+    curves = {label: {name: arm["risk"] for name, arm in of["arms"].items()} for label, of in fitted.items()}
     # The same axis for all files, so that they can be compared.
     ends = [end for by in curves.values() for curve in by.values() for end in _upper(curve)]
     highest = 1.05 * max(ends, default=0.0) or 0.01
@@ -187,7 +187,7 @@ def _reliability(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "risk": study_plots.risk_coverage(of["coverages"], curves[label], styles, highest),
             "diagrams": {name: study_plots.reliability(arm["bins"], low) for name, arm in of["arms"].items()},
         }
-        for label, of in told.items()
+        for label, of in fitted.items()
     }
 
 

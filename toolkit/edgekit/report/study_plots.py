@@ -9,7 +9,7 @@ from typing import Any
 from edgekit.report import plots
 
 _COLORS = {"better": plots.BLUE, "worse": plots.ORANGE}
-_WIDTH = 4.6  # inches: two beside each other on a wide page, and still to be read on a phone
+_WIDTH = 4.6  # inches: two side by side on a wide page, and still readable on a phone
 _NAME = 44  # characters of a comparison's name in a line
 _LINE, _INTERVAL = 0.165, 0.4  # inches: a line of the name, and the interval under it
 _CONTROLS: Mapping[str, Any] = {"random": ":", "matched": "--", "full-of": "-.", "flops": (0, (6, 2, 1, 2, 1, 2))}
@@ -25,10 +25,10 @@ def forest(
 ) -> str:
     """Effect and 95 % interval of each comparison under its name, small dots for its RNG seeds.
 
-    Right of 0 the arm has the higher value.
+    The arm has the higher value to the right of 0.
 
     Args:
-        rows: verdicts of one metric. percent: in percentage points. limits: what the axis spans, default: `spanned` of rows.
+        rows: verdicts of one metric. percent: in percentage points. limits: range of the axis, default: `spanned` of rows.
         themed: for a page whose figures have no background, see `plots._uri`.
     """
     names = [textwrap.wrap(f"{row['arm']} − {row['control']}", _NAME) for row in rows]
@@ -39,15 +39,15 @@ def forest(
     top = 0.0
     for row, name, height in zip(rows, names, heights, strict=True):
         color = _COLORS.get(row["verdict"], plots.INK)
-        told = {"va": "top", "fontsize": 9, "transform": axes.get_yaxis_transform()}
-        axes.text(0, top, "\n".join(name), linespacing=1.1, **told)
+        text_style = {"va": "top", "fontsize": 9, "transform": axes.get_yaxis_transform()}
+        axes.text(0, top, "\n".join(name), linespacing=1.1, **text_style)
         value = f"{100 * row['effect']:+.2f}" if percent else f"{row['effect']:+#.2g}"
-        axes.text(1, top, value, ha="right", color=color, fontweight="bold", **told)
+        axes.text(1, top, value, ha="right", color=color, fontweight="bold", **text_style)
         position = top + height - 0.22
         # Not through the names.
         axes.plot([0, 0], [position - 0.12, position + 0.16], color=plots.GRAY, linewidth=1)
         seeds = [scale * effect for effect in row["effects"]]
-        # Beneath the interval, which would hide them.
+        # Below the interval, which would hide them.
         axes.plot(seeds, [position + 0.1] * len(seeds), "o", color=plots.GRAY, markersize=3)
         if row["lower"] is not None:
             axes.plot([scale * row["lower"], scale * row["upper"]], [position] * 2, color=color, linewidth=2)
@@ -63,7 +63,7 @@ def forest(
 
 
 def spanned(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """What an axis must span to show 0 and the seeds, effects and intervals of all `rows`, with a margin."""
+    """The range of an axis that shows 0 and the seeds, effects and intervals of all `rows`, with a margin."""
     ends = [row[key] for row in rows for key in ("lower", "upper", "effect") if row[key] is not None]
     values = [0.0, *ends, *(effect for row in rows for effect in row["effects"])]
     margin = 0.04 * (max(values) - min(values)) or 1e-3
@@ -71,9 +71,9 @@ def spanned(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
 
 
 def line_styles(arms: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Arm -> how its line is drawn: all data in ink, controls dashed, a color each.
+    """Arm -> its line style: all data in black, controls dashed, one color each.
 
-    Where there are more lines than colors, controls have that of their arm.
+    If there are more lines than colors, controls have the color of their arm.
 
     Args:
         arms: of study.json, each with `name`, `kind` and `of`.
@@ -82,17 +82,17 @@ def line_styles(arms: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     colored = [arm["name"] for arm in arms if arm["kind"] != "full"]
     alone = len(colored) <= len(colors)
     leaders = [arm["name"] for arm in arms if (arm["name"] in colored if alone else arm["kind"] == "arm")]
-    found: dict[str, dict[str, Any]] = {}
+    styles: dict[str, dict[str, Any]] = {}
     for arm in arms:
         style: dict[str, Any] = {"color": plots.INK, "linestyle": _CONTROLS.get(arm["kind"], "-")}
         leader = arm["name"] if alone or arm["kind"] == "arm" else arm["of"]
         if leader in leaders:
             place = leaders.index(leader)
             style["color"] = colors[place % len(colors)]
-            # Colors come again after the last; the markers tell their lines apart.
+            # Colors repeat after the last one; the markers distinguish their lines.
             style["marker"] = _MARKERS[place // len(colors) % len(_MARKERS)]
-        found[arm["name"]] = style
-    return found
+        styles[arm["name"]] = style
+    return styles
 
 
 def risk_coverage(
@@ -101,11 +101,11 @@ def risk_coverage(
     styles: Mapping[str, Mapping[str, Any]],
     highest: float,
 ) -> str:
-    """Errors among the most confident answers, in percent, over the share that is accepted; a band for their spread.
+    """Errors among the most confident predictions, in percent, over the share that is accepted; a band for their spread.
 
     Args:
         curves: arm -> `mean` and `sd` over RNG seeds (sd may be None), per coverage. styles: see `line_styles`.
-        highest: risk that the axis ends at.
+        highest: risk at which the axis ends.
     """
     columns = 1 if max(map(len, curves)) > 24 else 2
     names = {name: "\n".join(textwrap.wrap(name, _NAME)) for name in curves}
@@ -121,7 +121,7 @@ def risk_coverage(
             axes.fill_between(x, low, high, color=style["color"], alpha=0.13 if len(curves) < 8 else 0.05, linewidth=0)
         axes.plot(x, mean, label=names[name], linewidth=1.6, markevery=9, markersize=4, **style)
     axes.set(
-        xlabel="coverage: answers accepted, %",
+        xlabel="coverage: predictions accepted, %",
         ylabel="risk: errors among them, %",
         xlim=(0, 101),
         ylim=(0, 100 * highest),
@@ -134,13 +134,13 @@ def reliability(bins: Mapping[str, Sequence[Mapping[str, float]] | None], low: f
     """Accuracy over mean confidence of one arm and file, before and after temperature scaling; the diagonal is perfect.
 
     Args:
-        bins: `before` and `after` (or None). low: where both axes begin, so that figures can be compared.
+        bins: `before` and `after` (or None). low: where both axes start, so that figures are comparable.
     """
     figure, subplots = plots._figure(2.9, 2.7)
     axes = subplots()
     axes.plot([0, 1], [0, 1], color=plots.GRAY, linewidth=1)
     for key, color, line, label in (
-        ("before", plots.BLUE, "o-", "as it answers"),
+        ("before", plots.BLUE, "o-", "without T"),
         ("after", plots.ORANGE, "s--", "with T"),
     ):
         if rows := bins[key]:

@@ -1,4 +1,4 @@
-"""Pictures for pages: one thumbnail as a PNG data URI, or hundreds in a few sheets, which is smaller and opens faster."""
+"""Images for pages: one thumbnail as a PNG data URI, or hundreds in a few sheets, which is smaller and opens faster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STEPS = ((SIDE, "PNG"), *((side, "JPEG") for side in (SIDE, 48, 32, 24)))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheets:
-    """Pictures in rows of `columns`, `rows` rows a sheet, each `width` x `height` pixels. uris: data URIs, in order."""
+    """Images in rows of `columns`, `rows` rows per sheet, each `width` x `height` pixels. uris: data URIs, in order."""
 
     uris: tuple[str, ...]
     columns: int
@@ -30,25 +30,25 @@ class Sheets:
 
 
 def uris(images: NDArray[np.uint8], budget_bytes: int) -> list[str]:
-    """A data URI of each of (N, H, W, C) uint8 pictures, at most 64 pixels wide and high.
+    """A data URI of each of (N, H, W, C) uint8 images, at most 64 pixels wide and high.
 
-    They are lossless (PNG) where all fit into `budget_bytes`, else JPEG, else smaller than 64 pixels as well.
+    They are lossless (PNG) if all fit into `budget_bytes`, else JPEG, else smaller than 64 pixels as well.
     """
-    found: list[str] = []
+    result: list[str] = []
     for side, format in _STEPS:
-        found = [_uri(_picture(image, *_size(image.shape, side)), format) for image in images]
-        if sum(map(len, found)) <= budget_bytes:
+        result = [_uri(_picture(image, *_size(image.shape, side)), format) for image in images]
+        if sum(map(len, result)) <= budget_bytes:
             break
-    return found
+    return result
 
 
 def sheets(images: NDArray[np.uint8], budget_bytes: int) -> Sheets:
-    """(N, H, W, C) uint8 pictures in sheets that take at most `budget_bytes` together.
+    """(N, H, W, C) uint8 images in sheets that take at most `budget_bytes` together.
 
-    They are lossless (PNG) where that fits, else JPEG, else smaller than 64 pixels as well.
+    They are lossless (PNG) if that fits, else JPEG, else smaller than 64 pixels as well.
     """
     for side, format in _STEPS:
-        # The first sheet tells what all will take.
+        # The first sheet shows how much space all will take.
         sample = _sheets(images[: _COLUMNS * _ROWS], side, format)
         if sum(map(len, sample.uris)) * len(images) <= budget_bytes * min(len(images), _COLUMNS * _ROWS):
             break
@@ -56,10 +56,10 @@ def sheets(images: NDArray[np.uint8], budget_bytes: int) -> Sheets:
 
 
 def small(x: Images, rows: NDArray[np.int64], *, sound: bool = False) -> NDArray[np.uint8]:
-    """(n, h, w, C) uint8 pictures of some rows: of large images every so many pixels, a few in memory at a time.
+    """(n, h, w, C) uint8 images of some rows: large images are subsampled, a few in memory at a time.
 
     Args:
-        sound: they are features of sound, (frames, bands), and are turned: time to the right, the highest band on top.
+        sound: audio features, (frames, bands), are rotated: time to the right, the highest band at the top.
     """
     step = max(1, -(-max(x.shape[1:3]) // (2 * SIDE)))
     parts = [np.asarray(x[rows[start : start + 64]])[:, ::step, ::step] for start in range(0, len(rows), 64)]
@@ -85,7 +85,7 @@ def _sheets(images: NDArray[np.uint8], side: int, format: str) -> Sheets:
 
 
 def _size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
-    """(width, height) at which a picture of `shape` fits into a square of `side`; never larger than it is."""
+    """(width, height) at which an image of `shape` fits into a square of `side`; never larger than the original."""
     share = min(1.0, side / max(shape[0], shape[1]))
     return max(1, round(shape[1] * share)), max(1, round(shape[0] * share))
 

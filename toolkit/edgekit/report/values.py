@@ -1,4 +1,4 @@
-"""The values of a finished run, read back from its report.json; and its demands, judged again without a build."""
+"""The values of a finished run, read back from its report.json; and its gates, judged again without a build."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgekit import recorded
 from edgekit.errors import IntegrityError, UsageError
 from edgekit.evidence import gates
+from edgekit.runs import recorded
 from edgekit.types import Artifact, Evaluation, Gate, Measurement, Report, TensorSpec
 
 T = TypeVar("T")
@@ -40,12 +40,12 @@ def evaluations(report: Report) -> list[Evaluation]:
 
 
 def measurements(report: Report) -> list[Measurement]:
-    """What was measured on each target; the raw latencies are in bench/*.json, not here."""
+    """The measurements on each target; the raw latencies are in bench/*.json, not here."""
     return [_of(Measurement, {"latencies_ns": (), **row}) for row in report.document["measurements"]]
 
 
 def demands_of(report: Report) -> tuple[list[str], float | None]:
-    """The demands that the run was judged by, and the most points of accuracy that it might lose, if it said so."""
+    """The gates that the run was judged by, and its maximum accuracy drop in points, if it set one."""
     texts, max_drop = [], None
     for row in report.document["gates"]:
         if row["demand"].startswith(_DROP) and row["demand"].endswith(_POINTS):
@@ -56,17 +56,17 @@ def demands_of(report: Report) -> tuple[list[str], float | None]:
 
 
 def judge(report: Report, demands: Sequence[str] = (), max_drop: float | None = None) -> list[Gate]:
-    """Hold a finished run against demands; without any, against its own ones again.
+    """Judge a finished run by gates; without any, by its own ones again.
 
     Raises:
-        UsageError: a demand that is malformed, on a target that the run was not measured on, or on a class that it does not know;
-            or there is none at all.
-        IntegrityError: report.json lacks what it must hold.
+        UsageError: a gate that is malformed, on a target that the run was not measured on, or on a class that it does not know;
+            or there is no gate at all.
+        IntegrityError: report.json is incomplete.
     """
     if not demands and max_drop is None:
         demands, max_drop = demands_of(report)
     if not demands and max_drop is None:
-        raise UsageError(f"{report.path} was built without a gate; say which to judge it by, such as 'accuracy>=0.92'.")
+        raise UsageError(f"{report.path} was built without a gate; pass one to judge it by, e.g. 'accuracy>=0.92'.")
     rows, failures = measurements(report), report.document.get("bench_failures", {})
     targets = list(dict.fromkeys([*(row.target for row in rows), *failures]))
     threads = sorted({row.threads for row in rows}) or (1,)
@@ -74,7 +74,7 @@ def judge(report: Report, demands: Sequence[str] = (), max_drop: float | None = 
     gates.check_classes(demands, report.document["dataset"]["classes"])
     shipped = next((a for a in artifacts(report) if a.name == report.document["run"]["shipped"]), None)
     if shipped is None:
-        raise IntegrityError(f"{report.path / 'report.json'} does not list the file that it says is shipped.")
+        raise IntegrityError(f"{report.path / 'report.json'} does not list the file that it calls shipped.")
     comparisons = report.document["comparisons"]
     return gates.check(demands, max_drop, shipped, evaluations(report), rows, comparisons, failures)
 
@@ -84,7 +84,7 @@ def _file(report: Report, name: object) -> Path:
 
 
 def _of(kind: type[T], row: Mapping[str, Any]) -> T:
-    """A row of report.json as a value; keys that this edgekit does not know are those of a newer one."""
+    """A row of report.json as a value; keys unknown to this edgekit come from a newer one."""
     fields = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     try:
         return kind(**{name: row[name] for name in fields if name in row})

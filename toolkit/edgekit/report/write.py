@@ -1,4 +1,4 @@
-"""report.json -> report.html and card.md, and all three into the run folder."""
+"""report.json -> report.html and card.md; writes all three to the run folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from edgekit.errors import IntegrityError
 from edgekit.report import card, changes, html
-from edgekit.report.document import SCHEMA, told_on
-from edgekit.store import RunFolder
+from edgekit.report.document import SCHEMA, reported_split
+from edgekit.runs.folder import RunFolder
 from edgekit.types import Dataset, Report
 
 
@@ -23,8 +23,8 @@ def write(folder: RunFolder, document: dict[str, Any]) -> Report:
 
 
 def keep_pictures(folder: RunFolder, dataset: Dataset, document: Mapping[str, Any]) -> None:
-    """Keep the pictures of test samples whose answer quantization changed, so that the page needs no data to be written again."""
-    if told_on(document) != "test":
+    """Keep images of test samples whose prediction changed in quantization, so that the page can be rebuilt without the data."""
+    if reported_split(document) != "test":
         return  # the folds' samples were never together as a part
     changed = changes.load(folder.path, document["run"]["shipped"])
     if changed.quantized:
@@ -47,12 +47,12 @@ def rebuild(path: Path) -> Report:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The report.json of a run folder. Raises IntegrityError when there is none, or of another schema."""
+    """The report.json of a run folder. Raises IntegrityError if there is none, or one of another schema."""
     try:
         document: dict[str, Any] = json.loads((path / "report.json").read_text())
     except FileNotFoundError:
         raise IntegrityError(
-            f"{path} has no report.json: it is no finished run (finish it with `edgekit build --resume`)."
+            f"{path} has no report.json: it is not a finished run (finish it with `edgekit build --resume`)."
         ) from None
     except (OSError, ValueError) as error:
         raise IntegrityError(f"{path / 'report.json'} cannot be read: {error}.") from None

@@ -1,4 +1,4 @@
-"""Review of a curation in the browser: pictures worst first, decisions by key, all of them in an edits file at once.
+"""Review of a curation in the browser: images worst first, decisions by key, all saved to an edits file immediately.
 
-samples.py reads the run, pictures.py its pictures and clips, decisions.py keeps the edits, server.py serves them on 127.0.0.1.
+samples.py reads the run, pictures.py its images and clips, decisions.py stores the edits, server.py serves them on 127.0.0.1.
 """

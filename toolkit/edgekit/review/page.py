@@ -1,4 +1,4 @@
-"""The page of a review: HTML from its template, script and style as files of their own, so that the policy forbids any other."""
+"""The page of a review: HTML from its template; script and style are separate files, so that the policy can forbid any other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgekit.report.page import rendered
 
 if TYPE_CHECKING:
-    from edgekit.review.desk import Desk
+    from edgekit.review.session import ReviewSession
 
 FILES = {"review.js": "text/javascript; charset=utf-8", "review.css": "text/css; charset=utf-8"}
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -22,20 +22,20 @@ def read(name: str) -> bytes:
     return (_TEMPLATES / name).read_bytes()
 
 
-def render(desk: Desk) -> str:
-    """The HTML of the page; names that UTF-8 cannot hold show "?" there."""
-    samples = desk.samples
+def render(session: ReviewSession) -> str:
+    """The HTML of the page; names that UTF-8 cannot encode show "?" there."""
+    samples = session.samples
     return rendered(
         _TEMPLATES,
         "review.html.j2",
-        name=desk.name,
-        noun=desk.pictures.noun,
-        clips=desk.pictures.clips,
+        name=session.name,
+        noun=session.pictures.noun,
+        clips=session.pictures.clips,
         classes=samples.classes,
         class_names=json.dumps(samples.classes),
         reasons=samples.reasons,
         method=samples.method,
-        file=desk.decisions.path.name,
-        count=len(desk.decisions),
+        file=session.decisions.path.name,
+        count=len(session.decisions),
         total=len(samples),
     )

@@ -1,4 +1,4 @@
-"""What a person looks at and listens to: pictures and sound files of a run's training samples, read when asked for."""
+"""What a person looks at and listens to: images and audio files of a run's training samples, read on request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgekit import data, recipe
 from edgekit.errors import IntegrityError
 from edgekit.review.samples import Samples
-from edgekit.store import MANIFEST
+from edgekit.runs.folder import MANIFEST
 from edgekit.types import Dataset
 
 _LARGEST = 512
@@ -24,7 +24,7 @@ SOUND = {
 
 
 class Pictures:
-    """The training samples of a data set by row. Memory holds what the data set does: large ones decode what is indexed."""
+    """The training samples of a data set by row. Uses as much memory as the data set: large ones decode what is indexed."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._train, self._root = dataset.train, dataset.root
@@ -32,9 +32,9 @@ class Pictures:
         self.noun = dataset.input.noun
 
     def png(self, row: int) -> bytes:
-        """The picture of a sample, at most 512 pixels wide and high; of a clip its spectrogram.
+        """The image of a sample, at most 512 pixels wide and high; for a clip its spectrogram.
 
-        Time runs to the right, low tones are below.
+        Time runs to the right, low frequencies are at the bottom.
 
         Raises:
             DataError: the file changed since the data set was loaded.
@@ -43,7 +43,7 @@ class Pictures:
         return png(x[..., 0].T[::-1, :, None] if self.clips else x)
 
     def sound(self, row: int) -> Path | None:
-        """The sound file of a clip, if it can be found; one file may have been cut into several samples."""
+        """The audio file of a clip, if it can be found; one file may have been cut into several samples."""
         if self._root is None:
             return None
         names = self._train.ids if self._train.clip is None else self._train.clip
@@ -52,7 +52,7 @@ class Pictures:
 
 
 def png(x: NDArray[Any]) -> bytes:
-    """The PNG of an (H, W, C) picture, uint8 or float in [0, 1], made smaller if it is larger than 512 pixels."""
+    """The PNG of an (H, W, C) image, uint8 or float in [0, 1], scaled down if it is larger than 512 pixels."""
     from PIL import Image
 
     if x.dtype != np.uint8:
@@ -65,21 +65,21 @@ def png(x: NDArray[Any]) -> bytes:
 
 
 def load(run: Path, samples: Samples) -> Pictures:
-    """The pictures of a run: the data set of its recipe, as long as it is still the one that was curated.
+    """The images of a run: the data set of its recipe, if it is still the one that was curated.
 
     Raises:
-        DataError: the data set cannot be read any more.
-        IntegrityError: the run's recipe or manifest is damaged, or the data set is another one by now.
+        DataError: the data set can no longer be read.
+        IntegrityError: the run's recipe or manifest is damaged, or the data set has changed.
     """
     try:
         manifest = json.loads((run / MANIFEST).read_text())
         known, text = str(manifest["dataset_fingerprint"]), str(manifest["recipe"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{run / MANIFEST} cannot be read ({error}); review a whole run folder.") from None
-    asked = recipe.from_yaml(text)
-    dataset = data.load_section(asked.data, asked.seed)
+    run_recipe = recipe.from_yaml(text)
+    dataset = data.load_section(run_recipe.data, run_recipe.seed)
     if dataset.fingerprint != known or not np.array_equal(dataset.train.ids, samples.ids):
         raise IntegrityError(
-            f"The data of {asked.data.spec} is not what {run} curated: it changed since. Restore it, or curate again."
+            f"The data of {run_recipe.data.spec} changed since {run} curated it. Restore it, or curate again."
         )
     return Pictures(dataset)

@@ -1,4 +1,4 @@
-"""The samples of a run's curation, worst first: what the method thought of each, and those that a filter leaves."""
+"""The samples of a run's curation, worst first: the method's scores and reasons, and the samples that pass a filter."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from edgekit.errors import IntegrityError, UsageError
 
-# Reasons may hold a number or another sample's name: what stands before it is the kind of reason.
+# Reasons may contain a number or another sample's name: the part before it is the kind of reason.
 _PARTICULAR = re.compile(r"\s*(?:[;:('\"=]|\d).*", re.DOTALL)
 UNTOUCHED = "untouched"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One training sample. score: higher = more worth keeping, NaN = none. action, reason: of the method, "keep" and "" for most.
+    """One training sample. score: higher = more worth keeping, NaN = none. action, reason: the method's, "keep" and "" for most.
 
-    new: the label or weight that the method gave it.
+    new: the label or weight that the method assigned.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Row:
 
 
 class Samples:
-    """The N samples of a curation in the order of the data set; a row is put together when it is asked for."""
+    """The N samples of a curation in data-set order; a row is built on request."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Samples:
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
-        """Rows by score, lowest first; equal scores in the order of the data set, NaN last."""
+        """Rows by score, lowest first; equal scores in data-set order, NaN last."""
         return np.argsort(self.scores, kind="stable")
 
     @cached_property
@@ -81,7 +81,7 @@ class Samples:
 
     @cached_property
     def reasons(self) -> Mapping[str, int]:
-        """How many samples there are of each kind of reason, the most frequent first; "untouched" is one."""
+        """How many samples there are of each kind of reason, most frequent first; "untouched" is one."""
         counts: dict[str, int] = {}
         for name in self._edits:
             kind = self._kind(name)
@@ -113,13 +113,15 @@ def read(run: Path) -> Samples:
     """The samples of the curation in the run folder `run`.
 
     Raises:
-        UsageError: the folder holds no curation. IntegrityError: its files are damaged.
+        UsageError: the folder contains no curation. IntegrityError: its files are damaged.
     """
     import pyarrow.parquet as pq
 
     folder = run / "curation"
     if not (folder / "scores.parquet").is_file():
-        raise UsageError(f"{run} holds no curation to review; `edgekit curate --data ... --out DIR` makes one.")
+        raise UsageError(
+            f"{run} contains no curation to review; create one with `edgekit curate --data ... --out DIR`."
+        )
     try:
         table = pq.read_table(folder / "scores.parquet")
         method = next(name for name in table.column_names if name not in ("id", "label"))

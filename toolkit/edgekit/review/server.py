@@ -1,7 +1,7 @@
-"""The review over HTTP, for one person on this machine: 127.0.0.1 only, behind a token that the address holds.
+"""The review over HTTP, for one person on this machine: 127.0.0.1 only, protected by a token in the address.
 
-Every request must name this server in Host (no other name may be made to point here), carry the token, and, where it writes,
-come from our own page (Origin). Nothing is served but the routes below: no file is ever found by a path in a request.
+Every request must name this server in Host (so that no other name can be pointed here), carry the token, and, if it writes,
+come from our own page (Origin). Only the routes below are served: no file is ever located by a path in a request.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.review import page
-from edgekit.review.desk import Desk, Refused
 from edgekit.review.pictures import SOUND
+from edgekit.review.session import Refused, ReviewSession
 
 MOST_BODY_BYTES = 4096
 _TIMEOUT_S, _POLL_S = 30, 0.1
@@ -43,18 +43,18 @@ _HEADERS = {
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a desk until it is shut down. url: where, with the token."""
+    """Serves a review until it is shut down. url: its address, with the token."""
 
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, desk: Desk, port: int) -> None:
-        self.desk, self.token = desk, secrets.token_urlsafe(24)
+    def __init__(self, session: ReviewSession, port: int) -> None:
+        self.session, self.token = session, secrets.token_urlsafe(24)
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except (OSError, OverflowError) as error:
             raise UsageError(
-                f"Port {port} cannot be taken ({error}); choose another --port, or leave it out."
+                f"Port {port} is not available ({error}); choose another --port, or omit the option."
             ) from None
         self.hosts = tuple(f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost"))
 
@@ -63,20 +63,20 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/{self.token}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away is no error."""
+        """A browser that disconnects is not an error."""
         error = sys.exc_info()[1]
         if not isinstance(error, (ConnectionError, TimeoutError)):
             print(f"Internal error: {type(error).__name__}: {error}; please report it.", file=sys.stderr)
 
 
 @contextlib.contextmanager
-def serving(desk: Desk, port: int = 0) -> Iterator[Server]:
-    """A server in a thread of its own; port 0 = one that is free.
+def serving(session: ReviewSession, port: int = 0) -> Iterator[Server]:
+    """A server in a separate thread; port 0 = any free port.
 
     Raises:
-        UsageError: the port cannot be taken.
+        UsageError: the port is not available.
     """
-    with Server(desk, port) as server:
+    with Server(session, port) as server:
         thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), name="review", daemon=True)
         thread.start()
         try:
@@ -99,10 +99,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._post)
 
     def log_message(self, format: str, *values: Any) -> None:
-        """Nothing: the lines would hold the token."""
+        """Nothing: the lines would contain the token."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What the base class finds wrong with a request, told as we tell it."""
+        """Errors that the base class detects in a request, in our format."""
         self._send(code, "text/plain; charset=utf-8", f"{message or 'refused'}\n".encode(), close=True)
 
     def _answer(self, respond: Callable[[str, Mapping[str, str]], None]) -> None:
@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The route and the query of a request that may be answered."""
         hosts = self.server.hosts
         if self.headers.get("Host", "") not in hosts or len(self.headers.get_all("Host", [])) != 1:
-            raise Refused(403, "this server answers to 127.0.0.1 only")
+            raise Refused(403, "this server only answers to 127.0.0.1")
         origin = self.headers.get("Origin")
         allowed = [f"http://{host}" for host in hosts]
         if (origin is not None or self.command == "POST") and origin not in allowed:
@@ -142,18 +142,18 @@ class _Handler(BaseHTTPRequestHandler):
         return route, {key: values[-1] for key, values in query.items()}
 
     def _get(self, route: str, query: Mapping[str, str]) -> None:
-        desk = self.server.desk
+        session = self.server.session
         if route in page.FILES:
             kind, content = page.FILES[route], page.read(route)
             self._send(200, kind, content)
         elif route == "":
-            self._send(200, "text/html; charset=utf-8", page.render(desk).encode())
+            self._send(200, "text/html; charset=utf-8", page.render(session).encode())
         elif route == "samples":
-            self._json(desk.samples_of(query))
+            self._json(session.samples_of(query))
         elif route == "picture":
-            self._send(200, "image/png", desk.pictures.png(desk.row_of(query.get("id"))))
+            self._send(200, "image/png", session.pictures.png(session.row_of(query.get("id"))))
         elif route == "sound":
-            self._sound(desk.row_of(query.get("id")))
+            self._sound(session.row_of(query.get("id")))
         else:
             raise Refused(404, "no such page")
 
@@ -161,8 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
         if route not in ("decide", "undo"):
             raise Refused(404, "no such page")
         body = self._body()
-        desk = self.server.desk
-        self._json(desk.decide(body) if route == "decide" else desk.undo())
+        session = self.server.session
+        self._json(session.decide(body) if route == "decide" else session.undo())
 
     def _body(self) -> Mapping[str, Any]:
         if self.headers.get_content_type() != "application/json":
@@ -181,9 +181,9 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _sound(self, row: int) -> None:
-        path = self.server.desk.pictures.sound(row)
+        path = self.server.session.pictures.sound(row)
         if path is None:
-            raise Refused(404, "no sound file of this sample is there")
+            raise Refused(404, "there is no audio file of this sample")
         with open(path, "rb") as file:
             size = path.stat().st_size
             self._head(200, SOUND[path.suffix.lower()], size)
@@ -193,13 +193,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, "application/json", json.dumps(_plain(value), allow_nan=False).encode())
 
     def _send(self, status: int, kind: str, content: bytes, *, close: bool = False) -> None:
-        # What was not read of a refused request would be taken for the next one.
+        # Unread data of a refused request would be read as the next one.
         self.close_connection = self.close_connection or close
         self._head(status, kind, len(content))
         self.wfile.write(content)
 
     def _drain(self) -> None:
-        """Read on a little: a connection that is closed with data unread is reset, and our answer with it."""
+        """Read a little more: a connection closed with unread data is reset, and our answer is lost."""
         left = _MOST_DRAINED_BYTES
         with contextlib.suppress(OSError):
             self.connection.settimeout(_DRAIN_S)

@@ -1,6 +1,6 @@
 """Networks: `build(table, name, keras, input_shape, classes, width)`; one file each under architectures/, listed in the registry.
 
-`facts` holds what each costs, `choose` picks one for `--student auto`; neither imports a framework.
+`facts` holds the cost of each, `choose` picks one for `--student auto`; neither imports a framework.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def build(
         keras: the Keras 3 module of the chosen backend.
         input_shape: (H, W, C).
         classes: K.
-        width: one of the network's widths, "" = its first; "" only, where it has none.
-        backbone: the file whose size the network has, for one with `Entry.from_file`; others do not read it here.
+        width: one of the network's widths, "" = its first; only "" if it has none.
+        backbone: the file that determines the size of a network with `Entry.from_file`; not used by others.
 
     Returns:
         An untrained functional model, (N, H, W, C) float32 in [0, 1] -> (N, K) probabilities (a Softmax layer is last).
@@ -44,7 +44,7 @@ def build(
         known = f"known: {', '.join(widths)}" if widths else "it has none"
         raise RecipeError(f"{name!r} has no width {width!r} ({known})")
     if entry.from_file and not backbone:
-        raise RecipeError(f"{name!r} has the size of a public checkpoint: name its file in student.backbone.")
+        raise RecipeError(f"{name!r} takes its size from a public checkpoint: set student.backbone to its file.")
     try:
         if entry.from_file:
             return builder(keras, input_shape, classes, Path(backbone or ""))

@@ -1,10 +1,10 @@
-"""Blocks that networks share. Only Conv -> BatchNorm -> ReLU patterns, which the converter folds into one int8 operator."""
+"""Blocks shared by networks. Only Conv -> BatchNorm -> ReLU patterns, which the converter folds into one int8 operator."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# A run of a few hundred steps must be enough for the moving statistics: 0.99 (the default) needs thousands.
+# A few hundred steps must be enough for the moving statistics: 0.99 (the default) needs thousands.
 _MOMENTUM = 0.9
 
 
@@ -56,7 +56,7 @@ def residual(keras: Any, x: Any, filters: int, *, name: str, strides: int = 2) -
 
 
 def identity(keras: Any, x: Any, *, name: str) -> Any:
-    """Two 3x3 convolutions around which `x` is added unchanged (He et al. 2015, arXiv 1512.03385). The shape stays.
+    """Two 3x3 convolutions with `x` added unchanged (He et al. 2015, arXiv 1512.03385). The shape stays the same.
 
     (N, H, W, C) -> (N, H, W, C).
     """

@@ -1,8 +1,8 @@
-"""`--student auto`: the student for images of a size, within a number of bytes.
+"""`--student auto`: the student for a given image size, within a number of bytes.
 
-Up to 96 pixels a side that is `microresnet`, above it `mobilenetv2`, in the largest width whose int8 file fits; where no width of
-`mobilenetv2` fits, `microresnet` again, whose stem strides on large images. More width is more accuracy at more latency, so
-without a bound the largest is taken. The sizes come from `facts`.
+Up to 96 pixels per side this is `microresnet`, above it `mobilenetv2`, in the largest width whose int8 file fits; if no width of
+`mobilenetv2` fits, `microresnet` again, whose stem strides on large images. More width means more accuracy at more latency, so
+without a limit the largest is chosen. The sizes come from `facts`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from edgekit.errors import RecipeError
 from edgekit.students.facts import CLASSES, Fact, facts
 
 SMALL, LARGE = "microresnet", "mobilenetv2"
-# Ascending. Width "fast" is left out: it is the network of teachers, which are many.
+# Ascending. Width "fast" is left out: it is for teachers, of which there are many.
 WIDTHS: Mapping[str, tuple[str, ...]] = {SMALL: ("xs", "s", "m", "l"), LARGE: ("025", "035", "050")}
 LARGEST_SMALL_SIDE = 96
 _LEAST_SIDE_OF_LARGE = 32
-# Of the estimate for another input than the measured one.
+# Margin on the estimate for an input other than the measured one.
 _MARGIN = 1.01
 
 
@@ -27,13 +27,13 @@ def choose(input_shape: tuple[int, int, int], classes: int, max_size: int | None
     Args:
         input_shape: (H, W, C) of the images.
         classes: K.
-        max_size: bytes that the int8 file may have, None = no bound.
+        max_size: maximum size of the int8 file in bytes, None = no limit.
 
     Returns:
         name, width, and the reason in one sentence.
 
     Raises:
-        RecipeError: no student is that small.
+        RecipeError: no student is small enough.
     """
     height, across, _ = input_shape
     large = max(height, across) > LARGEST_SMALL_SIDE and min(height, across) >= _LEAST_SIDE_OF_LARGE

@@ -1,6 +1,6 @@
-"""What each student costs, from facts.json: known without building it, so that listing and choosing import no framework.
+"""The cost of each student, from facts.json: known without building it, so that listing and choosing import no framework.
 
-benchmarks/student_facts.py makes the file and a test holds it against the code.
+`make facts` (benchmarks/student_facts.py) makes the file and a test holds it against the code.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from edgekit import registry
+
 PATH = Path(__file__).with_name("facts.json")
 CLASSES = 10
 
@@ -19,8 +21,8 @@ CLASSES = 10
 class Fact:
     """One student at one width, for images of `input` (H, W, C) and 10 classes.
 
-    macs: of one image. params: of the Keras model. int8_bytes: of the int8 .tflite as a build ships it.
-    bytes_per_class, bytes_per_channel: what one class and one input channel more add to that file.
+    macs: per image. params: those of the Keras model. int8_bytes: size of the int8 .tflite that a build ships.
+    bytes_per_class, bytes_per_channel: what one more class and one more input channel add to that file.
     """
 
     input: tuple[int, int, int]
@@ -38,7 +40,7 @@ class Fact:
 
 @cache
 def facts() -> Mapping[str, Mapping[str, tuple[Fact, ...]]]:
-    """Student -> width ("" where it has none) -> its facts, the input it was made for first."""
+    """Student -> width ("" if it has none) -> its facts, with the input it was designed for first."""
     read = json.loads(PATH.read_text())["students"]
     return {
         name: {
@@ -47,3 +49,14 @@ def facts() -> Mapping[str, Mapping[str, tuple[Fact, ...]]]:
         }
         for name, widths in read.items()
     }
+
+
+def missing() -> list[str]:
+    """The students, as "name" or "name width", that facts.json does not tell of."""
+    known = facts()
+    return [
+        f"{name} {width}".strip()
+        for name, entry in registry.STUDENTS.items()
+        for width in (entry.widths or ("",))
+        if not entry.from_file and width not in known.get(name, {})
+    ]

@@ -1,7 +1,7 @@
 """Audio spectrogram transformers: overlapping patches, class and distillation token, pre-LN blocks.
 
 After AST (Gong et al. 2021, arXiv 2104.01778) and PaSST (Koutini et al. 2022, arXiv 2110.05069), for any size of spectrogram and
-network; both read their result off the mean of the two tokens. Every product is a Conv2D or Dense layer with a name:
+network; both read their result from the mean of the two tokens. Every product is a Conv2D or Dense layer with a name:
 "patch_embed", and for each block "block0_q", "_k", "_v", "_proj", "_fc1", "_fc2" beside its LayerNorms "block0_norm1", "_norm2".
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit import layers as own_layers
 from edgekit.errors import RecipeError
+from edgekit.frameworks import layers as own_layers
 from edgekit.students.blocks import softmax_head
 
 
@@ -21,8 +21,8 @@ class Plan:
     """The size of a transformer.
 
     width: D of a token. hidden: units of a block's MLP. patch, stride: (time, frequency). separate: positions of time and
-    frequency are learned apart (PaSST), not one for each place (AST). patchout: shares of times, frequencies and tokens that a
-    training step leaves out. epsilon, head_epsilon: of the LayerNorms of the blocks and of the head.
+    frequency are learned separately (PaSST), not one per place (AST). patchout: shares of times, frequencies and tokens that a
+    training step drops. epsilon, head_epsilon: those of the LayerNorms of the blocks and of the head.
     """
 
     width: int
@@ -63,7 +63,7 @@ PATCHOUTS: Mapping[str, tuple[float, float, float]] = {
 def edge_plan(input_shape: tuple[int, ...], width: int, *, separate: bool) -> Plan:
     """A Plan of depth 4 for small devices: patches of 16 every 10 as in the papers, of 8 every 5 below 64 frequencies or frames.
 
-    `separate` (PaSST) comes with its structured patchout.
+    `separate` (PaSST) includes its structured patchout.
     """
     patch, stride = (16, 10) if min(input_shape[:2]) >= SMALL_SIDE else (8, 5)
     return Plan(
@@ -79,18 +79,16 @@ def edge_plan(input_shape: tuple[int, ...], width: int, *, separate: bool) -> Pl
 
 
 def set_patchout(model: Any, name: str) -> None:
-    """What a training step of `model` leaves out from now on: a key of PATCHOUTS, or "auto" = as it is.
+    """Set what a training step of `model` drops from now on: a key of PATCHOUTS, or "auto" = unchanged.
 
     Raises:
-        RecipeError: the model has no patches to leave out.
+        RecipeError: the model has no patches to drop.
     """
     if name == "auto":
         return
     layer = next((layer for layer in model.layers if type(layer).__name__ == "Patchout"), None)
     if layer is None:
-        raise RecipeError(
-            f"{model.name!r} has no patches to leave out; training.patchout is for spectrogram transformers."
-        )
+        raise RecipeError(f"{model.name!r} has no patches to drop; training.patchout is for spectrogram transformers.")
     layer.time, layer.frequency, layer.tokens = PATCHOUTS[name]
 
 

@@ -1,1 +1,1 @@
-"""Studies: arms x RNG seeds -> evidence. `conduct.conduct` runs one; a study file says what it is."""
+"""Studies: arms x RNG seeds -> evidence. `conduct.conduct` runs one; a study file defines it."""

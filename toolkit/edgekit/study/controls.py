@@ -1,4 +1,4 @@
-"""Recipes of the controls that an arm's finished run decides: how much it dropped, of which classes, and what it cost."""
+"""Recipes of the controls that depend on an arm's finished run: how much it dropped, of which classes, and what it cost."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 
 from edgekit import recipe as recipes
 from edgekit.recipe import Recipe
-from edgekit.store import canonical_json, write_atomic
+from edgekit.runs.files import canonical_json, write_atomic
 
-_STREAM = 7  # of the draws here, apart from those of the run's own RNG seed
+_STREAM = 7  # for the draws here, separate from those of the run's own RNG seed
 
 
 def random(arm: Recipe, run: Path) -> Recipe | None:
-    """As many samples dropped at random as the arm's `run` dropped; None if it dropped none."""
+    """As many samples dropped at random as in the arm's `run`; None if it dropped none."""
     dropped = _curation(run)["n_dropped"]
     return _with(arm, {"method": "random", "budget": dropped}) if dropped else None
 
 
 def matched(arm: Recipe, run: Path, edits: Path) -> Recipe | None:
-    """As many of each class dropped at random as the arm's `run` dropped, written to `edits`; None if it dropped none."""
+    """As many of each class dropped at random as in the arm's `run`, written to `edits`; None if it dropped none."""
     lines = matched_lines(run, arm.seed)
     if not lines:
         return None
@@ -47,17 +47,17 @@ def matched_lines(run: Path, seed: int) -> str:
     return "".join(canonical_json({"id": str(ids[i]), "action": "drop"}) + "\n" for i in order)
 
 
-def moved(held: str, made: Recipe, run: Path) -> bool:
-    """Whether the recipe `held` (YAML) of a class-matched `run` is `made` but for where the study's folder was.
+def moved(held: str, recipe: Recipe, run: Path) -> bool:
+    """Whether the recipe `held` (YAML) of a class-matched `run` equals `recipe` except for the location of the study's folder.
 
-    A finished run must have dropped what `made` drops; one that is not is done again, from where the edits are now.
+    A finished run must have dropped what `recipe` drops; otherwise it is run again, with the edits at their current location.
     """
-    if recipes.differences(recipes.from_yaml(held), made) != ["curation.apply"] or not made.curation.apply:
+    if recipes.differences(recipes.from_yaml(held), recipe) != ["curation.apply"] or not recipe.curation.apply:
         return False
     selection = run / "curation/selection.jsonl"
     if not selection.exists():
         return True
-    gone, wanted = (_dropped(path) for path in (selection, Path(made.curation.apply)))
+    gone, wanted = (_dropped(path) for path in (selection, Path(recipe.curation.apply)))
     return gone == wanted
 
 
@@ -67,9 +67,9 @@ def _dropped(edits: Path) -> set[str]:
 
 
 def same_total_flops(arm: Recipe, run: Path) -> Recipe | None:
-    """All data, with as many epochs as the arm's training and curation together pay for; None if curation cost nothing.
+    """All data, with as many epochs as the compute of the arm's training and curation pays for; None if curation cost nothing.
 
-    At equal steps an epoch costs the arm what it costs on all data.
+    At equal steps an epoch costs the arm as much as an epoch on all data.
     """
     document = json.loads((run / "report.json").read_text())
     student, curation = document["training"]["student"]["train_flops"], document["curation"]["curation_flops"]
@@ -83,7 +83,7 @@ def same_total_flops(arm: Recipe, run: Path) -> Recipe | None:
 
 
 def expected_seconds(arm: Recipe, run: Path, longer: Recipe) -> float:
-    """How long `longer` will train, by the pace of the arm's `run`."""
+    """How long training `longer` will take, at the pace of the arm's `run`."""
     seconds = json.loads((run / "report.json").read_text())["training"]["student"]["seconds"]
     return float(seconds) * longer.training.epochs / arm.training.epochs
 

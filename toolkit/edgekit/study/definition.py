@@ -1,4 +1,4 @@
-"""A study file: a base recipe, the arms as changes to it, RNG seeds, and how they are compared. Unknown keys are refused."""
+"""A study file: a base recipe, the arms as changes to it, RNG seeds, and how to compare them. Unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -14,36 +14,40 @@ from pydantic import Field, NonNegativeInt, ValidationError, field_validator, mo
 from edgekit import recipe
 from edgekit.errors import RecipeError
 from edgekit.evidence.weighted import METRICS
-from edgekit.sections import Section
+from edgekit.recipe import Section
 
 FULL = "full"
 _ArmName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.+]*(-[a-z0-9_.+]+)*$", max_length=40)]
-_MADE = ("random-of-", "matched-of-", "full-of-", "flops-of-")
+_CONTROL_PREFIXES = ("random-of-", "matched-of-", "full-of-", "flops-of-")
 
 
 class Study(Section):
-    """What is compared with what.
-
-    base: a recipe as a mapping, or the path of a recipe file. arms: name -> changes to it. seeds: RNG seeds of the students, a
-    list, or how many. match: what is equal in all arms: optimizer steps, training FLOPs or epochs. controls: also all data,
-    random removal of the same size, and the same with each class's share. compare: further pairs (arm, other) to judge.
-    metrics: of edgekit.evidence.weighted.METRICS. artifact: which files are judged. same_total_flops: also all data with the
-    FLOPs of training and curation together. max_hours: no run begins after them. leave_out: groups that are the test part in
-    turn, or "all". worthwhile: the smallest effect worth finding, per metric, to plan the next study by.
-    """
+    """What is compared with what."""
 
     base: Mapping[str, Any] = {}
+    """Base recipe, as a mapping or as the path of a recipe file."""
     arms: Mapping[_ArmName, Mapping[str, Any]] = Field(min_length=1)
+    """Arms of the study: names, each with its changes to the base recipe."""
     seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
+    """RNG seeds of the students: a list, or their number."""
     match: Literal["steps", "flops", "epochs"] = "steps"
+    """What is equal in all arms: optimizer steps, training FLOPs or epochs."""
     controls: bool = True
+    """Add controls: all data, random removal of as many samples, and the same for each class."""
     compare: tuple[tuple[str, str], ...] = ()
+    """Further pairs (arm, other) to compare."""
     metrics: tuple[str, ...] = Field(("accuracy", "augrc"), min_length=1)
+    """Metrics to judge the arms by."""
     artifact: tuple[str, ...] = ("shipped", "model_float32.tflite")
+    """Files to judge."""
     same_total_flops: bool = False
+    """Also train on all data with the FLOPs of training and curation together."""
     max_hours: float | None = Field(None, gt=0)
+    """Start no further run after this many hours."""
     leave_out: tuple[str, ...] | Literal["all"] = ()
+    """Groups to use as the test set in turn, such as speakers or sites; all for every group."""
     worthwhile: Mapping[str, Annotated[float, Field(gt=0)]] = {"accuracy": 0.005}
+    """Smallest effect worth detecting, for each metric, used to plan the next study."""
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -54,7 +58,7 @@ class Study(Section):
             return tuple(range(1, value + 1))
         if not isinstance(value, (list, tuple)):
             raise ValueError(
-                f"expected how many RNG seeds, or a list of them, such as 10 or [3, 4, 5]; found {value!r}"
+                f"expected the number of RNG seeds or a list of them, e.g. 10 or [3, 4, 5]; found {value!r}"
             )
         return value
 
@@ -71,29 +75,31 @@ class Study(Section):
                 raise ValueError(f"no metric {name!r}" + (f", did you mean {close[0]!r}?" if close else ""))
         for what, names in (("seeds", self.seeds), ("metrics", self.metrics), ("artifact", self.artifact)):
             if len(set(names)) < len(names):
-                raise ValueError(f"{what} has one twice: {', '.join(map(str, names))}")
+                raise ValueError(f"{what} has a duplicate: {', '.join(map(str, names))}")
         for name in self.arms:
-            if name == FULL or name.startswith(_MADE):
+            if name == FULL or name.startswith(_CONTROL_PREFIXES):
                 raise ValueError(
                     f"arm {name!r} has the name of a control, which a study adds by itself; choose another"
                 )
             if "seed" in self.arms[name]:
                 raise ValueError(f"arm {name!r} sets seed; all arms have the same RNG seeds, those of `seeds`")
         if not self.artifact:
-            raise ValueError("artifact is empty; name at least one file to judge, such as shipped")
+            raise ValueError("artifact is empty; name at least one file to judge, e.g. shipped")
         seen: set[frozenset[str]] = set()
         for pair in self.compare:
             if missing := [name for name in pair if name not in self.arms and name != FULL]:
-                raise ValueError(f"compare names {missing[0]!r}, which is no arm; arms are {', '.join(self.arms)}")
+                raise ValueError(
+                    f"compare names {missing[0]!r}, which is not an arm; the arms are {', '.join(self.arms)}"
+                )
             if pair[0] == pair[1]:
-                raise ValueError(f"compare has {pair[0]!r} against itself; give two arms")
+                raise ValueError(f"compare has {pair[0]!r} against itself; expected two different arms")
             if frozenset(pair) in seen:
-                raise ValueError(f"compare has {pair[0]!r} and {pair[1]!r} twice; in either order it is one comparison")
+                raise ValueError(f"compare has {pair[0]!r} and {pair[1]!r} twice; either order is the same comparison")
             seen.add(frozenset(pair))
         if FULL in {name for pair in self.compare for name in pair} and not self.controls:
             raise ValueError("compare names 'full', which only a study with controls has")
         if not self.controls and not self.compare:
-            raise ValueError("without controls there is nothing to compare with; give pairs of arms in compare")
+            raise ValueError("without controls there is nothing to compare with; list pairs of arms in compare")
         return self
 
     def to_yaml(self) -> str:
@@ -105,7 +111,7 @@ def load(path: Path, values: Mapping[str, Any] | None = None) -> Study:
     """Read a study file; `values` override it (None = not given). Paths in it are relative to the file.
 
     Raises:
-        RecipeError: it cannot be read, or a key or value is not usable.
+        RecipeError: it cannot be read, or a key or value is invalid.
     """
     merged = recipe.read_yaml(path, "study", "keys like `arms:`")
     base = merged.get("base", {})
@@ -127,31 +133,31 @@ def load(path: Path, values: Mapping[str, Any] | None = None) -> Study:
 
 
 def continued(values: Mapping[str, Any], begun: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a command that continues a study: those not given (None) are as it was begun, but for the hours."""
+    """Options of a command that continues a study: options not given (None) keep their first values, except for the hours."""
     return {key: begun.get(key) if value is None and key != "max_hours" else value for key, value in values.items()}
 
 
 def merged_values(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with `changes`, section by section; a key may be dotted ("curation.method")."""
-    found = copy.deepcopy(dict(base))
+    merged = copy.deepcopy(dict(base))
     for key, value in changes.items():
         section, dot, rest = str(key).partition(".")
         if dot:
             value = {rest: value}
-        if isinstance(value, Mapping) and isinstance(found.get(section) or {}, dict):
-            found[section] = merged_values(found.get(section) or {}, value)
+        if isinstance(value, Mapping) and isinstance(merged.get(section) or {}, dict):
+            merged[section] = merged_values(merged.get(section) or {}, value)
         else:
-            found[section] = copy.deepcopy(value)
-    return found
+            merged[section] = copy.deepcopy(value)
+    return merged
 
 
-# Never the name of something else, so a file that is not there yet is one too.
+# Never the name of anything else, so a file that does not exist yet is recognized too.
 _OWN_FILES = (("curation", "apply"), ("student", "weights"), ("student", "backbone"))
 
 
 def _anchored(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The paths of files made absolute: the same from any folder, and on any process of the study."""
-    found = merged_values({}, values)
+    """Make the paths of files absolute: the same from any folder, and in any process of the study."""
+    anchored = merged_values({}, values)
     for section, key in (
         ("data", "spec"),
         ("curation", "apply"),
@@ -159,13 +165,13 @@ def _anchored(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         ("student", "backbone"),
         ("quantization", "calibration"),
     ):
-        inner = found.get(section)
+        inner = anchored.get(section)
         text = inner.get(key) if isinstance(inner, dict) else None
         if isinstance(inner, dict) and isinstance(text, str) and text:
             file = (folder / Path(text).expanduser()).resolve()
             if file.exists() or (section, key) in _OWN_FILES:
                 inner[key] = str(file)
-    return found
+    return anchored
 
 
 def _explain(problem: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The content of study.json: what was run and what was not, what it cost, and what may be said of it."""
+"""The content of study.json: what was run and what was not, what it cost, and the conclusions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.environment import environment
 from edgekit.evidence.weighted import METRICS, statistic
+from edgekit.runs.environment import environment
 from edgekit.study import graph, judging, reliability, results, sizing
 from edgekit.study.definition import Study
 from edgekit.study.ledger import equal, ledger, unequal
@@ -26,21 +26,21 @@ _LEAST_DRAWS = 5
 
 
 def assemble(plan: Plan, out: Path, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-    """Judge the finished runs and put everything together; what cannot be judged is told, with the reason."""
+    """Judge the finished runs and assemble the results; what cannot be judged is listed with the reason."""
     study = plan.study
     finished = results.read(plan, out, outcomes)
     labels = results.labels_of(plan, finished) if finished else []
     tested = {label: results.tested(plan, finished, outcomes, label) for label in labels}
     digests = results.graphs(finished, labels)
-    found_pairs = pairs(plan, finished, outcomes, tested, digests)
-    judged = judging.verdicts(tested, found_pairs.judged, study.metrics)
+    study_pairs = pairs(plan, finished, outcomes, tested, digests)
+    judged = judging.verdicts(tested, study_pairs.judged, study.metrics)
     left = outstanding(plan, outcomes)
     if left:
         judged = judging.interim(judged, len(study.seeds))
     rows = ledger(plan.arms, finished, labels[0]) if finished else []
     apart = unequal(plan, rows)
     units, samples = _size(tested)
-    found = {
+    document = {
         "schema": SCHEMA,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **environment(),
@@ -58,7 +58,7 @@ def assemble(plan: Plan, out: Path, outcomes: Mapping[str, Outcome]) -> dict[str
             row | {"unequal": apart.get((row["arm"], row["control"]))}
             for row in (judging.row(label, verdict) for label, verdict in judged)
         ],
-        "not_judged": [dataclasses.asdict(row) for row in found_pairs.refused],
+        "not_judged": [dataclasses.asdict(row) for row in study_pairs.refused],
         "limits": _limits(study, finished),
         "planning": sizing.plans(
             judged,
@@ -66,9 +66,9 @@ def assemble(plan: Plan, out: Path, outcomes: Mapping[str, Outcome]) -> dict[str
             study.worthwhile,
             units,
             "groups" if study.leave_out else "test samples",
-            found_pairs.planned * len(study.metrics),
+            study_pairs.planned * len(study.metrics),
         ),
-        "groups": judging.per_group(tested, found_pairs.judged, study.metrics) if study.leave_out else [],
+        "groups": judging.per_group(tested, study_pairs.judged, study.metrics) if study.leave_out else [],
         "test_samples": samples,
         "reliability": reliability.of_files(plan.arms, tested, finished),
         "ledger": rows,
@@ -76,18 +76,18 @@ def assemble(plan: Plan, out: Path, outcomes: Mapping[str, Outcome]) -> dict[str
         "graphs": {
             "digests": digests,
             "operators": _operators(finished, labels),
-            "differences": found_pairs.differences,
-            "mismatches": found_pairs.mismatches,
+            "differences": study_pairs.differences,
+            "mismatches": study_pairs.mismatches,
         },
         "notes": _notes(plan, outcomes),
     }
-    # As it will be read back.
-    plain: dict[str, Any] = json.loads(json.dumps(found, allow_nan=False))
+    # As a reader will load it.
+    plain: dict[str, Any] = json.loads(json.dumps(document, allow_nan=False))
     return plain
 
 
 def _size(tested: judging.Results) -> tuple[int, int]:
-    """(independent units, test samples): groups, where they were left out."""
+    """(independent units, test samples): units are groups, if they were left out."""
     for by_arm in tested.values():
         for by_seed in by_arm.values():
             for one in by_seed.values():
@@ -127,18 +127,18 @@ def _arm(arm: Any, tested: judging.Results, metrics: Sequence[str], finished: Se
     }
 
 
-def _injected(told: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """What the arm's runs did about labels that were made wrong on purpose, mean over runs; None where none were.
+def _injected(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """How the arm's runs treated labels corrupted on purpose, mean over runs; None if there were none.
 
     precision: over the runs that edited anything, None if none did.
     """
-    if not told:
+    if not counts:
         return None
-    found: dict[str, Any] = {"runs": len(told)}
+    means: dict[str, Any] = {"runs": len(counts)}
     for key in ("count", "edited", "recall", "precision"):
-        values = [row[key] for row in told if row[key] is not None]
-        found[key] = float(np.mean(values)) if values else None
-    return found
+        values = [row[key] for row in counts if row[key] is not None]
+        means[key] = float(np.mean(values)) if values else None
+    return means
 
 
 def _run(run: Any, outcome: Outcome) -> dict[str, Any]:
@@ -157,16 +157,16 @@ def _run(run: Any, outcome: Outcome) -> dict[str, Any]:
 
 def _operators(finished: Sequence[Finished], labels: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
     """Arm -> label -> operator -> how often, of the arm's first run."""
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    by_arm: dict[str, dict[str, dict[str, int]]] = {}
     for done in finished:
-        if done.run.arm.name not in found:
+        if done.run.arm.name not in by_arm:
             own = [label for label in labels if label in done.files]
-            found[done.run.arm.name] = {label: graph.operators(done.path(label)) for label in own}
-    return found
+            by_arm[done.run.arm.name] = {label: graph.operators(done.path(label)) for label in own}
+    return by_arm
 
 
 def _limits(study: Study, finished: Sequence[Finished]) -> list[str]:
-    """What all runs share, beyond which no verdict goes."""
+    """What all runs share, and which the verdicts therefore do not cover."""
     if not finished:
         return []
     recipes = [done.document["recipe"] for done in finished]
@@ -186,7 +186,7 @@ def _limits(study: Study, finished: Sequence[Finished]) -> list[str]:
         others.append("curations")
     each = " for each group left out" if study.leave_out else ""
     return [
-        f"All rest on {', '.join(shared)}{each}. They are on other students and test samples, not on other "
+        f"All verdicts rest on {', '.join(shared)}{each}. They generalize to other students and test samples, not to other "
         f"{', '.join([*others, 'splits or data sets'])}."
     ]
 
@@ -198,9 +198,9 @@ def _notes(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
         complete = [run for run in runs if outcomes[run.name].status == "complete"]
         if arm.kind in ("random", "matched") and 0 < len({run.seed for run in complete}) < _LEAST_DRAWS:
             draws = len({run.seed for run in complete})
-            notes.append(f"{arm.name} rests on {draws} random draws; at least {_LEAST_DRAWS} are wanted.")
+            notes.append(f"{arm.name} rests on {draws} random draws; at least {_LEAST_DRAWS} are recommended.")
         if all(outcomes[run.name].status == "not needed" for run in runs):
             notes.append(f"{arm.name} was not needed: {outcomes[runs[0].name].reason}.")
     if plan.study.match == "flops":
-        notes.append("Equal FLOPs are those of the student's training; fine-tuning after pruning comes on top.")
+        notes.append("Equal FLOPs refer to the student's training; fine-tuning after pruning is extra.")
     return notes

@@ -1,6 +1,7 @@
-"""Is it the same inference graph? The digest of a .tflite's operators with the shapes and types of what they read and write.
+"""Is it the same inference graph? The digest of a .tflite's operators with the shapes and types of their inputs and outputs.
 
-Weights and quantization scales do not count: two trainings of one network have the same digest (METHODS.md section 7).
+Weights and quantization scales do not count: two trainings of one network have the same digest.
+Definition: docs/methods.md, "Equal inference graph".
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench.cuts import cuts
-from edgekit.store import canonical_json
+from edgekit.inference.cuts import cuts
+from edgekit.runs.files import canonical_json
 
 
 def digest(path: Path) -> str:
@@ -24,9 +25,9 @@ def digest(path: Path) -> str:
 
 def operators(path: Path) -> dict[str, int]:
     """How often each operator occurs, by its type; empty for files with control flow."""
-    found = cuts(path)
+    cut_file = cuts(path)
     counts: dict[str, int] = {}
-    for kind, _ in found.operators if found else ():
+    for kind, _ in cut_file.operators if cut_file else ():
         counts[kind] = counts.get(kind, 0) + 1
     return counts
 
@@ -38,7 +39,7 @@ def _described(model: Any, graph: Any) -> list[Any]:
         code = model.OperatorCodes(operator.OpcodeIndex())
         rows.append(
             [
-                # Old files have the first 127 types in a field of one byte only, newer ones in both.
+                # Old files have the first 127 types only in a one-byte field, newer ones in both.
                 max(code.BuiltinCode(), code.DeprecatedBuiltinCode()),
                 (code.CustomCode() or b"").decode(errors="replace"),
                 [_tensor(graph, operator.Inputs(i)) for i in range(operator.InputsLength())],

@@ -43,7 +43,7 @@ def verdicts(
 
 
 def interim(judged: Sequence[tuple[str, Verdict]], planned: int) -> list[tuple[str, Verdict]]:
-    """The same, described only: part of the study is still to be run, and looking more than once finds what is not there.
+    """The same, described only: part of the study is still to be run, and looking more than once finds false effects.
 
     Args:
         planned: RNG seeds of the whole study.
@@ -85,9 +85,9 @@ def _at(arm: str, label: str) -> str:
 def per_group(
     results: Results, comparisons: Mapping[str, Sequence[tuple[str, str]]], metrics: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The effect on each group that was left out, mean over RNG seeds; described, not judged.
+    """The effect on each left-out group, mean over RNG seeds; described, not judged.
 
-    same_direction: in how many groups it points where the mean over groups does.
+    same_direction: in how many groups it has the same sign as in the mean over groups.
     """
     rows = []
     for label, pairs in comparisons.items():
@@ -114,7 +114,7 @@ def per_group(
 def _group_effects(
     arm: Mapping[int, Tested | None], control: Mapping[int, Tested | None], metric: str
 ) -> dict[str, float]:
-    found: dict[str, list[float]] = {}
+    differences: dict[str, list[float]] = {}
     for seed in sorted(set(arm) & set(control)):
         one, other = arm[seed], control[seed]
         if one is None or other is None or one.groups is None:
@@ -124,8 +124,8 @@ def _group_effects(
         for group in np.unique(one.groups):
             at = one.groups == group
             a, b = (_value(metric, tested, at) for tested in (one, other))
-            found.setdefault(str(group), []).append(a - b)
-    return {group: float(np.mean(values)) for group, values in found.items()}
+            differences.setdefault(str(group), []).append(a - b)
+    return {group: float(np.mean(values)) for group, values in differences.items()}
 
 
 def _value(metric: str, tested: Tested, at: Any) -> float:

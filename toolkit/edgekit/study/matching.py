@@ -1,7 +1,7 @@
-"""Equal training FLOPs: how many epochs a network gets so that its training costs what the base recipe's does.
+"""Equal training FLOPs: how many epochs a network gets so that its training costs as much as the base recipe's.
 
-Training FLOPs of one sample need the network, hence a framework: they are counted in a process of its own
-(`python -m edgekit.study.matching`, a recipe on standard input), which the study's own process does without.
+Counting the training FLOPs of one sample needs the network, hence a framework, so it is done in a separate process
+(`python -m edgekit.study.matching`, a recipe on standard input); the study's own process needs no framework.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edgekit.recipe import Recipe
 
 
 def count(recipe: Recipe) -> int:
-    """FLOPs of training the recipe's student on one sample, forward and backward (METHODS.md section 7).
+    """FLOPs of training the recipe's student on one sample, forward and backward (docs/methods.md, "FLOPs").
 
     Raises:
         TrainingError: the network could not be built.
@@ -36,7 +36,7 @@ def matched(
     """`recipe` with the epochs whose training FLOPs are closest to those of `base`, at least one.
 
     Args:
-        samples: of a recipe's training set before curation, which decide the steps of an epoch.
+        samples: training samples of a recipe before curation, which determine the steps of an epoch.
         counted: FLOPs of one sample.
     """
     if _counts(recipe) == _counts(base):
@@ -51,24 +51,25 @@ def matched(
 
 
 def _counts(recipe: Recipe) -> tuple[object, ...]:
-    """All that decides the FLOPs of an epoch: equal, and nothing has to be counted."""
+    """Everything that determines the FLOPs of an epoch: if equal, nothing has to be counted."""
     return recipe.student, recipe.peft, recipe.data, recipe.training.batch_size, recipe.training.patchout
 
 
 def main() -> None:
     """Print the FLOPs of the recipe on standard input."""
-    from edgekit import backend, data, recipe, students
+    from edgekit import data, recipe, students
+    from edgekit.frameworks import backend
     from edgekit.students import transformer
     from edgekit.training import tuning
 
-    asked = recipe.from_yaml(sys.stdin.read())
-    dataset = data.load_section(asked.data, asked.seed)
-    keras = backend.load(asked.backend)
-    section = asked.student
+    wanted = recipe.from_yaml(sys.stdin.read())
+    dataset = data.load_section(wanted.data, wanted.seed)
+    keras = backend.load(wanted.backend)
+    section = wanted.student
     shape, classes = dataset.input.shape, len(dataset.classes)
     model = students.build("students", section.name, keras, shape, classes, section.width, section.backbone)
-    transformer.set_patchout(model, asked.training.patchout)
-    print(tuning.sample_flops(keras, model, asked))
+    transformer.set_patchout(model, wanted.training.patchout)
+    print(tuning.sample_flops(keras, model, wanted))
 
 
 if __name__ == "__main__":

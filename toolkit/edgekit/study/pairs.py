@@ -1,4 +1,4 @@
-"""Which comparisons of a study can be judged, file by file, and why the others cannot: nothing that was run is lost for them."""
+"""Which comparisons of a study can be judged, file by file, and why the others cannot, so that finished runs are not wasted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgekit.study.schedule import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A comparison that is not judged. status: "missing" (no run of an arm finished yet) or "broken" (no run will help)."""
+    """A comparison that is not judged. status: "missing" (an arm has no finished run yet) or "broken" (runs cannot help)."""
 
     arm: str
     control: str
@@ -30,7 +30,7 @@ class Pairs:
     """Comparisons per judged file.
 
     judged: label -> (arm, control). refused: the others. planned: comparisons x files that the study judges once all is run.
-    differences: graphs that differ as the recipes mean, told. mismatches: those that differ against them.
+    differences: graphs that differ as the recipes intend, described. mismatches: those that differ although they should not.
     """
 
     judged: Mapping[str, Sequence[tuple[str, str]]]
@@ -78,7 +78,7 @@ def pairs(
                 judged[label].append((arm, control))
             elif results.deliberate(*(_recipe(name, finished) for name in (arm, control))):
                 differences.append(
-                    f"{arm} and {control} have different inference graphs in {label}, as their recipes mean."
+                    f"{arm} and {control} have different inference graphs in {label}, as their recipes intend."
                 )
                 judged[label].append((arm, control))
             else:
@@ -97,9 +97,9 @@ def pairs(
 
 
 def outstanding(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[Run]:
-    """Planned runs that were not begun and still can be: until they are, a verdict would be a look at a part of the study.
+    """Planned runs that were not started and still can be: until they are, a verdict would be based on part of the study.
 
-    What waits for a failed run is left out as that run is.
+    A run that waits for a failed run is left out like that run.
     """
     return [
         run
@@ -120,7 +120,7 @@ def _without_file(finished: Sequence[Finished], label: str) -> dict[str, str]:
 
 def _tested_elsewhere(by_arm: Mapping[str, Mapping[int, Tested | None]]) -> dict[str, str]:
     """Arm -> that it was tested on other samples than the first one."""
-    found: dict[str, str] = {}
+    sentences: dict[str, str] = {}
     first: tuple[str, Tested] | None = None
     for name, by_seed in by_arm.items():
         for seed, one in by_seed.items():
@@ -128,9 +128,9 @@ def _tested_elsewhere(by_arm: Mapping[str, Mapping[int, Tested | None]]) -> dict
                 continue
             if first is None:
                 first = f"{name} (seed {seed})", one
-            elif name not in found and not _same_samples(one, first[1]):
-                found[name] = f"{name} (seed {seed}) was tested on other samples or labels than {first[0]}"
-    return found
+            elif name not in sentences and not _same_samples(one, first[1]):
+                sentences[name] = f"{name} (seed {seed}) was tested on other samples or labels than {first[0]}"
+    return sentences
 
 
 def _same_samples(one: Tested, other: Tested) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from edgekit import recipe as recipes
 from edgekit.errors import EdgekitError, RecipeError
 from edgekit.recipe import Recipe
-from edgekit.store import canonical_json
+from edgekit.runs.files import canonical_json
 from edgekit.study.definition import FULL, Study, merged_values
 
 Kind = Literal["arm", "full", "full-of", "random", "matched", "flops"]
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of its folder."""
         return _run_name(self.arm.name, self.seed, self.group)
 
     @property
@@ -71,7 +71,7 @@ def _run_name(arm: str, seed: int, group: str | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """arms: arms and their controls. comparisons: (arm, control) to judge. runs: in the order to begin them."""
+    """arms: arms and their controls. comparisons: (arm, control) to judge. runs: in the order to start them."""
 
     study: Study
     arms: tuple[Arm, ...]
@@ -80,13 +80,13 @@ class Plan:
 
 
 def plan(study: Study, groups: Sequence[str] = ()) -> Plan:
-    """The runs of `study`, seed by seed: an interrupted study has whole pairs.
+    """The runs of `study`, seed by seed, so that an interrupted study has whole pairs.
 
     Args:
         groups: to leave out in turn.
 
     Raises:
-        RecipeError: an arm's recipe is not usable (the arm is named), or two arms are the same.
+        RecipeError: an arm's recipe is invalid (the arm is named), or two arms are the same.
     """
     arms: list[Arm] = []
     compared: list[tuple[str, str]] = []
@@ -97,14 +97,16 @@ def plan(study: Study, groups: Sequence[str] = ()) -> Plan:
     for name in study.arms:
         own = _static(study, name, "arm", study.seeds[0])
         if twin := seen.get(own.to_yaml()):
-            said = "is the control 'full' itself, which a study adds; leave it out" if twin == FULL else f"is {twin!r}"
-            raise RecipeError(f"Study arm {name!r} {said}.")
+            problem = (
+                "is the same as the control 'full', which a study adds; remove it" if twin == FULL else f"is {twin!r}"
+            )
+            raise RecipeError(f"Study arm {name!r} {problem}.")
         seen[own.to_yaml()] = name
         added = _controls(study, name, own, full) if study.controls else []
         arms += [Arm(name=name, kind="arm"), *added]
         if study.controls:
             compared += [(name, FULL), *((name, control.name) for control in added)]
-    # In either order it is one comparison, and counts once in the correction.
+    # Either order is the same comparison, and counts once in the correction.
     known = {frozenset(pair) for pair in compared}
     compared += [pair for pair in study.compare if frozenset(pair) not in known]
     runs = [
@@ -130,7 +132,7 @@ def _controls(study: Study, name: str, own: Recipe, full: Recipe) -> list[Arm]:
 
 
 def _uncurated(of: Recipe) -> dict[str, Any]:
-    """What decides the student, apart from curation and (without distillation) curation's teacher."""
+    """What determines the student, apart from curation and (without distillation) curation's teacher."""
     values = of.model_dump(mode="json", exclude={"curation"})
     if not of.distillation.alpha:
         del values["teacher"]
@@ -147,42 +149,42 @@ def _static(study: Study, name: str, kind: Kind, seed: int, group: str | None = 
     if kind in ("full", "full-of"):
         values = {**values, "curation": {"method": "none"}}
     if kind == "full-of":
-        # The teacher as the method chose it: a distilled student of this control learns from the same one.
+        # The teacher as the method chose it: a distilled student of this control uses the same one.
         values = {**values, "teacher": _static(study, name, "arm", seed, group).teacher.model_dump(mode="json")}
     try:
-        asked = recipes.from_mapping(values)
-        return recipes.from_mapping(merged_values(values, _pinned(study, asked, seed, group)))
+        recipe = recipes.from_mapping(values)
+        return recipes.from_mapping(merged_values(values, _pinned(study, recipe, seed, group)))
     except EdgekitError as error:
         raise RecipeError(f"Study arm {name!r}: {error}") from None
 
 
-def _pinned(study: Study, asked: Recipe, seed: int, group: str | None) -> dict[str, Any]:
+def _pinned(study: Study, recipe: Recipe, seed: int, group: str | None) -> dict[str, Any]:
     """What a study sets: the RNG seed, the same splits and teacher for all, the match, and nothing that only a product needs."""
     changed: dict[str, Any] = {
         "seed": seed,
-        # The same bits on every engine.
+        # The same result, bit for bit, on every engine.
         "deterministic": True,
         "control": False,
         "gates": [],
-        "data": {"seed": asked.seed if asked.data.seed is None else asked.data.seed},
-        "teacher": {"seed": asked.seed if asked.teacher.seed is None else asked.teacher.seed},
+        "data": {"seed": recipe.seed if recipe.data.seed is None else recipe.data.seed},
+        "teacher": {"seed": recipe.seed if recipe.teacher.seed is None else recipe.teacher.seed},
         "training": {"match": "epochs" if study.match == "epochs" else "steps"},
         "bench": {"targets": []},
     }
     if group is not None:
         changed["data"]["leave_out"] = group
-    if asked.quantization.precision != "auto":
+    if recipe.quantization.precision != "auto":
         changed["max_drop"] = None
-    if asked.student.name != "auto":
+    if recipe.student.name != "auto":
         changed["student"] = {"max_size": None}
     return changed
 
 
 def shared_stages(recipe: Recipe) -> frozenset[str]:
-    """Names for the costly stages that runs share through the stage cache: one run at a time may be the first with each."""
+    """Names of the costly stages that runs share through the stage cache: only one run at a time may be the first with each."""
     needs = [need for need in recipe.curation.needs if need != "digests"]
     if recipe.distillation.alpha:
-        needs.append("opinion")
+        needs.append("soft_labels")
     of = {"data": recipe.data.model_dump(mode="json"), "teacher": recipe.teacher.model_dump(mode="json")}
     folds = recipe.curation.folds
     return frozenset(canonical_json({**of, "need": n, "folds": folds if n == "folds" else None}) for n in needs)

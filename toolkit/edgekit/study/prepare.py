@@ -1,4 +1,4 @@
-"""What can be refused before the first run: recipes, budgets, judged files, and data that cannot be compared."""
+"""Checks before the first run: recipes, budgets, judged files, and data that cannot be compared."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import curating, data
+from edgekit import data
 from edgekit.errors import DataError, EdgekitError, RecipeError
 from edgekit.export.write import stem
+from edgekit.pipeline import curate as curating
 from edgekit.recipe import Recipe
 from edgekit.study.definition import Study
 from edgekit.study.plan import Plan, plan, recipe_of
@@ -22,7 +23,7 @@ from edgekit.types import Dataset, InputSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """data: (K,) samples of each class of the training set before curation and what they are, by data section (as JSON)."""
+    """data: (K,) samples of each class of the training set before curation, and the input, by data section (as JSON)."""
 
     plan: Plan
     data: Mapping[str, tuple[NDArray[np.int64], InputSpec]]
@@ -32,7 +33,7 @@ class Prepared:
         return int(self.data[recipe.data.model_dump_json()][0].sum())
 
     def sized(self, recipe: Recipe) -> Recipe:
-        """A recipe of the study with numbers for its "auto", which hold: no arm is trained longer for not having learned."""
+        """A recipe of the study with numbers for its "auto" values, fixed: no arm is trained longer because it did not learn."""
         return budget.sized(recipe, *self.data[recipe.data.model_dump_json()], retries=False)
 
 
@@ -40,20 +41,20 @@ def prepared(study: Study) -> Prepared:
     """The plan of all runs, and how many samples each trains on; everything is checked.
 
     Raises:
-        RecipeError: an arm's recipe or budget is not usable, or it makes no file that is to be judged.
-        DataError: the data are not usable, or arms would be tested on different samples.
+        RecipeError: an arm's recipe or budget is invalid, or it does not produce a file that is to be judged.
+        DataError: the data are invalid, or arms would be tested on different samples.
     """
     planned = plan(study, _groups(study))
     # All RNG seeds have the same splits; a control has the data of its arm.
     runs = [run for run in planned.runs if run.seed == study.seeds[0] and not run.after]
-    asked = [(run, recipe_of(study, run)) for run in runs]
-    for run, recipe in asked:
+    recipes = [(run, recipe_of(study, run)) for run in runs]
+    for run, recipe in recipes:
         _check_files(study, run.arm.name, recipe)
     known: dict[str, tuple[NDArray[np.int64], InputSpec]] = {}
     tested: dict[str | None, tuple[str, _Tested]] = {}
     dataset: Dataset | None = None
     loaded = ""
-    for run, recipe in asked:
+    for run, recipe in recipes:
         section = recipe.data.model_dump_json()
         if dataset is None or section != loaded:
             dataset, loaded = data.load_section(recipe.data, recipe.seed), section
@@ -62,8 +63,8 @@ def prepared(study: Study) -> Prepared:
             first, reference = tested.setdefault(run.group, (run.arm.name, own))
             if differ := _differ(reference, own):
                 raise DataError(
-                    f"Study arm {run.arm.name!r} has other {differ} than {first!r}, so that the two cannot be compared. Let all "
-                    "arms have the data.spec, data.seed and parts of the base; limit and noise may differ."
+                    f"Study arm {run.arm.name!r} has different {differ} than {first!r}, so the two cannot be compared. Use "
+                    "data.spec, data.seed and parts of the base in all arms; limit and noise may differ."
                 )
         try:
             curating.check(recipe, dataset)
@@ -73,22 +74,20 @@ def prepared(study: Study) -> Prepared:
 
 
 def files_of(recipe: Recipe) -> tuple[str, ...]:
-    """The names of the .tflite files that a build of `recipe` makes."""
+    """The names of the .tflite files that a build of `recipe` produces."""
     precision = recipe.quantization.precision
-    # The ladder's rungs are all ways to int8.
+    # All rungs of the ladder are ways to int8.
     names = ("float32", "int8" if precision == "auto" else precision)
     return tuple(dict.fromkeys(f"{stem(name)}.tflite" for name in names))
 
 
 def _check_files(study: Study, arm: str, recipe: Recipe) -> None:
     if recipe.data.cv is not None:
+        raise RecipeError(f"Study arm {arm!r}: a study compares files on a test part, and data.cv has none; remove it.")
+    files = files_of(recipe)
+    if missing := next((name for name in study.artifact if name not in (SHIPPED, *files)), None):
         raise RecipeError(
-            f"Study arm {arm!r}: a study compares files on a test part, and data.cv cuts none; leave it out."
-        )
-    made = files_of(recipe)
-    if missing := next((name for name in study.artifact if name not in (SHIPPED, *made)), None):
-        raise RecipeError(
-            f"Study artifact: {arm!r} makes no file {missing!r} that can be judged; it makes {', '.join(made)}, and "
+            f"Study artifact: {arm!r} produces no file {missing!r} to judge; it produces {', '.join(files)}, and "
             f"{SHIPPED!r} is the one of its precision."
         )
 
@@ -118,7 +117,7 @@ class _Tested:
 
 
 def _differ(one: _Tested, other: _Tested) -> str:
-    """What two arms do not share of what they are tested on."""
+    """How the test data of two arms differ."""
     if one.classes != other.classes:
         return "classes"
     if not np.array_equal(one.ids, other.ids):

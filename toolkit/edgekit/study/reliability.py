@@ -1,7 +1,7 @@
 """How far each arm's probabilities can be trusted: risk over coverage, confidence over accuracy, temperature and ties.
 
 Described, not judged: the verdicts are on the metrics. Temperatures are those that each run fitted for each of its files on its
-own calibration split (`edgekit.evidence.temperature`); everything here is of test.
+own calibration split (`edgekit.evidence.temperature`); everything here is measured on test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edgekit.study.plan import Arm
 from edgekit.study.results import Finished, Tested
 
 COVERAGES = tuple(i / 100 for i in range(1, 101))
-_DIGITS = 6  # of the curves: finer than one sample of a million
+_DIGITS = 6  # of the curves: finer than one sample in a million
 
 
 def of_files(
@@ -29,7 +29,7 @@ def of_files(
 
     Each row:
         seeds: how many count; a run that failed, or whose probabilities are not all finite, does not.
-        risk: per coverage, errors among the answers accepted, `mean` and `sd` over RNG seeds (sd: None with one seed).
+        risk: per coverage, errors among the accepted predictions, `mean` and `sd` over RNG seeds (sd: None with one seed).
         bins: `before` and `after` temperature scaling (None where a run has no temperature), equal-mass bins over the test
             samples of all RNG seeds together: `n`, mean `confidence` and `accuracy` of each.
         temperature: `mean`, `sd` and `at_bound` (runs without a fit), or None.
@@ -40,16 +40,16 @@ def of_files(
     Args:
         tested: label -> arm -> RNG seed -> predictions on test.
     """
-    found: dict[str, dict[str, Any]] = {}
+    by_file: dict[str, dict[str, Any]] = {}
     for label, by_arm in tested.items():
         rows = {}
         for arm in arms:
             runs = [one for one in by_arm.get(arm.name, {}).values() if one and np.isfinite(one.predictions[2]).all()]
             if runs:
-                told = [done.reliability(label) for done in finished if done.run.arm == arm]
-                rows[arm.name] = _curves(runs) | _fitted([row for row in told if row is not None])
-        found[label] = {"coverages": list(COVERAGES), "arms": rows}
-    return found
+                fits = [done.reliability(label) for done in finished if done.run.arm == arm]
+                rows[arm.name] = _curves(runs) | _fitted([row for row in fits if row is not None])
+        by_file[label] = {"coverages": list(COVERAGES), "arms": rows}
+    return by_file
 
 
 def _curves(runs: Sequence[Tested]) -> dict[str, Any]:
@@ -90,16 +90,16 @@ def _bins(ranked: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]]) -> list[dict
     return [{key: round(value, _DIGITS) for key, value in row.items()} for row in reliability_bins(confidence, error)]
 
 
-def _fitted(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Means over the rows that the runs' reports have of a file (`edgekit.evidence.reliability.rows`)."""
-    if not told:
+def _fitted(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over the runs' report rows of a file (`edgekit.evidence.reliability.rows`)."""
+    if not fits:
         return {"temperature": None, "ece": None, "nll": None, "ties": None}
-    ties = [row["figures"]["ties"] for row in told]
-    samples = [row["operating"]["n"] for row in told]
-    at_bound = {"at_bound": sum(row["at_bound"] or not row.get("judged", True) for row in told)}
+    ties = [row["figures"]["ties"] for row in fits]
+    samples = [row["operating"]["n"] for row in fits]
+    at_bound = {"at_bound": sum(row["at_bound"] or not row.get("judged", True) for row in fits)}
     return {
-        "temperature": _spread([row["temperature"] for row in told]) | at_bound,
-        **{m: {when: _spread([row[when][m] for row in told]) for when in ("before", "after")} for m in ("ece", "nll")},
+        "temperature": _spread([row["temperature"] for row in fits]) | at_bound,
+        **{m: {when: _spread([row[when][m] for row in fits]) for when in ("before", "after")} for m in ("ece", "nll")},
         "ties": {
             "confidences": float(np.mean([row["confidences"] for row in ties])),
             **{

@@ -1,4 +1,4 @@
-"""What the finished runs say: their reports, their predictions on test as `evidence.verdict` reads them, and their graphs."""
+"""The results of finished runs: their reports, their predictions on test as `evidence.verdict` reads them, and their graphs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import recorded
-from edgekit.bench.evaluate import load_predictions, stored_predictions
 from edgekit.evidence.runs import Run as Predictions
+from edgekit.inference.evaluate import load_predictions, stored_predictions
+from edgekit.runs import recorded
 from edgekit.study import graph
 from edgekit.study.plan import Plan, Run
 from edgekit.study.schedule import Outcome
@@ -23,7 +23,7 @@ SHIPPED = "shipped"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A complete run: its report.json, and the judged files that it has, by label ("shipped" or the file's name)."""
+    """A complete run: its report.json, and its judged files by label ("shipped" or the file's name)."""
 
     run: Run
     folder: Path
@@ -36,18 +36,18 @@ class Finished:
         return row
 
     def path(self, label: str) -> Path:
-        """The file. Raises IntegrityError: its name leads out of the run."""
+        """The file. Raises IntegrityError if its name points outside the run."""
         return recorded.inside(self.folder, f"artifacts/{self.files[label]}", self.folder / "report.json")
 
     def reliability(self, label: str) -> Mapping[str, Any] | None:
-        """The row of `reliability` in report.json; None where the run fitted no temperature for the file."""
+        """The row of `reliability` in report.json; None if the run fitted no temperature for the file."""
         row: Mapping[str, Any] | None = self.document.get("reliability", {}).get(self.files.get(label))
         return row
 
 
 def read(plan: Plan, out: Path, outcomes: Mapping[str, Outcome]) -> list[Finished]:
     """The complete runs of the study in `out`."""
-    found = []
+    finished = []
     for run in plan.runs:
         if outcomes[run.name].status != "complete":
             continue
@@ -56,12 +56,12 @@ def read(plan: Plan, out: Path, outcomes: Mapping[str, Outcome]) -> list[Finishe
         names = {row["name"] for row in document["artifacts"]}
         files = {label: document["run"]["shipped"] if label == SHIPPED else label for label in plan.study.artifact}
         own = {label: name for label, name in files.items() if name in names}
-        found.append(Finished(run=run, folder=folder, document=document, files=own))
-    return found
+        finished.append(Finished(run=run, folder=folder, document=document, files=own))
+    return finished
 
 
 def labels_of(plan: Plan, finished: Sequence[Finished]) -> list[str]:
-    """The files to judge, without those that are another one by name ("shipped" and model_float32.tflite of float builds)."""
+    """The files to judge, each only once ("shipped" is also model_float32.tflite in float builds)."""
     kept: dict[tuple[str | None, ...], str] = {}
     for label in plan.study.artifact:
         kept.setdefault(tuple(run.files.get(label) for run in finished), label)
@@ -70,7 +70,7 @@ def labels_of(plan: Plan, finished: Sequence[Finished]) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tested:
-    """Predictions of one arm and seed on test, over all groups that were left out.
+    """Predictions of one arm and seed on test, over all left-out groups.
 
     groups: (N,) group of each sample, or None. temperatures: (N,) float64, that of the sample's run for the file, or None where
     a run has none.
@@ -86,7 +86,7 @@ def tested(
 ) -> dict[str, dict[int, Any]]:
     """Arm -> RNG seed -> Tested, or None for one whose run failed or has no such file; seeds not needed are left out."""
     by_name = {done.run.name: done for done in finished}
-    found: dict[str, dict[int, Any]] = {}
+    by_arm: dict[str, dict[int, Any]] = {}
     for arm in plan.arms:
         for seed in plan.study.seeds:
             own = [run for run in plan.runs if run.arm == arm and run.seed == seed]
@@ -94,8 +94,8 @@ def tested(
                 continue
             complete = [by_name.get(run.name) for run in own]
             parts = [done for done in complete if done is not None and label in done.files]
-            found.setdefault(arm.name, {})[seed] = _joined(parts, label) if len(parts) == len(own) else None
-    return found
+            by_arm.setdefault(arm.name, {})[seed] = _joined(parts, label) if len(parts) == len(own) else None
+    return by_arm
 
 
 def _joined(parts: Sequence[Finished], label: str) -> Tested:
@@ -112,23 +112,18 @@ def _joined(parts: Sequence[Finished], label: str) -> Tested:
 
 def graphs(finished: Sequence[Finished], labels: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     """Arm -> label -> the digests of its files' graphs, each once."""
-    found: dict[str, dict[str, set[str]]] = {}
+    by_arm: dict[str, dict[str, set[str]]] = {}
     for done in finished:
         for label in (label for label in labels if label in done.files):
-            found.setdefault(done.run.arm.name, {}).setdefault(label, set()).add(graph.digest(done.path(label)))
-    return {arm: {label: sorted(own) for label, own in by.items()} for arm, by in found.items()}
+            by_arm.setdefault(done.run.arm.name, {}).setdefault(label, set()).add(graph.digest(done.path(label)))
+    return {arm: {label: sorted(own) for label, own in by.items()} for arm, by in by_arm.items()}
 
 
 def deliberate(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two recipes mean different inference graphs, or leave the graph to what training brings about."""
+    """Whether two recipes intend different inference graphs, or leave the graph to the result of training."""
     sections = ("student", "pruning", "quantization")
-    # An input of another size has other shapes throughout.
+    # An input of a different size changes shapes throughout.
     if any(one["data"].get(key) != other["data"].get(key) for key in ("spec", "image_size")):
         return True
     open_ended = any(r["pruning"]["channels"] or r["quantization"]["precision"] == "auto" for r in (one, other))
     return open_ended or any(one[section] != other[section] for section in sections)
-
-
-def recipe_of_arm(arm: str, finished: Sequence[Finished]) -> Mapping[str, Any] | None:
-    """The recipe of the first finished run of `arm`."""
-    return next((done.document["recipe"] for done in finished if done.run.arm.name == arm), None)

@@ -1,8 +1,8 @@
-"""Run by run: what may begin, what ended and how, and one view of all of it. Engines only start processes.
+"""Run by run: what may start, what ended and how, and one progress line for all. Engines only start processes.
 
-A run is begun once what decides its recipe is done, and no other run is at work on a costly stage that both need (a teacher, the
-folds): the first one leaves it in the stage cache for all. A process that was killed is started once more; the run folder and
-the stage cache hold what it had done.
+A run starts once the run that determines its recipe is done, and no other run is working on a costly stage that both need (a
+teacher, the folds): the first one leaves it in the stage cache for all. A killed process is restarted once; the run folder and
+the stage cache keep what it had done.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.recipe import Recipe
-from edgekit.store import write_atomic
+from edgekit.runs.files import write_atomic
 from edgekit.study.engines import Engine
 from edgekit.study.plan import Run, shared_stages
 from edgekit.types import Reporter
@@ -25,9 +25,9 @@ _SHOWN = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended. status: complete, failed, not needed (its arm dropped nothing) or not run; reason: of all but complete.
+    """How a run ended. status: complete, failed, not needed (its arm dropped nothing) or not run; reason: for all but complete.
 
-    attempts: processes that it took in this session, 0 if it was finished before or never begun.
+    attempts: processes that it took in this session, 0 if it was finished before or never started.
     """
 
     status: str
@@ -38,7 +38,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skip:
-    """Why a run is not begun."""
+    """Why a run is not started."""
 
     status: str
     reason: str
@@ -48,8 +48,8 @@ class Schedule:
     """The runs of a study in `out` on an engine.
 
     Args:
-        prepare: the recipe of a run whose `after` is complete, or why it is not begun.
-        finished: whether a run with that recipe is complete already, verified.
+        prepare: the recipe of a run whose `after` is complete, or why it is not started.
+        finished: whether a run with that recipe is already complete and verified.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class Schedule:
         self._prepared: dict[str, Recipe] = {}
         self._running: dict[str, Run] = {}
         self._attempts: dict[str, int] = {}
-        self._making: dict[str, frozenset[str]] = {}
-        self._made: set[str] = set()
+        self._running_stages: dict[str, frozenset[str]] = {}
+        self._done_stages: set[str] = set()
         self._shown = ""
         self.outcomes: dict[str, Outcome] = {}
 
     def work(self) -> dict[str, Outcome]:
-        """Do everything; returns the outcome of each run by its name."""
+        """Run everything; returns the outcome of each run by its name."""
         title = f"Study of {self._total} runs, {self._engine.slots} at a time"
         self._reporter.stage(title)
         while self._waiting or self._running:
@@ -96,7 +96,7 @@ class Schedule:
             if run.after and needed is None:
                 continue
             if needed and needed.status != "complete":
-                why = f"it waits for {run.after}, which {_told(needed)}"
+                why = f"it waits for {run.after}, which {_outcome_text(needed)}"
                 self._close(run, Outcome(status="not run", reason=why))
                 continue
             recipe = self._recipe(run)
@@ -104,13 +104,13 @@ class Schedule:
                 continue
             shared = shared_stages(recipe)
             if self._finished(run, recipe):
-                self._made |= shared
+                self._done_stages |= shared
                 self._close(run, Outcome(status="complete", seconds=self._seconds(run)))
             elif self._deadline is not None and time.monotonic() > self._deadline:
-                self._close(run, Outcome(status="not run", reason="max_hours were over"))
-            elif not (shared - self._made) & frozenset().union(*self._making.values()):
+                self._close(run, Outcome(status="not run", reason="max_hours was exceeded"))
+            elif not (shared - self._done_stages) & frozenset().union(*self._running_stages.values()):
                 self._waiting.remove(run)
-                self._making[run.name] = shared - self._made
+                self._running_stages[run.name] = shared - self._done_stages
                 self._start(run, recipe)
 
     def _recipe(self, run: Run) -> Recipe | None:
@@ -133,24 +133,27 @@ class Schedule:
 
     def _end(self, name: str, how: str) -> None:
         run = self._running.pop(name)
-        told = self._out / "jobs" / name / "outcome.json"
+        path = self._out / "jobs" / name / "outcome.json"
         attempts = self._attempts[name]
-        if not told.exists():
+        if not path.exists():
             if attempts < 2:
-                self._reporter.warn(f"{name}: its process {how} and left no outcome; it is started once more")
+                self._reporter.warn(f"{name}: its process {how} and left no outcome; it is restarted once")
                 self._start(run, self._prepared[name])
                 return
             outcome = Outcome(
                 status="failed", reason=f"two processes ended without an outcome; the last {how}", attempts=attempts
             )
         else:
-            found = json.loads(told.read_text())
+            document = json.loads(path.read_text())
             outcome = Outcome(
-                status=found["status"], reason=found.get("error", ""), seconds=found["seconds"], attempts=attempts
+                status=document["status"],
+                reason=document.get("error", ""),
+                seconds=document["seconds"],
+                attempts=attempts,
             )
-        made = self._making.pop(name)
+        stages = self._running_stages.pop(name)
         if outcome.status == "complete":
-            self._made |= made
+            self._done_stages |= stages
         self._close(run, outcome)
 
     def _close(self, run: Run, outcome: Outcome) -> None:
@@ -162,7 +165,9 @@ class Schedule:
         if outcome.status == "failed":
             self._reporter.warn(f"{count}: {run.name} failed: {outcome.reason}")
         elif outcome.status == "complete":
-            self._reporter.note(f"{count}: {run.name} " + (f"done{seconds}" if outcome.attempts else "was done before"))
+            self._reporter.note(
+                f"{count}: {run.name} " + (f"done{seconds}" if outcome.attempts else "was already done")
+            )
         else:
             self._reporter.note(f"{count}: {run.name} {outcome.status}: {outcome.reason}")
 
@@ -173,12 +178,12 @@ class Schedule:
             return None
 
     def _show(self) -> None:
-        """Where every running process is, in the line of the progress bar."""
+        """The stage of every running process, in the line of the progress bar."""
         parts = []
         for name in list(self._running)[:_SHOWN]:
             try:
-                told = json.loads((self._out / "jobs" / name / "progress.json").read_text())
-                parts.append(f"{name}: {told['stage'].split(',')[0]} {told['share']:.0%}")
+                progress = json.loads((self._out / "jobs" / name / "progress.json").read_text())
+                parts.append(f"{name}: {progress['stage'].split(',')[0]} {progress['share']:.0%}")
             except (OSError, ValueError, KeyError):
                 parts.append(f"{name}: starting")
         more = len(self._running) - _SHOWN
@@ -188,5 +193,5 @@ class Schedule:
             self._reporter.progress(len(self.outcomes), self._total, text)
 
 
-def _told(outcome: Outcome) -> str:
+def _outcome_text(outcome: Outcome) -> str:
     return "failed" if outcome.status == "failed" else f"was {outcome.status}"

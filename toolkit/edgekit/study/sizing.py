@@ -1,4 +1,4 @@
-"""How large the next study must be: what one like this can see, and the RNG seeds or test samples that would show more."""
+"""How large the next study must be: what one like this can detect, and the RNG seeds or test samples needed for more."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def plans(
     unit: str,
     family: int,
 ) -> list[dict[str, Any]]:
-    """A row for each described effect on a metric that has a smallest effect worth finding.
+    """A row for each described effect on a metric that has a smallest effect worth detecting.
 
     seeds and samples: of a study like this; unit: what samples counts, "test samples" or "groups". detectable: the effect that it
-    sees with 80 % chance, None if it sees none.
-    seeds_needed: for the effect worth finding with these test samples, and seeds_needed_tenfold with ten times as many; None if
-    they are more than `planning.MOST_SEEDS`. samples_needed: with these seeds; None = no number will do.
-    file_samples_needed: for two files (of one seed) that differ so much in accuracy, by McNemar's test, from the share of samples
-    that only one of them got right; None for other metrics, and where that share is smaller than the effect.
+    detects with 80 % chance, None if there is none.
+    seeds_needed: for the effect worth detecting with these test samples, and seeds_needed_tenfold with ten times as many; None if
+    they are more than `planning.MOST_SEEDS`. samples_needed: with these seeds; None = no number suffices.
+    file_samples_needed: for two files (of one seed) that differ this much in accuracy, by McNemar's test, from the share of
+    samples that only one of them got right; None for other metrics, and if that share is smaller than the effect.
 
     Args:
         units: independent test samples, or groups. family: comparisons x metrics x files that a whole study judges together.
@@ -47,9 +47,9 @@ def plans(
         needed = planning.samples_needed(known, effect, seeds, comparisons=family)
         if unit == "groups" and needed is not None:
             needed = max(needed, LEAST_GROUPS)
-        told = row(label, verdict)
+        planned = row(label, verdict)
         rows.append(
-            {key: told[key] for key in _KEYS}
+            {key: planned[key] for key in _KEYS}
             | {
                 "seeds": seeds,
                 "samples": units,
@@ -59,7 +59,7 @@ def plans(
                 "seeds_needed": None if too_few else planning.seeds_needed(known, effect, units, comparisons=family),
                 "seeds_needed_tenfold": planning.seeds_needed(known, effect, 10 * units, comparisons=family),
                 "samples_needed": needed,
-                "file_samples_needed": _of_files(results[label], told, verdict.seeds, effect),
+                "file_samples_needed": _of_files(results[label], planned, verdict.seeds, effect),
                 "comparisons": family,
             }
         )
@@ -67,15 +67,15 @@ def plans(
 
 
 def _of_files(
-    by_arm: Mapping[str, Mapping[int, Any]], told: Mapping[str, Any], seeds: Sequence[int], effect: float
+    by_arm: Mapping[str, Mapping[int, Any]], planned: Mapping[str, Any], seeds: Sequence[int], effect: float
 ) -> int | None:
-    if told["metric"] != "accuracy":
+    if planned["metric"] != "accuracy":
         return None
     shares = []
     for seed in seeds:
         right = [
             one.predictions[2].argmax(axis=1) == one.predictions[1]
-            for one in (by_arm[told[arm]][seed] for arm in ("arm", "control"))
+            for one in (by_arm[planned[arm]][seed] for arm in ("arm", "control"))
         ]
         shares.append(float(np.mean(right[0] != right[1])))
     discordance = float(np.mean(shares))

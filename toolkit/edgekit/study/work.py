@@ -1,4 +1,4 @@
-"""What the schedule asks of a study: the recipe of each run, and whether its folder is finished."""
+"""What the schedule needs from a study: the recipe of each run, and whether its folder is finished."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edgekit.errors import IntegrityError, UsageError
 from edgekit.recipe import Recipe
-from edgekit.store import RunFolder, canonical_json
+from edgekit.runs.files import canonical_json
+from edgekit.runs.folder import RunFolder
 from edgekit.study import controls, matching
 from edgekit.study.plan import Run, recipe_of
 from edgekit.study.prepare import Prepared
@@ -17,23 +18,23 @@ from edgekit.types import Reporter
 
 
 class Work:
-    """Of the study in `out`.
+    """The recipes and finished runs of the study in `out`.
 
     Args:
         count: training FLOPs of a recipe's student on one sample.
     """
 
     def __init__(
-        self, made: Prepared, out: Path, reporter: Reporter, count: Callable[[Recipe], int] = matching.count
+        self, prepared: Prepared, out: Path, reporter: Reporter, count: Callable[[Recipe], int] = matching.count
     ) -> None:
-        self._study, self._runs = made.plan.study, {run.name: run for run in made.plan.runs}
-        self._made, self._out, self._reporter, self._count_flops = made, out, reporter, count
+        self._study, self._runs = prepared.plan.study, {run.name: run for run in prepared.plan.runs}
+        self._prepared, self._out, self._reporter, self._count_flops = prepared, out, reporter, count
         self._counted: dict[str, int] = {}
         hours = self._study.max_hours
         self.deadline = None if hours is None else time.monotonic() + 3600 * hours
 
     def recipe(self, run: Run) -> Recipe | Skip:
-        """The recipe of a run whose forerunner is complete, or why it is not run."""
+        """The recipe of a run whose predecessor is complete, or why it is not run."""
         if run.after is None:
             return self._own(run)
         own, folder = self._own(self._runs[run.after]), self._out / "runs" / run.after
@@ -48,12 +49,12 @@ class Work:
         seconds = controls.expected_seconds(own, folder, longer)
         if self.deadline is not None and time.monotonic() + seconds > self.deadline:
             hours = seconds / 3600
-            told = f"{longer.training.epochs:,} epochs, about {hours:.1f} hours, end after max_hours"
-            return Skip(status="not run", reason=told)
+            reason = f"{longer.training.epochs:,} epochs, about {hours:.1f} hours, would end after max_hours"
+            return Skip(status="not run", reason=reason)
         return longer
 
     def finished(self, run: Run, recipe: Recipe) -> bool:
-        """Whether the run's folder is complete. Raises IntegrityError for a changed file, UsageError for another recipe's run."""
+        """Whether the run's folder is complete. Raises IntegrityError if a file changed, UsageError if it has another recipe."""
         path = self._out / "runs" / run.name
         if not (path / "manifest.json").exists():
             return False
@@ -62,30 +63,30 @@ class Work:
             text = held.manifest.get("recipe")
             moved = text is not None and run.arm.kind == "matched" and controls.moved(text, recipe, path)
             if text not in (None, recipe.to_yaml()) and not moved:
-                raise UsageError(f"{path} holds a run of another recipe; begin the study in a new --out.")
+                raise UsageError(f"{path} contains a run with a different recipe; start the study in a new --out.")
             if held.manifest.get("status") != "complete":
                 return False
             held.verify()
             return True
         except IntegrityError as error:
-            raise IntegrityError(f"{error} (Or remove {path}: the study makes the run again.)") from None
+            raise IntegrityError(f"{error} (Or remove {path}: the study then repeats the run.)") from None
         finally:
             held.close()
 
     def _own(self, run: Run) -> Recipe:
-        own = self._made.sized(recipe_of(self._study, run))
+        own = self._prepared.sized(recipe_of(self._study, run))
         if self._study.match != "flops":
             return own
         first = next(r for r in self._base_runs() if r.seed == run.seed and r.group == run.group)
-        base = self._made.sized(recipe_of(self._study, first))
-        return matching.matched(own, base, self._made.samples_of, self._count)
+        base = self._prepared.sized(recipe_of(self._study, first))
+        return matching.matched(own, base, self._prepared.samples_of, self._count)
 
     def _base_runs(self) -> list[Run]:
         full = [run for run in self._runs.values() if run.arm.kind == "full"]
         return full or [run for run in self._runs.values() if run.arm.kind == "arm"]
 
     def _count(self, recipe: Recipe) -> int:
-        """FLOPs depend on the network alone, which the size of an image and the number of classes decide."""
+        """FLOPs depend only on the network, which the image size and the number of classes determine."""
         key = canonical_json([recipe.student.model_dump(mode="json"), recipe.data.spec, recipe.data.image_size])
         if key not in self._counted:
             self._reporter.note(f"counting the training FLOPs of {recipe.student.name}")

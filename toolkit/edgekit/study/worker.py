@@ -1,7 +1,7 @@
-"""One run of a study in a process of its own: OUT/jobs/NAME/recipe.yaml -> OUT/runs/NAME, by pipeline.build.
+"""One run of a study in a separate process: OUT/jobs/NAME/recipe.yaml -> OUT/runs/NAME, by pipeline.build.
 
-It leaves progress.json while it works and outcome.json when it is done, beside the recipe. What the run folder holds of an
-interrupted run is gone on from, so a run may be started as often as needed.
+It writes progress.json while it works and outcome.json when it is done, next to the recipe. An interrupted run continues from
+what is in its run folder, so a run may be started as often as needed.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError, GateNotMet, NotLearned, OutputInUse
-from edgekit.store import write_atomic
+from edgekit.runs.files import write_atomic
 
-_TELL_EVERY_S = 0.5
+_REPORT_EVERY_S = 0.5
 _LOOK_EVERY_S = 0.5
 _WAIT_FOR_THE_FOLDER_S = 15
 
 
 class Progress:
-    """A Reporter that keeps the latest word in progress.json."""
+    """A Reporter that keeps the latest message in progress.json."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._title, self._told = path, "", 0.0
+        self._path, self._title, self._reported_at = path, "", 0.0
 
     def stage(self, title: str) -> None:
         self._title = title
-        self._tell(title, 0.0)
+        self._report_progress(title, 0.0)
 
     def progress(self, done: int, total: int, text: str) -> None:
-        if time.monotonic() - self._told >= _TELL_EVERY_S:
-            self._tell(self._title, done / max(1, total))
+        if time.monotonic() - self._reported_at >= _REPORT_EVERY_S:
+            self._report_progress(self._title, done / max(1, total))
 
     def note(self, text: str) -> None:
         print(text, flush=True)
@@ -41,8 +41,8 @@ class Progress:
     def warn(self, text: str) -> None:
         print(f"warning: {text}", flush=True)
 
-    def _tell(self, title: str, share: float) -> None:
-        self._told = time.monotonic()
+    def _report_progress(self, title: str, share: float) -> None:
+        self._reported_at = time.monotonic()
         print(f"{title} {share:.0%}", flush=True)
         write_atomic(self._path, json.dumps({"stage": title, "share": share}))
 
@@ -71,27 +71,28 @@ def main(out: Path, name: str, core: int | None = None) -> int:
 
 
 def _build(recipe_file: Path, run: Path, progress: Progress) -> None:
-    from edgekit import pipeline, recipe
+    from edgekit import recipe
+    from edgekit.pipeline.build import build
 
-    asked = recipe.from_yaml(recipe_file.read_text())
+    wanted = recipe.from_yaml(recipe_file.read_text())
     give_up = time.monotonic() + _WAIT_FOR_THE_FOLDER_S
     while True:
         try:
-            pipeline.build(asked, run, resume=(run / "manifest.json").exists(), reporter=progress)
+            build(wanted, run, resume=(run / "manifest.json").exists(), reporter=progress)
             return
         except OutputInUse:
-            # A process that was just killed may not have let go of it yet.
+            # A process that was just killed may not have released it yet.
             if time.monotonic() > give_up:
                 raise
             time.sleep(0.2)
         except (GateNotMet, NotLearned) as missed:
             if missed.report is None:
                 raise
-            return  # the run is whole; a study judges it as it is
+            return  # the run is complete; a study judges it as it is
 
 
 def _end_with_the_parent() -> None:
-    """No process of a study outlives the one that began it."""
+    """No process of a study outlives the one that started it."""
     parent = os.getppid()
 
     def watch() -> None:

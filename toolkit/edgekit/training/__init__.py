@@ -1,1 +1,1 @@
-"""Training with Keras 3 on any backend; never imports TensorFlow itself (edgekit.backend does, if that is the backend)."""
+"""Training with Keras 3 on any backend; never imports TensorFlow itself (frameworks.backend does, if it is the backend)."""

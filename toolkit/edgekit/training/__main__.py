@@ -1,4 +1,4 @@
-"""python -m edgekit.training ROLE FOLDER FINGERPRINT: one training stage in a process of its own (see process.py)."""
+"""python -m edgekit.training ROLE FOLDER FINGERPRINT: one training stage in a separate process (see process.py)."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from edgekit.training.stage import train
 
 
 def main(role: Role, folder: Path, fingerprint: str) -> int:
-    """Train as the parent asked, in its folder. Returns the exit status."""
+    """Train as the parent process requested, in its folder. Returns the exit status."""
     try:
         loaded = recipe.load(folder / "recipe.yaml")
         dataset = data.load_section(loaded.data, loaded.seed)

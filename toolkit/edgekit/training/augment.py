@@ -1,11 +1,11 @@
-"""Label-preserving augmentation in NumPy: cheap beside a training step and equal on every backend.
+"""Label-preserving augmentation in NumPy: cheap next to a training step and the same on every backend.
 
-A view is one random variation of every image: `draw` decides it for all samples at once, `apply` makes it for a batch. So a
-view can be made twice, which lets a teacher be asked about it once (training.distill).
+A view is one random variation of every image: `draw` determines it for all samples at once, `apply` computes it for a batch. So
+a view can be reproduced, which means that a teacher has to predict it only once (training.distill).
 "shift" moves an image by up to one 28th of its side (1 pixel at 28), "shift-flip" also mirrors half of them, "affine" rotates,
 scales, shears and moves, for digits and other drawings, "photo" mirrors and moves by up to an eighth. "color" is "shift" with
-another contrast, brightness and balance of the channels; "color-flip" also mirrors. "audio" is for
-the features of sound, (T, F, 1) (training.sound).
+a different contrast, brightness and balance of the channels; "color-flip" also mirrors. "audio" is for
+audio features, (T, F, 1) (training.sound).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgekit.errors import UsageError
+from edgekit.recipe import TrainingSection
 from edgekit.training import sound
-from edgekit.types import FrontEnd
+from edgekit.types import FrontEnd, InputSpec
 
 # Rotation in radians, logarithm of the scale, shear, translation as a share of the side.
 _ROTATION, _SCALE, _SHEAR, _MOVE = 0.21, 0.14, 0.14, 2.5 / 28
@@ -38,16 +39,16 @@ _PARTS = {
 
 
 def resolve(name: str, *, mirrored: bool, front_end: FrontEnd | None = None) -> str:
-    """The concrete augmentation behind "auto": "audio" for sound, "shift-flip" where labels survive mirroring, else "shift".
+    """The concrete augmentation for "auto": "audio" for audio, "shift-flip" if mirroring keeps the label, else "shift".
 
     Raises:
-        UsageError: "audio" for images, or an augmentation of images for sound.
+        UsageError: "audio" for images, or an image augmentation for audio.
     """
     if name == "auto":
         name = "audio" if front_end is not None else "shift-flip" if mirrored else "shift"
     if name != "none" and (name == "audio") != (front_end is not None):
         samples, fitting = ("images", "shift") if front_end is None else ("sound", "audio")
-        raise UsageError(f"Augmentation {name!r} is not for {samples}; take {fitting!r}, 'auto' or 'none'.")
+        raise UsageError(f"Augmentation {name!r} does not apply to {samples}; use {fitting!r}, 'auto' or 'none'.")
     return name
 
 
@@ -55,7 +56,7 @@ def resolve(name: str, *, mirrored: bool, front_end: FrontEnd | None = None) -> 
 class Augmentation:
     """name: a concrete name. cutout: side of a gray square, as a share of the image's (DeVries & Taylor, arXiv 1708.04552).
 
-    front_end: what made the features that "audio" varies.
+    front_end: the front end of the features that "audio" varies.
     """
 
     name: str
@@ -100,6 +101,12 @@ class Augmentation:
         return x
 
 
+def augmentation_of(section: TrainingSection, spec: InputSpec) -> Augmentation:
+    """How a training section varies the samples that `spec` describes. Raises UsageError, as `resolve` does."""
+    name = resolve(section.augment, mirrored=spec.mirrored, front_end=spec.front_end)
+    return Augmentation(name=name, cutout=section.cutout, front_end=spec.front_end)
+
+
 def _move(
     x: NDArray[Any], down: NDArray[Any], right: NDArray[Any], flip: NDArray[Any] | None, share: int
 ) -> NDArray[Any]:
@@ -126,12 +133,12 @@ def _affine(x: NDArray[Any], draws: NDArray[np.float32]) -> NDArray[Any]:
     f = (1 - e) * height / 2 - d * width / 2 + draws[:, 5] * (_MOVE * height)
     moved = np.empty_like(x)
     single = channels == 1 or x.dtype != np.uint8
-    for image, made, factors in zip(x, moved, np.stack([a, b, c, d, e, f], axis=1).tolist(), strict=True):
+    for image, out, factors in zip(x, moved, np.stack([a, b, c, d, e, f], axis=1).tolist(), strict=True):
         if single:
             for channel in range(channels):
-                made[..., channel] = _transformed(np.ascontiguousarray(image[..., channel]), factors)
+                out[..., channel] = _transformed(np.ascontiguousarray(image[..., channel]), factors)
         else:
-            made[...] = _transformed(image, factors)
+            out[...] = _transformed(image, factors)
     return moved
 
 
@@ -143,7 +150,7 @@ def _transformed(pixels: NDArray[Any], factors: list[float]) -> Any:
 
 
 def _colored(x: NDArray[Any], draws: NDArray[np.float32]) -> NDArray[Any]:
-    """Contrast about the image's mean, brightness, and the channels against each other. draws: (B, 2 + C) in [-1, 1]."""
+    """Contrast about the image's mean, brightness, and the balance of the channels. draws: (B, 2 + C) in [-1, 1]."""
     changed = x.astype(np.float32)
     mean = changed.mean(axis=(1, 2, 3), keepdims=True)
     contrast, brightness = (
@@ -152,8 +159,8 @@ def _colored(x: NDArray[Any], draws: NDArray[np.float32]) -> NDArray[Any]:
     changed = (changed - mean) * contrast + mean * brightness
     if x.shape[-1] > 1:
         changed *= 1 + _CHANNEL * draws[:, None, None, 2:]
-    made: NDArray[Any] = np.clip(changed, 0, 255 if x.dtype == np.uint8 else 1).astype(x.dtype)
-    return made
+    colored: NDArray[Any] = np.clip(changed, 0, 255 if x.dtype == np.uint8 else 1).astype(x.dtype)
+    return colored
 
 
 def _cut(x: NDArray[Any], top: NDArray[Any], left: NDArray[Any], share: float) -> NDArray[Any]:

@@ -1,8 +1,9 @@
-"""How long networks are trained, and in which steps: the one place that turns "auto" into numbers.
+"""How long networks are trained, and in which steps: the one place that resolves "auto" to numbers.
 
-A network learns by optimizer steps. 24 passes over 10,000 images are 1,700 steps of 128; over 60 images they are 24, which leave
-even the moving averages of batch normalization at their start. So below LARGE_TRAIN samples the steps stay and the passes grow.
-What was measured, and what was tried: docs/small-data.md and docs/decisions/0012-steps.md.
+What counts is the number of optimizer steps. 24 passes over 10,000 images are 1,700 steps of 128; over 60 images they are 24,
+after which even the moving averages of batch normalization are near their initial values. So below LARGE_TRAIN samples the number
+of steps is kept and the number of passes grows. For measurements and alternatives, see docs/small-data.md and
+docs/decisions/0012-steps.md.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from edgekit.types import InputSpec
 
 _LARGE_BATCH, _SMALL_BATCH = 128, 32
 _RETRIES = 2
-_FEWEST_STEPS, _FEWEST_ROUNDS = 32, 12  # of a round, of a training
+_FEWEST_STEPS, _FEWEST_ROUNDS = 32, 12  # per round, per training run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Length:
-    """How long a network is trained: `epochs`, yet at least `steps`, and `per_class` more for each class, `most` in all."""
+    """How long a network is trained: `epochs`, but at least `steps`, plus `per_class` for each class, at most `most`."""
 
     epochs: int
     steps: int
@@ -49,12 +50,12 @@ TUNING = Length(epochs=4, steps=240)
 
 
 def sized(recipe: Recipe, counts: NDArray[np.int64], spec: InputSpec, *, retries: bool = True) -> Recipe:
-    """`recipe` with what the data decide in the place of each "auto" that says how networks are trained.
+    """`recipe` with each "auto" that controls training replaced by a value derived from the data.
 
     Args:
         counts: (K,) training samples of each class, before curation: all arms of a comparison get the same steps.
-        spec: what the samples are, which decides how they are varied.
-        retries: let trainings whose length was "auto" be done again where they did not learn; False where arms must stay equal.
+        spec: describes the samples, which determines their augmentation.
+        retries: repeat training runs of "auto" length that did not learn; False where arms must stay comparable.
     """
     samples, classes = int(counts.sum()), len(counts)
     few = samples < LARGE_TRAIN
@@ -87,10 +88,52 @@ def sized(recipe: Recipe, counts: NDArray[np.int64], spec: InputSpec, *, retries
     )
 
 
-def epochs_of_round(per_epoch: int, epochs: int) -> int:
-    """Epochs between two looks at the validation samples: 1, or where an epoch is a few steps, a divisor of `epochs`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """A training in `count` rounds of `epochs` epochs, each of `per_epoch` steps; the network is evaluated after each round.
 
-    A look costs as much as dozens of steps of a small network. At least 12 rounds are left to draw a learning curve from.
+    averaged: the last rounds, whose weights `swa` averages. epochs_before: epochs of an earlier phase of this training.
+    """
+
+    count: int
+    epochs: int
+    per_epoch: int
+    averaged: int = 0
+    epochs_before: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps of one round."""
+        return self.per_epoch * self.epochs
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all rounds, without those of an earlier phase."""
+        return self.steps * self.count
+
+    @property
+    def steps_before(self) -> int:
+        """Steps of the earlier phase."""
+        return self.per_epoch * self.epochs_before
+
+
+def rounds_of(section: TrainingSection, per_epoch: int, epochs_before: int = 0) -> Rounds:
+    """The rounds of a training of `section.epochs` epochs of `per_epoch` steps."""
+    epochs = epochs_of_round(per_epoch, section.epochs)
+    count = section.epochs // epochs
+    return Rounds(
+        count=count,
+        epochs=epochs,
+        per_epoch=per_epoch,
+        averaged=math.ceil(section.swa * count),
+        epochs_before=epochs_before,
+    )
+
+
+def epochs_of_round(per_epoch: int, epochs: int) -> int:
+    """Epochs between two evaluations on val: 1, or if an epoch is only a few steps, a divisor of `epochs`.
+
+    An evaluation costs as much as dozens of steps of a small network. At least 12 rounds remain for the learning curve.
     """
     divisors = [d for d in range(1, max(1, epochs // _FEWEST_ROUNDS) + 1) if epochs % d == 0]
     return next((d for d in divisors if d * per_epoch >= _FEWEST_STEPS), divisors[-1])

@@ -1,4 +1,4 @@
-"""Checkpoints that a killed training goes on from: weights, optimizer and what else the next epoch needs."""
+"""Checkpoints from which an interrupted training resumes: weights, optimizer and all other state the next epoch needs."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import IntegrityError
-from edgekit.recorded import inside
+from edgekit.runs.recorded import inside
 from edgekit.training.averaging import Mean
 
 
 def _dropout_states(model: Any) -> list[Any]:
-    """The RNG states of dropout layers, which a weight file does not hold."""
+    """The RNG states of dropout layers, which a weight file does not contain."""
     weights = {id(weight) for weight in model.weights}
     return [variable for variable in model.variables if id(variable) not in weights]
 
 
 class Checkpoint:
-    """The newest complete checkpoint in `folder`, which stays between builds until the training is over."""
+    """The newest complete checkpoint in `folder`, which is kept between builds until training is finished."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def save(self, model: Any, epoch: int, history: dict[str, list[float]], mean: Mean) -> None:
-        """Keep the state after `epoch` epochs; what was kept before is replaced only when this is complete."""
+        """Save the state after `epoch` epochs; the previous checkpoint is replaced only when this one is complete."""
         self.folder.mkdir(parents=True, exist_ok=True)
         weights = self.folder / f"{epoch}.weights.h5"
         model.save_weights(weights)
@@ -51,7 +51,7 @@ class Checkpoint:
             with np.load(arrays, allow_pickle=False) as file:
                 sums = [file[f"mean_{i}"] for i in range(sum(name.startswith("mean_") for name in file.files))]
                 seeds = [file[f"seed_{i}"] for i in range(len(_dropout_states(model)))]
-            # Last, so that a damaged checkpoint leaves the network as it was.
+            # Last, so that a damaged checkpoint leaves the network unchanged.
             model.load_weights(weights)
             for variable, value in zip(_dropout_states(model), seeds, strict=True):
                 variable.assign(value)

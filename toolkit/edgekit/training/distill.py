@@ -1,6 +1,6 @@
-"""Knowledge distillation, the teacher's side (Hinton et al. 2015, arXiv 1503.02531): its logits about each view, asked once.
+"""Knowledge distillation, teacher side (Hinton et al. 2015, arXiv 1503.02531): its logits for each view, computed once.
 
-The views are those that the student will be shown, so students of any seed or width learn from the same answers.
+The views are those that the student is trained on, so students of any seed or width get the same soft labels.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from edgekit.types import Reporter, Split
 _BATCH = 512
 
 
-def ask(
+def teacher_logits(
     keras: Any, teacher: Any, train: Split, augmentation: Augmentation, *, views: int, seed: int, reporter: Reporter
 ) -> NDArray[np.float16]:
-    """(V, N, K) logits of `teacher` about `views` views of all of `train`."""
+    """(V, N, K) logits of `teacher` for `views` views of all of `train`."""
     model = keras.Model(teacher.input, teacher.get_layer("logits").output)
     count = len(train)
     logits = np.empty((views, count, model.output.shape[-1]), np.float16)
@@ -43,6 +43,6 @@ def save(logits: NDArray[np.float16], path: Path) -> None:
 
 
 def load(path: Path) -> NDArray[np.float16]:
-    """(V, N, K) logits, read as they are needed."""
+    """(V, N, K) logits, read from disk as needed."""
     logits: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
     return logits

@@ -1,7 +1,7 @@
-"""Signals of a frozen backbone: its embeddings once, and heads on them, which are trained in seconds.
+"""Signals from a frozen backbone: its embeddings, computed once, and heads on them, which train in seconds.
 
-The backbone is the student's (student.backbone), as it is or tuned by `peft` on all samples; then only the head's training tells
-about samples. Every signal is of one embedding space, so no method has to walk spaces of different networks.
+The backbone is the student's (student.backbone), unchanged or tuned by `peft` on all samples; then only the training of the head
+is informative about samples. All signals are in one embedding space, so no method has to handle spaces of different networks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgekit.curation.head import softmax, train_head, whitened
 from edgekit.recipe import Recipe
-from edgekit.stages import Stages
+from edgekit.runs.stages import Stages
 from edgekit.training import jobs, signals, stage
 from edgekit.types import Dataset
 
@@ -27,7 +27,7 @@ _MOST_ITERATIONS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Embedded:
-    """embeddings: (N, D) float32 of the training samples; val_embeddings: (M, D). train_flops: what it took to get them."""
+    """embeddings: (N, D) float32 of the training samples; val_embeddings: (M, D). train_flops: what computing them cost."""
 
     embeddings: NDArray[np.float32]
     val_embeddings: NDArray[np.float32]
@@ -35,25 +35,25 @@ class Embedded:
 
 
 def embed(recipe: Recipe, dataset: Dataset, stages: Stages) -> Embedded:
-    """The embeddings of the student's frozen trunk, from the stage cache when they are known.
+    """The embeddings of the student's frozen trunk, from the stage cache if possible.
 
     Raises:
-        RecipeError: the backbone's file does not fit. TrainingError: its tuning diverged.
+        RecipeError: the backbone's file does not fit. TrainingError: tuning it diverged.
     """
     train, tuned, cost = dataset.train, None, 0
     if recipe.peft.method != "none":
         tuned = tune(recipe, dataset, stages)
         cost = stage.cost(tuned)
     job = jobs.Job(ids=train.ids, labels=train.y, teacher=None if tuned is None else str(tuned / jobs.FILES["student"]))
-    made = stages.cached(
+    cached = stages.cached(
         "embeddings",
         f"Embeddings of the frozen {jobs.named(recipe.student)}",
         stage.embeddings_key(recipe, dataset, job),
         lambda folder: stage.run("embeddings", recipe, dataset, job, folder, stages.reporter),
     )
-    found = signals.read(made / jobs.FILES["embeddings"])
+    arrays = signals.read(cached / jobs.FILES["embeddings"])
     return Embedded(
-        embeddings=found["embeddings"], val_embeddings=found["val_embeddings"], train_flops=cost + stage.cost(made)
+        embeddings=arrays["embeddings"], val_embeddings=arrays["val_embeddings"], train_flops=cost + stage.cost(cached)
     )
 
 
@@ -77,33 +77,33 @@ def describe(
     fold_of: NDArray[np.int64] | None,
     marked: NDArray[np.bool_] | None,
 ) -> tuple[dict[str, Any], int]:
-    """The fields of `Signals` that `needs` asks for, from heads on `embedded`, and the FLOPs of training these heads.
+    """The fields of `Signals` that `needs` lists, from heads on `embedded`, and the FLOPs of training these heads.
 
     Args:
         labels: (N,) of the training samples, in [0, classes).
-        epochs: of the heads that are described after each epoch.
+        epochs: number of epochs of the heads that are described after each epoch.
         fold_of: (N,) the fold of each sample, for "folds".
-        marked: (2, N) which samples carry a class that does not exist, for "threshold".
+        marked: (2, N) which samples have a label of a class that does not exist, for "threshold".
     """
-    found: dict[str, Any] = {
+    described: dict[str, Any] = {
         "embeddings": embedded.embeddings,
         "val_embeddings": embedded.val_embeddings[None],
     }
     (space,) = whitened(embedded.embeddings)
     flops = 0
     if "teacher" in needs or "dynamics" in needs:
-        found["pred_probs"], cost = _fitted(space, labels, space, classes)
+        described["pred_probs"], cost = _fitted(space, labels, space, classes)
         flops += cost
     if "dynamics" in needs:
         logits = _epochs(space, labels, classes, seed, epochs)
         flops += _head_flops(space, classes, epochs)
-        found["margins"] = np.stack([signals.label_margin(z, labels) for z in logits])
-        found["errors"] = np.stack([signals.label_error(softmax(z), labels) for z in logits])
+        described["margins"] = np.stack([signals.label_margin(z, labels) for z in logits])
+        described["errors"] = np.stack([signals.label_error(softmax(z), labels) for z in logits])
     if fold_of is not None:
-        found["oof_probs"] = np.empty((len(labels), classes), np.float32)
+        described["oof_probs"] = np.empty((len(labels), classes), np.float32)
         for fold in np.unique(fold_of):
             out = fold_of == fold
-            found["oof_probs"][out], cost = _fitted(space[~out], labels[~out], space[out], classes)
+            described["oof_probs"][out], cost = _fitted(space[~out], labels[~out], space[out], classes)
             flops += cost
     if marked is not None:
         areas = []
@@ -112,39 +112,39 @@ def describe(
             seen = _epochs(space, given, classes + 1, seed + run, epochs)
             flops += _head_flops(space, classes + 1, epochs)
             areas.append(np.stack([signals.label_margin(z, given) for z in seen]).mean(axis=0, dtype=np.float32))
-        found |= {"threshold_areas": np.stack(areas), "threshold_samples": marked}
-    return found, flops
+        described |= {"threshold_areas": np.stack(areas), "threshold_samples": marked}
+    return described, flops
 
 
 def _head_flops(space: NDArray[np.float32], outputs: int, passes: int) -> int:
-    """Of a head that sees all samples `passes` times: its product and the gradient of its weights, 2 MAC each of N D K."""
+    """FLOPs of a head that sees all samples `passes` times: its product and the gradient of its weights, 2 MAC each of N D K."""
     return 2 * 2 * space.size * outputs * passes
 
 
 def _fitted(
     inside: NDArray[np.float32], labels: NDArray[np.int64], outside: NDArray[np.float32], classes: int
 ) -> tuple[NDArray[np.float32], int]:
-    """Softmax regression with L2 on `inside`, to the end.
+    """Softmax regression with L2 on `inside`, trained to convergence.
 
     Returns:
         (n, K) probabilities for `outside`, 0 for classes not seen, and FLOPs: one pass over the samples for each iteration and
-        one before the first, since scikit-learn does not tell how many more its line searches made.
+        one before the first, since scikit-learn does not report the extra passes of its line searches.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     p = np.zeros((len(outside), classes), np.float32)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of a head that is regularized anyway
+        warnings.simplefilter("ignore", ConvergenceWarning)  # only affects the last digits of a regularized head
         head = LogisticRegression(max_iter=_MOST_ITERATIONS).fit(inside, labels)
     p[:, head.classes_] = head.predict_proba(outside)
-    # Of two classes it fits one row of weights.
+    # For two classes it fits one row of weights.
     return p, _head_flops(inside, len(head.coef_), int(head.n_iter_.max()) + 1)
 
 
 def _epochs(
     space: NDArray[np.float32], labels: NDArray[np.int64], classes: int, seed: int, epochs: int
 ) -> list[NDArray[np.float32]]:
-    """(N, K) logits after each epoch of a head that plain SGD trains."""
+    """(N, K) logits after each epoch of a head trained by plain SGD."""
     heads = train_head(space, labels, classes, seed=seed, epochs=epochs, checkpoints=epochs)
     return [space @ head.weights + head.bias for head in heads]

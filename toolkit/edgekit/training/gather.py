@@ -1,7 +1,7 @@
-"""The signals that a curation method needs, gathered from as many trainings as it takes, each cached on its own.
+"""The signals that a curation method needs, gathered from as many training runs as necessary, each cached separately.
 
 teacher: one network on all samples. dynamics: the same, described after each epoch. folds: K networks, each describing the
-samples it has not seen. threshold: two networks that must learn a class that does not exist (AUM's threshold samples).
+samples it was not trained on. threshold: two networks trained with a class that does not exist (AUM's threshold samples).
 With student.frozen, the networks are heads on the embeddings of the student's own trunk (see frozen.py).
 """
 
@@ -21,7 +21,7 @@ from edgekit.data.fingerprint import sample_digest
 from edgekit.data.splits import clips_of
 from edgekit.errors import DataError
 from edgekit.recipe import Recipe
-from edgekit.stages import Stages
+from edgekit.runs.stages import Stages
 from edgekit.training import frozen, jobs, signals, stage
 from edgekit.types import Dataset, Signals, Split
 
@@ -30,9 +30,9 @@ _FOLDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Gathered:
-    """Signals and what they cost. teacher: the cached folder of the network on all samples (teacher.keras, training.json).
+    """Signals and their cost. teacher: the cached folder of the network on all samples (teacher.keras, training.json).
 
-    train_flops: of all the networks, forward and backward (METHODS.md section 7).
+    train_flops: of all the networks, forward and backward (docs/methods.md, "FLOPs").
     """
 
     signals: Signals
@@ -41,20 +41,20 @@ class Gathered:
 
 
 def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stages, *, repeat: int = 0) -> Gathered:
-    """Train what `needs` asks for (recipe.CurationSection.needs) and put the signals together.
+    """Train what `needs` lists (recipe.CurationSection.needs) and assemble the signals.
 
     Args:
-        repeat: of the stability report: other RNG seeds of networks (of heads alone, where the backbone is frozen) and folds; 0 =
+        repeat: for the stability report: other RNG seeds of networks (only of heads if the backbone is frozen) and folds; 0 =
             the recipe's own.
 
     Raises:
         DataError: a fold would lack a class, or there are fewer groups than folds.
-        TrainingError: a training diverged.
+        TrainingError: training diverged.
     """
     train = dataset.train
     seed = seed_of(recipe, repeat)
     named = f"repeat_{repeat}_" if repeat else ""
-    found: dict[str, Any] = {
+    collected: dict[str, Any] = {
         "ids": train.ids,
         "labels": train.y,
         "classes": len(dataset.classes),
@@ -63,7 +63,7 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
         "val_trusted": recipe.curation.trusted_val or dataset.own_val,
     }
     teacher: Path | None = None
-    made: list[Path] = []
+    folders: list[Path] = []
     flops = 0
     if recipe.student.frozen and set(needs) - {"digests"}:
         embedded = frozen.embed(recipe, dataset, stages)
@@ -72,31 +72,31 @@ def gather(needs: Sequence[str], recipe: Recipe, dataset: Dataset, stages: Stage
             fold_of=fold_numbers(train, recipe.curation.folds, seed) if "folds" in needs else None,
             marked=_marked(len(train), len(dataset.classes), seed) if "threshold" in needs else None,
         )  # fmt: skip
-        found |= described
+        collected |= described
         if not repeat:  # which reads the same embeddings again
             flops += embedded.train_flops
         needs = [need for need in needs if need == "digests"]
     if "teacher" in needs or "dynamics" in needs:
         teacher = _teacher(recipe, dataset, stages, seed, named, per_epoch="dynamics" in needs)
-        made.append(teacher)
+        folders.append(teacher)
         seen = signals.read(teacher / "signals.npz")
-        found |= {name: seen[name] for name in ("pred_probs", "margins", "errors") if name in seen}
+        collected |= {name: seen[name] for name in ("pred_probs", "margins", "errors") if name in seen}
         if "folds" not in needs:
-            found |= {"embeddings": seen["embeddings"], "val_embeddings": seen["val_embeddings"][None]}
+            collected |= {"embeddings": seen["embeddings"], "val_embeddings": seen["val_embeddings"][None]}
     if "folds" in needs:
-        found |= _folds(recipe, dataset, stages, seed, named, made)
+        collected |= _folds(recipe, dataset, stages, seed, named, folders)
     if "threshold" in needs:
-        found |= _threshold(recipe, dataset, stages, seed, named, made)
+        collected |= _threshold(recipe, dataset, stages, seed, named, folders)
     if "digests" in needs:
-        found["digests"] = np.array(
+        collected["digests"] = np.array(
             [sample_digest(x) for start in range(0, len(train), 512) for x in train.x[start : start + 512]]
         )
-    flops += sum(map(stage.cost, made))
-    return Gathered(signals=Signals(**found), teacher=teacher, train_flops=flops)
+    flops += sum(map(stage.cost, folders))
+    return Gathered(signals=Signals(**collected), teacher=teacher, train_flops=flops)
 
 
 def plain_teacher(recipe: Recipe, dataset: Dataset, stages: Stages) -> Path:
-    """The cached folder of the teacher on all samples, without signals: for distillation where the curation has none."""
+    """The cached folder of the teacher on all samples, without signals: for distillation if the curation trains no teacher."""
     train = dataset.train
     job = jobs.Job(ids=train.ids, labels=train.y, seed=jobs.teacher_seed(recipe))
     key = jobs.key(recipe, dataset, job, recipe.teacher)
@@ -109,7 +109,7 @@ def _title(recipe: Recipe, what: str) -> str:
 
 
 def seed_of(recipe: Recipe, repeat: int) -> int:
-    """The RNG seed of a repeat; far apart, since a fold's network adds its number."""
+    """The RNG seed of a repeat; seeds are far apart, since a fold's network adds its number."""
     return (jobs.teacher_seed(recipe) + 1000 * repeat) % 2**31
 
 
@@ -135,29 +135,31 @@ def _folds(
         inside = fold_of != number
         job = jobs.Job(ids=train.ids[inside], labels=train.y[inside], watch=train.ids[~inside], seed=seed + number)
         title, key = _title(recipe, f"Fold {number + 1} of {count}:"), jobs.key(recipe, dataset, job, recipe.teacher)
-        made = stage.network(f"{named}fold_{number + 1}", title, "fold", recipe, dataset, job, key, stages)
-        folders.append(made)
-        parts.append(signals.read(made / "signals.npz"))
-    found = {name: np.empty((len(train), parts[0][name].shape[1]), np.float32) for name in ("pred_probs", "embeddings")}
+        folder = stage.network(f"{named}fold_{number + 1}", title, "fold", recipe, dataset, job, key, stages)
+        folders.append(folder)
+        parts.append(signals.read(folder / "signals.npz"))
+    joined = {
+        name: np.empty((len(train), parts[0][name].shape[1]), np.float32) for name in ("pred_probs", "embeddings")
+    }
     for number, part in enumerate(parts):
-        for name, whole in found.items():
+        for name, whole in joined.items():
             whole[fold_of == number] = part[name]
     return {
-        "oof_probs": found["pred_probs"],
-        "embeddings": found["embeddings"],
+        "oof_probs": joined["pred_probs"],
+        "embeddings": joined["embeddings"],
         "folds": fold_of,
         "val_embeddings": np.stack([part["val_embeddings"] for part in parts]),
     }
 
 
 def fold_numbers(train: Split, count: int | None, seed: int) -> NDArray[np.int64]:
-    """(N,) the fold of each sample: stratified by label; the samples of a group, and of a clip, are all in one fold.
+    """(N,) the fold of each sample: stratified by label; a group's samples, and a clip's, are all in one fold.
 
     Args:
-        count: of folds; None = 5, or the most below that for which each class and each group suffices, at least 2.
+        count: number of folds; None = 5, or the most below that for which each class and each group suffices, at least 2.
 
     Raises:
-        DataError: there are fewer groups than folds, or without one fold a class would have no sample left.
+        DataError: there are fewer groups than folds, or a class has all its samples in one fold.
     """
     if count is not None:
         return _folds_of(train, count, seed)
@@ -179,7 +181,7 @@ def _folds_of(train: Split, count: int, seed: int) -> NDArray[np.int64]:
             + (
                 "Add samples or use fewer folds (--folds)."
                 if count > 2
-                else "Add samples, or a method without folds (iqr)."
+                else "Add samples, or use a method without folds (iqr)."
             )
         )
     together = train.clip if train.group is None else train.group
@@ -217,14 +219,14 @@ def _threshold(
             classes=classes + 1,
         )
         title, key = _title(recipe, f"Threshold run {run + 1} of 2:"), jobs.key(recipe, dataset, job, recipe.teacher)
-        made = stage.network(f"{named}threshold_{run + 1}", title, "teacher", recipe, dataset, job, key, stages)
-        folders.append(made)
-        areas.append(signals.read(made / "signals.npz")["margins"].mean(axis=0, dtype=np.float32))
+        folder = stage.network(f"{named}threshold_{run + 1}", title, "teacher", recipe, dataset, job, key, stages)
+        folders.append(folder)
+        areas.append(signals.read(folder / "signals.npz")["margins"].mean(axis=0, dtype=np.float32))
     return {"threshold_areas": np.stack(areas), "threshold_samples": marked}
 
 
 def _marked(count: int, classes: int, seed: int) -> NDArray[np.bool_]:
-    """(2, N) the samples that carry the class that does not exist, as many as a class has, in each of two runs."""
+    """(2, N) the samples labeled with the class that does not exist, as many as a class has, in each of two runs."""
     order = np.random.default_rng(seed).permutation(count)
     number = max(1, count // (classes + 1))
     marked = np.zeros((2, count), dtype=bool)

@@ -1,4 +1,4 @@
-"""What one network is trained on, and everything that decides what comes of it: the key of its stage in the cache."""
+"""What one network is trained on, and everything that determines the result: the key of its stage in the cache."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from edgekit.environment import framework_versions
+from edgekit import registry
 from edgekit.recipe import Recipe, StudentSection, TeacherSection
-from edgekit.store import code_digest, sha256_file
-from edgekit.students import public
+from edgekit.runs.code import code_digest
+from edgekit.runs.environment import framework_versions
+from edgekit.runs.files import sha256_file
+from edgekit.students.pretrained import public
 from edgekit.training import tuning
 from edgekit.types import Dataset
 
-Role = Literal["teacher", "fold", "student", "opinion", "embeddings"]
+# Runs the training and imports this module.
+_STAGE = "edgekit.training.stage"
+Role = Literal["teacher", "fold", "student", "soft_labels", "embeddings"]
 FILES: Mapping[Role, str] = {
     "teacher": "teacher.keras",
     "fold": "fold.keras",
     "student": tuning.STUDENT,
-    "opinion": "opinion.npy",
+    "soft_labels": "soft_labels.npy",
     "embeddings": "signals.npz",
 }
 
@@ -33,10 +37,11 @@ FILES: Mapping[Role, str] = {
 class Job:
     """What one network is trained on: ids of training samples, in data-set order, with labels, and weights (None = equal).
 
-    watch: ids of the training samples that the network then describes in signals.npz (None = no signals are wanted).
+    watch: ids of the training samples that the network then describes in signals.npz (None = no signals).
     per_epoch: describe them after each epoch too. seed: of initial weights and batches. classes: outputs of the network, if
-    not the data set's. teacher: the network whose opinion is asked (role "opinion"). opinion: the file with it, to learn from.
-    shown: the share of these samples that a teacher has learned. checkpoint: a folder that outlives a kill, for checkpoints.
+    not the data set's. teacher: the network that computes soft labels (role "soft_labels"). soft_labels: their file.
+    teacher_accuracy: the share of these samples that a teacher has learned. checkpoint: a folder for checkpoints, which survives
+    a kill.
     """
 
     ids: NDArray[np.str_]
@@ -47,13 +52,13 @@ class Job:
     seed: int = 42
     classes: int | None = None
     teacher: str | None = None
-    opinion: str | None = None
-    shown: float | None = None
+    soft_labels: str | None = None
+    teacher_accuracy: float | None = None
     checkpoint: str | None = None
 
 
 def key(recipe: Recipe, dataset: Dataset, job: Job, *sections: BaseModel) -> dict[str, Any]:
-    """Everything that decides what a training stage comes to, for the stage cache."""
+    """Everything that determines the result of a training stage, for the stage cache."""
     return {
         "data": dataset.fingerprint,
         "mirrored": dataset.input.mirrored,
@@ -66,17 +71,32 @@ def key(recipe: Recipe, dataset: Dataset, job: Job, *sections: BaseModel) -> dic
                 ("watch", job.watch),
             )
         }
-        | {"per_epoch": job.per_epoch, "seed": job.seed, "classes": job.classes, "shown": job.shown}
-        # Files of the stage cache: their folders are named by the digest of what made them.
         | {
-            name: path and Path(path).parent.name for name, path in (("teacher", job.teacher), ("opinion", job.opinion))
+            "per_epoch": job.per_epoch,
+            "seed": job.seed,
+            "classes": job.classes,
+            "teacher_accuracy": job.teacher_accuracy,
+        }
+        # Files of the stage cache: their folders are named by the digest of their inputs.
+        | {
+            name: path and Path(path).parent.name
+            for name, path in (("teacher", job.teacher), ("soft_labels", job.soft_labels))
         },
         "weights": weights_digest(recipe, dataset) if recipe.student in sections else None,
         "deterministic": recipe.deterministic,
         "backend": framework_versions(recipe.backend),
         "sections": [section.model_dump(mode="json") for section in sections],
-        "code": code_digest("training", "students", "peft", "backend.py", "layers.py", "data/pixels.py"),
+        "code": code_digest(
+            _STAGE,
+            *(_builder(section) for section in sections if isinstance(section, (StudentSection, TeacherSection))),
+        ),
     }
+
+
+def _builder(section: StudentSection | TeacherSection) -> str:
+    """The module of the network that a student or teacher section names."""
+    table = "students" if isinstance(section, StudentSection) else "teachers"
+    return registry.module(table, section.name)
 
 
 def student_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
@@ -91,7 +111,7 @@ def weights_digest(recipe: Recipe, dataset: Dataset) -> str | None:
 
 
 def named(section: StudentSection | TeacherSection) -> str:
-    """A network's name with its width, as it is told: "microresnet-m"."""
+    """A network's display name with its width: "microresnet-m"."""
     return f"{section.name}-{section.width}" if section.width else section.name
 
 

@@ -1,6 +1,6 @@
-"""Whether a network that was trained has learned: what its losses and its answers say of the training itself.
+"""Whether a trained network has learned: what its losses and its predictions say about the training itself.
 
-Not whether it is good: a network that knows its training samples and fails on others has learned, from too few of them.
+Not whether it is good: a network that fits its training samples and fails on others has learned, but from too few samples.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# A network that knows this share of its training samples has nothing left to learn from more steps.
+# A network that fits this share of its training samples gains nothing from more steps.
 _KNOWN = 0.9
-# Fewer steps leave even the averages of batch normalization near their start.
+# With fewer steps even the averages of batch normalization are near their initial values.
 _FEW_STEPS = 100
 # Loss of the last quarter of the rounds, as a share of that of the quarter before. Any schedule that ends at a rate of 0 lowers
-# the loss at the end; only a network that was far from done lowers it as much.
+# the loss at the end; only a network far from convergence lowers it this much.
 _STILL_FALLING = 0.9
-# A large teacher learns wrong labels by heart, which a small student cannot and should not.
+# A large teacher memorizes wrong labels, which a small student cannot and should not do.
 _FAR_BELOW = 0.25
 
 
@@ -32,17 +32,17 @@ def judged(
     val_labels: NDArray[np.int64],
     teacher: float | None = None,
 ) -> dict[str, Any]:
-    """What a training came to.
+    """Evaluate a training run.
 
     Args:
-        losses: mean training loss of each round, in order. steps: optimizer steps in all.
-        right: (n,) whether the trained network gives training samples, as they are, their label. labels: (n,) these labels.
-        val_accuracy: of the trained network; val_labels: (M,) of the samples it is of.
-        teacher: the train_accuracy of a network that learned the same samples before.
+        losses: mean training loss of each round, in order. steps: optimizer steps in total.
+        right: (n,) whether the trained network predicts the label of unaugmented training samples. labels: (n,) these labels.
+        val_accuracy: that of the trained network; val_labels: (M,) labels of the validation samples.
+        teacher: the train_accuracy of a network trained on the same samples before.
 
     Returns:
-        train_accuracy (the mean of the classes' shares, so that a large class alone is not enough), val_accuracy, majority (the
-        share of the largest class of val), and reasons: why it has not learned, in words that can stand before "."; empty = it
+        train_accuracy (averaged over classes, so that one large class is not enough), val_accuracy, majority (the share of the
+        largest class of val), and reasons: why it has not learned, phrased to stand before "."; empty = it
         has.
     """
     majority = float(np.bincount(val_labels).max() / len(val_labels))
@@ -51,19 +51,19 @@ def judged(
     reasons = []
     if known <= chance + 2 * np.sqrt(chance * (1 - chance) / len(right)) and known < _KNOWN:
         reasons.append(
-            f"it gives {known:.1%} of its training samples their label, a class a mean, and guessing {chance:.1%}"
+            f"it classifies {known:.1%} of its training samples correctly (averaged over classes); guessing gets {chance:.1%}"
         )
     elif known < _KNOWN and steps < _FEW_STEPS:
-        reasons.append(f"it took only {steps:,} steps, and gives {known:.1%} of its training samples their label")
+        reasons.append(f"it took only {steps:,} steps, and classifies {known:.1%} of its training samples correctly")
     elif known < _KNOWN and (fell := _fell(losses)) is not None and fell < _STILL_FALLING:
         reasons.append(
             f"the loss was still falling fast at the end (by {1 - fell:.0%} over the last quarter), with {known:.1%} of the "
-            "training samples right"
+            "training samples correct"
         )
     elif val_accuracy <= majority and known < _KNOWN:
         reasons.append(f"validation accuracy {val_accuracy:.1%} does not beat the largest class, {majority:.1%}")
     elif teacher is not None and teacher - known >= _FAR_BELOW:
-        reasons.append(f"it gives {known:.1%} of its training samples their label, its teacher {teacher:.1%}")
+        reasons.append(f"it classifies {known:.1%} of its training samples correctly, its teacher {teacher:.1%}")
     return {"train_accuracy": known, "val_accuracy": float(val_accuracy), "majority": majority, "reasons": reasons}
 
 

@@ -1,4 +1,4 @@
-"""Learning rate, optimizer, loss and metric of a training section, in Keras operations that every backend has."""
+"""Learning rate, optimizer, loss and metric of a training section, in Keras operations that every backend supports."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 from edgekit.recipe import TrainingSection
 
-# Weight decay shrinks kernels only: biases and normalization scales carry no capacity, and positions and tokens of a transformer
-# have no reason to be near zero.
+# Weight decay shrinks kernels only: biases and normalization scales add no capacity, and there is no reason for positions and
+# tokens of a transformer to be near zero.
 _NOT_DECAYED = ["bias", "gamma", "beta", "table", "times", "frequencies", "tokens"]
 
 
 def schedule(keras: Any, section: TrainingSection, total: int, averaged: int) -> Any:
-    """The learning rate over `total` steps: a number when it is constant, else a Keras schedule.
+    """The learning rate over `total` steps: a number if it is constant, else a Keras schedule.
 
     averaged: the last steps, whose weights `swa` averages.
 
-    Linear warm-up from a twentieth; then cosine, or steps. With `swa` the cosine ends where averaging begins, at the rate that
-    then stays (Izmailov et al. 2018, arXiv 1803.05407).
+    Linear warm-up from a twentieth; then cosine, or steps. With `swa` the cosine ends where averaging starts, at the rate that
+    is then kept (Izmailov et al. 2018, arXiv 1803.05407).
     """
     peak = section.learning_rate
     warmup = round(section.warmup * total)
@@ -62,21 +62,21 @@ def optimizer(keras: Any, section: TrainingSection, rate: Any) -> Any:
     if section.optimizer == "adam":
         return keras.optimizers.Adam(rate, **common)
     if section.optimizer == "sgd":
-        made = keras.optimizers.SGD(
+        result = keras.optimizers.SGD(
             rate, momentum=section.momentum, nesterov=True, weight_decay=section.weight_decay or None, **common
         )
     else:
-        made = keras.optimizers.AdamW(rate, weight_decay=section.weight_decay, **common)
+        result = keras.optimizers.AdamW(rate, weight_decay=section.weight_decay, **common)
     if section.weight_decay:
-        made.exclude_from_weight_decay(var_names=_NOT_DECAYED)
-    return made
+        result.exclude_from_weight_decay(var_names=_NOT_DECAYED)
+    return result
 
 
 def loss(keras: Any, section: TrainingSection, *, rows: bool, soft: tuple[float, float] | None) -> Any:
-    """Cross-entropy of logits with labels or rows; `soft` = (alpha, temperature) mixes in the teacher's opinion.
+    """Cross-entropy of logits with labels or rows; `soft` = (alpha, temperature) mixes in the teacher's soft labels.
 
     (1 - alpha) * CE(label) + alpha * T^2 * KL(teacher at T, student at T), Hinton et al. 2015 (arXiv 1503.02531), for targets
-    from `batches.target_rows(soft=True)`; a row without an opinion (validation) counts by its label alone.
+    from `batches.target_rows(soft=True)`; a row without soft labels (validation) counts by its label alone.
     """
     if soft is None:
         if not rows:
@@ -86,19 +86,19 @@ def loss(keras: Any, section: TrainingSection, *, rows: bool, soft: tuple[float,
 
     def distillation(y: Any, z: Any) -> Any:
         classes = z.shape[-1]
-        hard, opinion = y[:, :classes], y[:, classes:]
+        hard, soft_labels = y[:, :classes], y[:, classes:]
         hard = hard * (1 - smooth) + smooth / classes
         label = -ops.sum(hard * ops.log_softmax(z), axis=-1)
-        known = ops.log(ops.maximum(opinion, 1e-12))
-        teacher = ops.sum(opinion * (known - ops.log_softmax(z / temperature)), axis=-1)
-        share = alpha * ops.sum(opinion, axis=-1)
+        known = ops.log(ops.maximum(soft_labels, 1e-12))
+        teacher = ops.sum(soft_labels * (known - ops.log_softmax(z / temperature)), axis=-1)
+        share = alpha * ops.sum(soft_labels, axis=-1)
         return (1 - share) * label + alpha * temperature**2 * teacher
 
     return distillation
 
 
 def accuracy(keras: Any, *, rows: bool) -> Any:
-    """Share of largest logits that are the label, also for target rows."""
+    """Share of samples whose largest logit is at the label, also for target rows."""
     if not rows:
         return "accuracy"
     ops = keras.ops

@@ -1,4 +1,4 @@
-"""Training in a process of its own: a process has one Keras backend, and this one may need TensorFlow."""
+"""Training in a separate process: a process has only one Keras backend, and this one may need TensorFlow."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def run(
     *,
     deterministic: bool,
 ) -> None:
-    """Train `role` as the job of `fields` says, as `training.stage.run` does; `deterministic`: on a GPU as well.
+    """Train `role` on the job of `fields`, like `training.stage.run`; `deterministic`: on a GPU as well.
 
     Raises:
-        EdgekitError: what the process told, of the class that it had there. TrainingError: the process failed.
+        EdgekitError: the error that the process reported, with its class. TrainingError: the process failed.
     """
     (folder / "recipe.yaml").write_text(recipe.to_yaml())
     np.savez(folder / "job.npz", **{name: value for name, value in fields.items() if value is not None})
     command = [sys.executable, "-m", "edgekit.training", role, str(folder), dataset.fingerprint]
     flags = os.environ.get("XLA_FLAGS", "") + (" --xla_gpu_deterministic_ops=true" if deterministic else "")
     failed: EdgekitError | None = None
-    # What libraries print there is noise, unless the process fails.
+    # Library output there is noise, unless the process fails.
     with tempfile.TemporaryFile("w+") as printed:
         with subprocess.Popen(
             command,
@@ -54,7 +54,7 @@ def run(
                 try:
                     message = json.loads(line)
                 except ValueError:
-                    continue  # a line some library printed
+                    continue  # a line printed by some library
                 if "error" in message:
                     failed = of_kind(message["kind"], message["error"])
                 elif "note" in message:
@@ -74,12 +74,12 @@ def run(
 
 
 def of_kind(kind: str, message: str) -> EdgekitError:
-    """The error of class `kind` of edgekit.errors with the whole `message`, which some classes would put together anew."""
-    found = getattr(errors, kind, TrainingError)
-    if not (isinstance(found, type) and issubclass(found, EdgekitError)):
-        found = TrainingError
-    made: EdgekitError = found.__new__(found, message)
-    return made
+    """The error of class `kind` of edgekit.errors with the complete `message`, which some classes would otherwise rebuild."""
+    error_type = getattr(errors, kind, TrainingError)
+    if not (isinstance(error_type, type) and issubclass(error_type, EdgekitError)):
+        error_type = TrainingError
+    error: EdgekitError = error_type.__new__(error_type, message)
+    return error
 
 
 class Lines:
@@ -97,5 +97,5 @@ class Lines:
         print(json.dumps({"progress": [done, total, text]}), flush=True)
 
     def failed(self, error: EdgekitError) -> None:
-        """Tell what ended the process."""
+        """Report the error that ended the process."""
         print(json.dumps({"error": str(error), "kind": type(error).__name__}), flush=True)

@@ -1,6 +1,6 @@
-"""A public checkpoint of AST or PaSST as the trunk of a student, and what its authors' input was that ours is not.
+"""A public checkpoint of AST or PaSST as the trunk of a student, and how its authors' input differs from the data.
 
-The difference between the ranges of the features is folded into the patch embedding; all other differences are told.
+The difference between the ranges of the features is folded into the patch embedding; all other differences are reported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from edgekit.errors import RecipeError
 from edgekit.peft.insertion import HEAD
-from edgekit.students import checkpoints
+from edgekit.students.pretrained import checkpoints
 from edgekit.types import FrontEnd
 
 
@@ -21,7 +21,7 @@ from edgekit.types import FrontEnd
 class Loaded:
     """A backbone in a student.
 
-    layers: how many were taken. fresh: those of the trunk that the file has nothing for. notes: what to tell, a sentence each.
+    layers: how many were loaded. fresh: layers of the trunk missing from the file. notes: one sentence each, for the user.
     """
 
     layers: int
@@ -29,7 +29,7 @@ class Loaded:
     notes: tuple[str, ...] = ()
 
 
-# (x - mean) / divisor of the authors' log-mel features, and the rate of their sound: AST's on AudioSet, and PaSST's.
+# (x - mean) / divisor of the authors' log-mel features, and the rate of their audio: AST on AudioSet, and PaSST.
 _TRAINED_ON: Mapping[str, tuple[float, float, int]] = {
     "ast": (-4.2677393, 2 * 4.5689974, 16_000),
     "ast-hf": (-4.2677393, 2 * 4.5689974, 16_000),
@@ -41,31 +41,34 @@ def load(model: Any, path: Path, front_end: FrontEnd | None) -> Loaded:
     """Copy the checkpoint at `path` into every layer of `model` but its head.
 
     Args:
-        front_end: what the features are made by; None = the data are no sound, and their range is taken as it is.
+        front_end: the front end of the features; None = the data are not audio, and their range is used unchanged.
 
     Raises:
-        RecipeError: the model is no spectrogram transformer, the file none of its size, or the features are MFCC.
+        RecipeError: the model is not a spectrogram transformer, the file does not match its size, or the features are MFCC.
         IntegrityError, MissingExtra: as `students.tensor_files.arrays`.
     """
     attention, patches = (_first(model, kind) for kind in ("TokenAttention", "Conv2D"))
     if attention is None or patches is None or _first(model, "Positions") is None:
         raise RecipeError(
-            f"{path} would hold a public spectrogram transformer, and {model.name!r} is none; choose such a student "
+            f"{path} looks like a public spectrogram transformer, but {model.name!r} is not one; choose such a student "
             "(edgekit list students), or a backbone in a .keras file."
         )
     heads, stride = attention.heads, tuple(patches.strides)
-    found = checkpoints.read(path, heads=heads, stride=stride)
-    scale, offset, told = 1.0, 0.0, "the data are no sound: their range is taken as it is"
+    checkpoint = checkpoints.read(path, heads=heads, stride=stride)
+    scale, offset, difference = 1.0, 0.0, "the data are not audio: their range is used unchanged"
     if front_end is not None:
-        scale, offset = _range(path, found.layout, front_end)
-        told = _differs(found.layout, front_end)
-    taken = checkpoints.assign(model, found, scale=scale, offset=offset)
-    notes = [f"taken for {heads} heads and patches every {stride[0]}x{stride[1]}, which no file tells", *taken.notes]
-    notes += [told] if told else []
-    notes += [f"not in the file, trained with the head: {', '.join(taken.fresh)}"] if taken.fresh else []
-    notes += [f"not used: {', '.join(taken.unused)}"] if taken.unused else []
-    trunk = [layer.name for layer in model.layers if layer.weights and layer.name not in (HEAD, *taken.fresh)]
-    return Loaded(layers=len(trunk), fresh=taken.fresh, notes=tuple(notes))
+        scale, offset = _range(path, checkpoint.layout, front_end)
+        difference = _differs(checkpoint.layout, front_end)
+    assigned = checkpoints.assign(model, checkpoint, scale=scale, offset=offset)
+    notes = [
+        f"assumed {heads} heads and patches every {stride[0]}x{stride[1]}, which the file does not specify",
+        *assigned.notes,
+    ]
+    notes += [difference] if difference else []
+    notes += [f"not in the file, trained with the head: {', '.join(assigned.fresh)}"] if assigned.fresh else []
+    notes += [f"not used: {', '.join(assigned.unused)}"] if assigned.unused else []
+    trunk = [layer.name for layer in model.layers if layer.weights and layer.name not in (HEAD, *assigned.fresh)]
+    return Loaded(layers=len(trunk), fresh=assigned.fresh, notes=tuple(notes))
 
 
 def _first(model: Any, kind: str) -> Any:
@@ -80,7 +83,7 @@ def _range(path: Path, layout: str, front_end: FrontEnd) -> tuple[float, float]:
     """
     if front_end.kind != "logmel":
         raise RecipeError(
-            f"{path.name} was trained on log-mel features; the data are {front_end.told}. Set data.audio.front_end=logmel."
+            f"{path.name} was trained on log-mel features; the data are {front_end.summary}. Set data.audio.front_end=logmel."
         )
     mean, divisor, _ = _TRAINED_ON[layout]
     scale = math.log(front_end.top) - math.log(front_end.floor)
@@ -89,11 +92,11 @@ def _range(path: Path, layout: str, front_end: FrontEnd) -> tuple[float, float]:
 
 
 def _differs(layout: str, front_end: FrontEnd) -> str:
-    """What to tell where the data's front end is not the checkpoint's; "" where it is."""
+    """How the data's front end differs from the checkpoint's; "" if it does not."""
 
-    def told(sample_rate: int, bands: int, window_ms: float, hop_ms: float) -> str:
-        return f"{sample_rate:,} Hz, {bands} bands, {window_ms:g} ms windows each {hop_ms:g} ms"
+    def described(sample_rate: int, bands: int, window_ms: float, hop_ms: float) -> str:
+        return f"{sample_rate:,} Hz, {bands} bands, {window_ms:g} ms windows every {hop_ms:g} ms"
 
-    theirs = told(_TRAINED_ON[layout][2], 128, 25.0, 10.0)
-    ours = told(front_end.sample_rate, front_end.n_mels, front_end.window_ms, front_end.hop_ms)
+    theirs = described(_TRAINED_ON[layout][2], 128, 25.0, 10.0)
+    ours = described(front_end.sample_rate, front_end.n_mels, front_end.window_ms, front_end.hop_ms)
     return "" if ours == theirs else f"it was trained on {theirs}; the data are {ours}"

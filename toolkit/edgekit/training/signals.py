@@ -1,6 +1,6 @@
-"""What a trained network tells about samples: probabilities, penultimate embeddings, and both after each epoch.
+"""What a trained network predicts for samples: probabilities, penultimate embeddings, and both after each epoch.
 
-Everything the curation methods read comes from here, as plain arrays.
+All inputs of the curation methods are computed here, as plain arrays.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def probabilities(model: Any, x: Any) -> NDArray[np.float32]:
 
 
 def describing(keras: Any, model: Any) -> Any:
-    """The model with two outputs more: what enters its layer "logits", and the logits."""
+    """The model with two additional outputs: the input of its layer "logits", and the logits."""
     logits = model.get_layer("logits")
     return keras.Model(model.input, [model.output, logits.input, logits.output])
 
 
 def describe(describer: Any, x: Any) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """(N, H, W, C) -> probabilities (N, K), embeddings (N, D), logits (N, K), by a model from `describing`."""
+    """(N, H, W, C) -> probabilities (N, K), embeddings (N, D), logits (N, K), with a model from `describing`."""
     p, embeddings, logits = _in_batches(describer, x)
     return p, embeddings, logits
 
@@ -37,13 +37,13 @@ def describe(describer: Any, x: Any) -> tuple[NDArray[np.float32], NDArray[np.fl
 def _in_batches(model: Any, x: Any) -> list[NDArray[np.float32]]:
     parts = []
     for start in range(0, len(x), _BATCH):
-        found = model.predict_on_batch(to_float(x[start : start + _BATCH]))
-        parts.append([np.asarray(a, dtype=np.float32) for a in (found if isinstance(found, list) else [found])])
+        outputs = model.predict_on_batch(to_float(x[start : start + _BATCH]))
+        parts.append([np.asarray(a, dtype=np.float32) for a in (outputs if isinstance(outputs, list) else [outputs])])
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def label_margin(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(n,) logit of the given label less the largest other one (Pleiss et al. 2020, arXiv 2001.10528, eq. 1)."""
+    """(n,) logit of the given label minus the largest other one (Pleiss et al. 2020, arXiv 2001.10528, eq. 1)."""
     rows = np.arange(len(labels))
     others = logits.copy()
     others[rows, labels] = -np.inf
@@ -60,7 +60,7 @@ def label_error(p: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np
 
 
 class Watcher:
-    """Describes `samples` and the validation samples by a network in training, at the end and, if asked, after each epoch."""
+    """Describes `samples` and the validation samples by a network in training, at the end and optionally after each epoch."""
 
     def __init__(self, keras: Any, model: Any, samples: Split, val: Split, *, per_epoch: bool) -> None:
         self.describer = describing(keras, model)
@@ -69,7 +69,7 @@ class Watcher:
         self.errors: list[NDArray[np.float32]] = []
 
     def after_epoch(self, epoch: int) -> None:
-        """Note margins and errors after an epoch."""
+        """Record margins and errors after an epoch."""
         if self.per_epoch:
             p, _, logits = describe(self.describer, self.samples.x)
             self.margins.append(label_margin(logits, self.samples.y))

@@ -1,11 +1,11 @@
-"""Variations of sound's features, (T, F, 1): time shift, tempo, warped frequencies, gain, an equalizer, noise and masks.
+"""Augmentation of audio features, (T, F, 1): time shift, tempo, warped frequencies, gain, an equalizer, noise and masks.
 
-With the front end's constants a log-mel feature u tells the power of its band: p / floor = exp(u ln(top / floor)) - 1. Gain and
-noise change that power, as they would have changed the recording's. Warped frequencies are another speaker's vocal tract (Jaitly
-and Hinton 2013, "Vocal tract length perturbation improves speech recognition"); an equalizer is another microphone or room (Nam
-et al. 2022, arXiv 2110.03282); masks are SpecAugment's (Park et al. 2019, arXiv 1904.08779). In MFCC a gain moves the first
-coefficient; the equalizer, noise, warps and masks over coefficients have no such form: left out. Where the front end divides by
-a sample's loudest power, so is the changed power; a gain then changes nothing.
+With the front end's constants a log-mel feature u gives the power of its band: p / floor = exp(u ln(top / floor)) - 1. Gain and
+noise change that power, as they would have changed the recording's. Warped frequencies mimic another vocal tract (Jaitly and
+Hinton 2013, "Vocal tract length perturbation improves speech recognition"); an equalizer mimics another microphone or room
+(Nam et al. 2022, arXiv 2110.03282); masks are SpecAugment's (Park et al. 2019, arXiv 1904.08779). In MFCC a gain moves the
+first coefficient; the equalizer, noise, warps and masks over coefficients have no such form and are left out. Where the front
+end divides by a sample's loudest power, the changed power is divided too; a gain then changes nothing.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _NOISES = 997
 
 
 def draw(samples: int, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """What happens to each of `samples` features of `shape` (T, F, 1); arrays with `samples` rows.
+    """Augmentation parameters for each of `samples` features of `shape` (T, F, 1); arrays with `samples` rows.
 
-    late: frames that it starts later. tempo, warp: logarithms of the factors of its pace and of its frequencies. gain, snr: dB.
-    equalizer: dB at bands that are evenly spaced, (samples, KNOBS). tilt: dB of the noise from the middle band to the last.
-    noise: which of the noises. A mask covers frames or bands from `_from` on, `_count` of them.
+    late: frames by which it is delayed. tempo, warp: logarithms of the factors on its tempo and its frequencies. gain, snr: dB.
+    equalizer: dB at evenly spaced bands, (samples, KNOBS). tilt: dB of the noise from the middle band to the last.
+    noise: index of the noise. A mask covers `_count` frames or bands starting at `_from`.
     """
     frames, bands = shape[:2]
     most = max(1, round(SHIFT * frames))
@@ -59,39 +59,41 @@ def draw(samples: int, shape: tuple[int, ...], rng: np.random.Generator) -> dict
 def vary(x: NDArray[Any], view: Mapping[str, NDArray[Any]], front_end: FrontEnd) -> NDArray[Any]:
     """(B, T, F, 1) features with `view`'s rows of these samples -> same shape and dtype, in [0, 1]."""
     logmel = front_end.kind == "logmel"
-    made = _timed(x[..., 0].astype(np.float32), view["late"], view["tempo"], logmel=logmel)
+    features = _timed(x[..., 0].astype(np.float32), view["late"], view["tempo"], logmel=logmel)
     span = math.log(front_end.top / front_end.floor)
     if logmel:
-        made = _louder(_warped(made, view["warp"], front_end), view, span, relative=front_end.level == "loudest")
+        features = _louder(
+            _warped(features, view["warp"], front_end), view, span, relative=front_end.level == "loudest"
+        )
     elif front_end.level == "kept":
         # The first coefficient is the mean of the bands' logarithms.
-        made[..., 0] += (view["gain"] * np.float32(math.log(10) / 10 / span))[:, None]
-    made = np.clip(made, 0, 1)
-    frames = _covered(made.shape[1], view["frames_from"], view["frames_count"])[:, :, None]
-    bands = _covered(made.shape[2], view["bands_from"], view["bands_count"])[:, None, :]
+        features[..., 0] += (view["gain"] * np.float32(math.log(10) / 10 / span))[:, None]
+    features = np.clip(features, 0, 1)
+    frames = _covered(features.shape[1], view["frames_from"], view["frames_count"])[:, :, None]
+    bands = _covered(features.shape[2], view["bands_from"], view["bands_count"])[:, None, :]
     axes = (1, 2) if logmel else (1,)
-    gray = made.mean(axis=axes, keepdims=True)
-    made = np.where(frames | bands if logmel else frames, gray, made)
-    varied: NDArray[Any] = made[..., None].astype(x.dtype)
+    gray = features.mean(axis=axes, keepdims=True)
+    features = np.where(frames | bands if logmel else frames, gray, features)
+    varied: NDArray[Any] = features[..., None].astype(x.dtype)
     return varied
 
 
 def _timed(x: NDArray[np.float32], late: NDArray[Any], tempo: NDArray[Any], *, logmel: bool) -> NDArray[np.float32]:
-    """(B, T, F) faster by exp(tempo) around its middle, then moved by `late` frames; silence before and behind."""
+    """(B, T, F) sped up by exp(tempo) around its middle, then delayed by `late` frames; silence before and after."""
     frames = x.shape[1]
     middle = (frames - 1) / 2
     place = np.arange(frames) - late[:, None].astype(np.float64)
     place = middle + (place - middle) * np.exp(tempo.astype(np.float64))[:, None]
     silence = np.zeros(x.shape[2], np.float32)
     if not logmel:
-        silence[1:] = 0.5  # coefficients but the first are zero there
+        silence[1:] = 0.5  # all coefficients but the first are zero there
     outside = (place < -0.5) | (place > frames - 0.5)
     timed: NDArray[np.float32] = np.where(outside[:, :, None], silence, _hats(place, frames) @ x)
     return timed
 
 
 def _warped(x: NDArray[np.float32], warp: NDArray[Any], front_end: FrontEnd) -> NDArray[np.float32]:
-    """(B, T, F) log-mel features with frequencies times exp(warp); beyond the bands the outermost goes on."""
+    """(B, T, F) log-mel features with frequencies times exp(warp); beyond the bands the outermost one is repeated."""
     bands = x.shape[2]
     low, high = mel(front_end.f_min), mel(front_end.f_max)
     step = (high - low) / (bands + 1)
@@ -102,7 +104,7 @@ def _warped(x: NDArray[np.float32], warp: NDArray[Any], front_end: FrontEnd) -> 
 
 
 def _hats(place: NDArray[Any], count: int) -> NDArray[np.float32]:
-    """Weights (..., N, count) that interpolate `count` values linearly at the places (..., N); at the ends the outermost."""
+    """Weights (..., N, count) that linearly interpolate `count` values at positions (..., N); the end values extend outward."""
     distance = np.abs(np.clip(place, 0, count - 1)[..., None] - np.arange(count))
     weights: NDArray[np.float32] = np.maximum(0, 1 - distance).astype(np.float32)
     return weights
@@ -111,9 +113,9 @@ def _hats(place: NDArray[Any], count: int) -> NDArray[np.float32]:
 def _louder(
     u: NDArray[np.float32], view: Mapping[str, NDArray[Any]], span: float, *, relative: bool
 ) -> NDArray[np.float32]:
-    """Gain and equalizer, then noise at a ratio to the clip's mean power, both on the power in units of the floor.
+    """Gain and equalizer, then noise at a ratio to the clip's mean power, both applied to the power in units of the floor.
 
-    relative: the loudest is then made the top again.
+    relative: the loudest value is then scaled to the top again.
     """
     frames, bands = u.shape[1:]
     decibels = view["gain"][:, None] + view["equalizer"] @ _hats(np.linspace(0, KNOBS - 1, bands), KNOBS).T  # (B, F)
@@ -142,7 +144,7 @@ def _noises(frames: int, bands: int) -> NDArray[np.float32]:
 
 
 def _covered(size: int, begin: NDArray[Any], count: NDArray[Any]) -> NDArray[np.bool_]:
-    """(B, size): within one of a sample's pieces, begin and count (B, MASKS)."""
+    """(B, size): positions within one of a sample's masks, begin and count (B, MASKS)."""
     place = np.arange(size)
     start = begin[..., None].astype(np.int64)
     covered: NDArray[np.bool_] = ((place >= start) & (place < start + count[..., None])).any(axis=1)

@@ -1,7 +1,7 @@
-"""The training stages as a build runs them: teacher and folds with their signals, and student; each fills a folder.
+"""The training stages as a build runs them: teacher and folds with their signals, and student; each writes to a folder.
 
-`run` works in this process on the TensorFlow backend, and in a process of its own on any other (a process has one Keras
-backend), which `python -m edgekit.training` is.
+`run` works in this process on the TensorFlow backend, and in a separate process on any other, `python -m edgekit.training`
+(a process has only one Keras backend).
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import backend, students
+from edgekit import registry, students
 from edgekit.data.splits import take
+from edgekit.frameworks import backend
 from edgekit.recipe import PeftSection, Recipe, TeacherSection, TrainingSection
-from edgekit.stages import Stages
+from edgekit.runs.code import code_digest
+from edgekit.runs.stages import Stages
 from edgekit.students import transformer
-from edgekit.training import flops, jobs, learned, opinion, process, signals, tuning
-from edgekit.training.augment import resolve
+from edgekit.training import flops, jobs, learned, process, signals, soft_labels, tuning
+from edgekit.training.augment import augmentation_of
+from edgekit.training.batches import Samples
 from edgekit.training.checkpoint import Checkpoint
 from edgekit.training.fit import steps_per_epoch
 from edgekit.training.jobs import FILES, Job, Role
 from edgekit.training.phases import fit_in_phases
 from edgekit.types import Dataset, Reporter, TrainedModel
 
-_LOOKED_AT = 1000  # training samples at the end, for the accuracy on them
+_LOOKED_AT = 1000  # training samples evaluated at the end, for the training accuracy
 
 
 def run(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
-    """Train `role` as `job` says; leaves FILES[role], training.json and, with `job.watch`, signals.npz in `folder`.
+    """Train `role` on `job`; writes FILES[role], training.json and, with `job.watch`, signals.npz to `folder`.
 
-    A student whose new parameters are to be merged leaves the files of `tuning` in place of FILES["student"].
+    A student whose new parameters are to be merged has the files of `tuning` instead of FILES["student"].
 
     Raises:
         TrainingError: training diverged, or the backend's process failed.
@@ -58,12 +61,12 @@ def network(
     key: Mapping[str, Any],
     stages: Stages,
 ) -> Path:
-    """`run` as the cached stage `name`; a network that has not learned is said so, now and in `stages.untrained`."""
-    made = stages.cached(name, title, key, lambda folder: run(role, recipe, dataset, job, folder, stages.reporter))
-    if reasons := json.loads((made / "training.json").read_text())["learned"]["reasons"]:
+    """`run` as the cached stage `name`; warns if the network has not learned, and records that in `stages.untrained`."""
+    cached = stages.cached(name, title, key, lambda folder: run(role, recipe, dataset, job, folder, stages.reporter))
+    if reasons := json.loads((cached / "training.json").read_text())["learned"]["reasons"]:
         stages.untrained[name] = "; ".join(reasons)
         stages.reporter.warn(f"the network of this stage has not learned: {stages.untrained[name]}")
-    return made
+    return cached
 
 
 def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
@@ -71,8 +74,8 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
     keras = backend.load(recipe.backend)
     deterministic = _deterministic(role, recipe, job)
     backend.seed(keras, job.seed, deterministic=deterministic)
-    if role == "opinion":
-        opinion.ask(keras, recipe, dataset, job, folder, reporter)
+    if role == "soft_labels":
+        soft_labels.compute(keras, recipe, dataset, job, folder, reporter)
         return
     if role == "embeddings":
         _embed(keras, recipe, dataset, job, folder, reporter)
@@ -104,7 +107,7 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
             break
         flops_before, seconds_before = flops_before + facts["train_flops"], seconds_before + facts["seconds"]
         section = section.model_copy(update={"epochs": 2 * section.epochs})
-        reporter.note(f"{'; '.join(facts['learned']['reasons'])}: trained anew with {section.epochs:,} epochs")
+        reporter.note(f"{'; '.join(facts['learned']['reasons'])}: trained again with {section.epochs:,} epochs")
     if plain.dtype_policy.compute_dtype != "float32":
         tuned = tuned.in_float32(keras, built())
     shipped = tuned.plain if tuned.section.merges else tuned.model
@@ -124,10 +127,10 @@ def train(role: Role, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, 
 
 
 def _deterministic(role: Role, recipe: Recipe, job: Job) -> bool:
-    """Whether the same comes out twice: where it is asked for, and always of what a curation reads.
+    """Whether a repeated run must give the same result: on request, and always for what a curation reads.
 
-    What it removes must be the same after a kill, and selections are compared by digest. A frozen trunk that was tuned is such a
-    thing (`frozen.tune`); the training of the shipped student is then the same one, so that a build may share it.
+    What it removes must be the same after a kill, and selections are compared by digest. A tuned frozen trunk is such an input
+    (`frozen.tune`); the training of the shipped student is then the same, so that a build may share it.
     """
     tuning_of_the_trunk = role == "student" and recipe.student.frozen and recipe.peft.method != "none"
     return recipe.deterministic or job.watch is not None or role == "embeddings" or tuning_of_the_trunk
@@ -144,7 +147,7 @@ def _fitted(
     attempt: int,
     reporter: Reporter,
 ) -> tuple[dict[str, Any], signals.Watcher | None]:
-    """Train the network; steps, seconds, history, FLOP and whether it has learned, and who watched."""
+    """Train the network; returns steps, seconds, history, FLOP and whether it has learned, and the watcher."""
     model = tuned.model
     chosen = take(dataset.train, np.flatnonzero(np.isin(dataset.train.ids, job.ids)))
     watched = None
@@ -154,21 +157,23 @@ def _fitted(
         watched = signals.Watcher(keras, model, given, dataset.val, per_epoch=job.per_epoch)
     full = len(dataset.train) if role == "student" else len(job.ids)
     per_epoch = job.per_epoch and watched is not None
+    samples = Samples(
+        train=dataclasses.replace(chosen, y=job.labels),
+        val=dataset.val,
+        full=full,
+        weights=weights_of(job.labels, job.weights, section),
+        soft_labels=soft_labels.read(recipe, dataset, job) if role == "student" else None,
+    )
     history, cost = fit_in_phases(
         keras,
         model,
-        dataclasses.replace(chosen, y=job.labels),
-        dataset.val,
+        samples,
         section,
         tuned.head_first,
-        full=full,
+        augmentation=augmentation_of(section, dataset.input),
         seed=job.seed,
-        augment=resolve(section.augment, mirrored=dataset.input.mirrored, front_end=dataset.input.front_end),
-        front_end=dataset.input.front_end,
         reporter=reporter,
-        weights=weights_of(job.labels, job.weights, section),
         after_epoch=watched.after_epoch if watched and per_epoch else None,
-        opinion=opinion.read(recipe, dataset, job) if role == "student" else None,
         checkpoint=Checkpoint(Path(job.checkpoint) / str(attempt)) if job.checkpoint and not per_epoch else None,
     )
     seen = np.linspace(0, len(chosen) - 1, min(_LOOKED_AT, len(chosen))).astype(np.int64)
@@ -186,7 +191,7 @@ def _fitted(
             job.labels[seen],
             val_accuracy=history["val_accuracy"][-1],
             val_labels=dataset.val.y,
-            teacher=job.shown,
+            teacher=job.teacher_accuracy,
         ),
     }
     return facts, watched
@@ -195,7 +200,7 @@ def _fitted(
 def weights_of(
     labels: NDArray[np.int64], weights: NDArray[np.float32] | None, section: TrainingSection
 ) -> NDArray[np.float32] | None:
-    """(n,) mean 1: the curation's `weights`, times the inverse of the class's count if `section` asks for that."""
+    """(n,) mean 1: the curation's `weights`, times the inverse of the class's count if `section` balances classes."""
     if section.class_weights != "balanced":
         return weights
     share = (1 / np.maximum(np.bincount(labels), 1))[labels]
@@ -205,13 +210,18 @@ def weights_of(
 
 
 def embeddings_key(recipe: Recipe, dataset: Dataset, job: Job) -> dict[str, Any]:
-    """Everything that decides the embeddings of a frozen trunk, for the stage cache; how a head is trained does not."""
-    student = {"name": recipe.student.name, "width": recipe.student.width, "file": jobs.weights_digest(recipe, dataset)}
+    """Everything that determines the embeddings of a frozen trunk, for the stage cache; how a head is trained does not."""
+    student = {
+        "name": recipe.student.name,
+        "width": recipe.student.width,
+        "file": jobs.weights_digest(recipe, dataset),
+        "code": code_digest(registry.module("students", recipe.student.name)),
+    }
     return jobs.key(recipe, dataset, job) | {"student": student, "peft": recipe.peft.model_dump(mode="json")}
 
 
 def _embed(keras: Any, recipe: Recipe, dataset: Dataset, job: Job, folder: Path, reporter: Reporter) -> None:
-    """What enters the head of the frozen (or tuned) student, for training and validation samples."""
+    """The inputs of the head of the frozen (or tuned) student, for training and validation samples."""
     section, samples = recipe.student, (dataset.train, dataset.val)
     if job.teacher is None:
         shape, classes = dataset.input.shape, len(dataset.classes)
@@ -233,7 +243,7 @@ def _labels_of(job: Job, ids: NDArray[np.str_]) -> NDArray[np.int64]:
 
 
 def cost(folder: Path) -> int:
-    """FLOPs of the trainings behind a stage's `folder`, also of those that were done again since they had not learned."""
+    """FLOPs of the training runs behind a stage's `folder`, including those that were repeated because they did not learn."""
     facts = json.loads((folder / "training.json").read_text())
     return int(facts["train_flops"] + facts.get("retried", {}).get("train_flops", 0))
 

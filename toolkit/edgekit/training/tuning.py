@@ -1,7 +1,7 @@
-"""What of a student is trained: all of it, its head alone, or its head and the parameters of `edgekit.peft`.
+"""Which part of a student is trained: all of it, its head alone, or its head and the parameters of `edgekit.peft`.
 
-For the last, a stage leaves the plain network with the frozen trunk and the trained head (BASE), the new parameters (VALUES) and
-the logits that the trained network gives for real samples (LOGITS), which the merged network has to give as well.
+In the last case, a stage saves the plain network with the frozen trunk and the trained head (BASE), the new parameters (VALUES)
+and the logits of the trained network for real samples (LOGITS), which the merged network must reproduce.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit import backend
 from edgekit.errors import RecipeError
+from edgekit.frameworks import backend
 from edgekit.peft.apply import Adapted, apply, train_only
 from edgekit.peft.insertion import HEAD
 from edgekit.peft.merge import merge
-from edgekit.recipe import Recipe
-from edgekit.sections import PeftSection
-from edgekit.students import public
+from edgekit.recipe import PeftSection, Recipe
+from edgekit.students.pretrained import public
 from edgekit.training import flops, signals, transfer
 from edgekit.training.phases import HeadFirst
 from edgekit.types import Dataset, Reporter
@@ -30,15 +29,15 @@ from edgekit.types import Dataset, Reporter
 STUDENT = "student_float.keras"
 BASE, VALUES, LOGITS, FACTS = "student_base.keras", "peft.npz", "logits.npy", "tuning.json"
 _SAMPLES = 171  # of each split
-_HEAD_SHARE = 0.2  # of the epochs; a custom, not a finding: benchmarks/pretrained_small.py asks
+_HEAD_SHARE = 0.2  # of the epochs; a convention, not measured: see benchmarks/pretrained_small.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tuned:
-    """A student about to be trained.
+    """A student ready for training.
 
-    model: what is trained. plain: what it is without new layers. adapted: None = has none. heads: names of the layers that are
-    trained themselves where the trunk is frozen. head_first: how the training is divided; None = it is not.
+    model: the model to train. plain: the same without new layers. adapted: None = it has none. heads: names of the layers that
+    are trained directly when the trunk is frozen. head_first: how the training is divided into phases; None = one phase.
     """
 
     section: PeftSection
@@ -49,10 +48,10 @@ class Tuned:
     head_first: HeadFirst | None = None
 
     def in_float32(self, keras: Any, plain: Any) -> Tuned:
-        """The same with the weights in `plain`, a network that was built to compute in float32."""
+        """The same with the weights in `plain`, a network that computes in float32."""
         plain.set_weights(self.plain.get_weights())
         for layer, known in zip(plain.layers, self.plain.layers, strict=True):
-            if hasattr(known, "epsilon"):  # a public checkpoint's may be another than the network's own
+            if hasattr(known, "epsilon"):  # a public checkpoint's may differ from the network's own
                 layer.epsilon = known.epsilon
         other = _adapted(keras, plain, self.section, self.heads)
         other.model.set_weights(self.model.get_weights())
@@ -61,10 +60,10 @@ class Tuned:
         return other
 
     def save(self, keras: Any, path: Path, dataset: Dataset) -> None:
-        """Write the student to `path`; one whose new parameters have to be merged yet, as the files that the module names."""
+        """Write the student to `path`; one whose new parameters still have to be merged, as the files listed at the top."""
         if self.adapted is None or not self.section.merges:
             self._facts(path)
-            # Frozen for this training: what prunes the network or makes it aware of quantization trains all of it.
+            # Frozen for this training only: pruning and quantization-aware training train all layers.
             train_only(self.model, {layer.name for layer in self.model.layers})
             self.model.save(path)
             return
@@ -89,11 +88,11 @@ class Tuned:
 
 
 def prepare(keras: Any, plain: Any, recipe: Recipe, dataset: Dataset, reporter: Reporter) -> Tuned:
-    """Start `plain` from the recipe's file, if it names one, and freeze what is not to be trained.
+    """Initialize `plain` from the recipe's file, if it names one, and freeze what is not to be trained.
 
     Raises:
-        RecipeError: the file does not hold the whole trunk, where that is frozen; or the method finds no layer to change.
-        DataError, IntegrityError: public weights cannot be had.
+        RecipeError: the file lacks part of the trunk although that is frozen; or the method finds no layer to change.
+        DataError, IntegrityError: public weights are not available.
     """
     section, student = recipe.peft, recipe.student
     path = public.fetched(student, dataset.input.shape)
@@ -101,30 +100,30 @@ def prepare(keras: Any, plain: Any, recipe: Recipe, dataset: Dataset, reporter: 
         return restricted(keras, plain, recipe)
     if student.backbone:
         loaded = transfer.load_backbone(keras, plain, path, dataset.input.front_end)
-        told = f"backbone {path.name}: weights of {loaded.layers} layers"
+        note = f"backbone {path.name}: weights of {loaded.layers} layers"
     else:
         loaded = transfer.start_from(keras, plain, path)
-        told = f"starts from {path.name}: weights of {loaded.layers} layers"
-        told += f"; not {', '.join(loaded.fresh)}" if loaded.fresh else ""
+        note = f"starts from {path.name}: weights of {loaded.layers} layers"
+        note += f"; not {', '.join(loaded.fresh)}" if loaded.fresh else ""
         if (student.frozen or section.method != "none") and (random := [n for n in loaded.fresh if n != HEAD]):
             raise RecipeError(
                 f"The trunk is frozen, and {path} has no weights that fit {', '.join(random[:4])}, which would stay random. "
-                "Take a file of the same network, width and input size."
+                "Use a file of the same network, width and input size."
             )
     heads = frozenset({HEAD, *loaded.fresh})
     plan = _plan(recipe, heads, known=student.weights is not None and HEAD not in loaded.fresh)
-    notes = [told, *loaded.notes]
+    notes = [note, *loaded.notes]
     if plan and (first := plan.epochs(recipe.training.epochs)):
         alone = ", ".join(sorted(heads))
         notes.append(
-            f"epochs 1 to {first} train {alone} alone, those to {recipe.training.epochs} all layers at a tenth of the rate"
+            f"epochs 1 to {first} train only {alone}, then up to {recipe.training.epochs} all layers at a tenth of the rate"
         )
     reporter.note("; ".join(notes))
     return dataclasses.replace(restricted(keras, plain, recipe, heads), head_first=plan)
 
 
 def _plan(recipe: Recipe, heads: frozenset[str], *, known: bool) -> HeadFirst | None:
-    """How a training from trained weights is divided; known: the file has the head too."""
+    """How training from pretrained weights is divided; known: the file has the head too."""
     student = recipe.student
     share = (0.0 if known else _HEAD_SHARE) if student.head_first == "auto" else student.head_first
     if not share or student.frozen or recipe.peft.method != "none":
@@ -133,7 +132,7 @@ def _plan(recipe: Recipe, heads: frozenset[str], *, known: bool) -> HeadFirst | 
 
 
 def sample_flops(keras: Any, plain: Any, recipe: Recipe) -> int:
-    """FLOP of training on one sample, which need no weights; of two phases the mean, as if the head alone were fresh."""
+    """FLOP of training on one sample, computed without weights; for two phases the mean, as if only the head were fresh."""
     whole = flops.train_flops(restricted(keras, plain, recipe).model, 1)
     plan = _plan(recipe, frozenset({HEAD}), known=False) if recipe.student.start else None
     if plan is None:
@@ -143,10 +142,10 @@ def sample_flops(keras: Any, plain: Any, recipe: Recipe) -> int:
 
 
 def restricted(keras: Any, plain: Any, recipe: Recipe, heads: frozenset[str] = frozenset({HEAD})) -> Tuned:
-    """Freeze what is not to be trained of `plain`, whatever its weights.
+    """Freeze the layers of `plain` that are not to be trained, whatever its weights.
 
     Args:
-        heads: layers that are trained in any case.
+        heads: layers that are always trained.
 
     Raises:
         RecipeError: the method finds no layer to change.
@@ -164,7 +163,7 @@ def _adapted(keras: Any, plain: Any, section: PeftSection, heads: frozenset[str]
 
 
 def logits(keras: Any, model: Any, dataset: Dataset) -> NDArray[np.float32]:
-    """(n, K) of a network for real samples that are not test, spread over val, cal and train, in exact float32."""
+    """(n, K) of a network for real samples outside test, spread over val, cal and train, in exact float32."""
     parts = []
     for split in (dataset.val, dataset.cal, dataset.train):
         rows = np.linspace(0, len(split) - 1, min(_SAMPLES, len(split))).astype(np.int64)
@@ -174,7 +173,7 @@ def logits(keras: Any, model: Any, dataset: Dataset) -> NDArray[np.float32]:
 
 
 def tuned(keras: Any, folder: Path, section: PeftSection) -> Any:
-    """The student that a training stage left in `folder`, its new parameters merged where the method does that."""
+    """The student that a training stage saved in `folder`, with its new parameters merged if the method does that."""
     if not section.merges:
         return keras.models.load_model(folder / STUDENT, compile=False)
     model = keras.models.load_model(folder / BASE, compile=False)

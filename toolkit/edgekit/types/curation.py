@@ -1,4 +1,4 @@
-"""What curation reads and decides."""
+"""Inputs and results of curation."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Fact = float | int | str | None
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Signals:
-    """What networks tell about each training sample; every array but ids and labels may be None.
+    """What networks predict for each training sample; every array but ids and labels may be None.
 
     ids: (N,) unique str. labels: (N,) int64, the given labels, in [0, classes).
     pred_probs: (N, K) float32, rows sum to 1, of a teacher trained on these samples (in-sample).
     oof_probs: (N, K) float32, out-of-fold: of a network that has not seen the sample.
-    margins: (E, N) float32, logit of the given label less the largest other one, after each epoch of the in-sample teacher.
+    margins: (E, N) float32, logit of the given label minus the largest other one, after each epoch of the in-sample teacher.
     errors: (E, N) float32, the L2 norm of (probabilities - one-hot label) after each epoch of the in-sample teacher.
-    threshold_areas: (2, N) float32, mean margins of two trainings; threshold_samples: (2, N) bool, which carried a false label.
+    threshold_areas: (2, N) float32, mean margins of two training runs; threshold_samples: (2, N) bool, which had a false label.
     embeddings: (N, D) float32, the penultimate layer; folds: (N,) int64, which network embedded the sample (spaces of
         different networks cannot be compared), None = one network for all.
     val_embeddings: (F, M, D) float32, the validation samples in each network's space; val_labels: (M,) int64.
@@ -53,7 +53,7 @@ class Signals:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pool:
-    """An unlabeled pool as a teacher sees it, beside the labeled samples and validation in the same embedding space.
+    """An unlabeled pool with a teacher's outputs, and the labeled and validation samples in the same embedding space.
 
     pred_probs: (N, K) float32. embeddings: (N, D). labeled_embeddings: (n, D), labeled: (n,) labels.
     val_embeddings: (M, D), val_labels: (M,).
@@ -79,10 +79,10 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decision:
-    """What a curation method says: scores, the samples it would drop itself, and what a reader must know.
+    """The result of a curation method: scores, the samples it would drop itself, and warnings.
 
     drop: sample index -> reason, the method's own cut; None = the method only ranks, and `select` cuts by a budget.
-    facts: the numbers behind the cut (fences, ...). columns: more scores for scores.parquet, such as a consensus' members.
+    facts: the numbers behind the cut (fences, ...). columns: additional scores for scores.parquet, e.g. a consensus' members.
     """
 
     scores: Scores
@@ -110,7 +110,7 @@ class Selection:
     kept: (n,) ids. labels: (n,) int64 after relabeling. weights: (n,) float32 with mean 1, or None = all equal.
     edits: id -> Edit, in data-set order. sha256 is the digest of selection.jsonl's bytes.
     per_class: class (by given label) -> (before, kept).
-    held_back: class -> (edits wanted, edits taken), where the class's bound took fewer.
+    held_back: class -> (edits wanted, edits taken), if the class's bound allowed fewer.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""What comes in: samples, splits and data sets."""
+"""Inputs: samples, splits and data sets."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Split:
     y: (N,) int64 in [0, K), -1 in an unlabeled pool. ids: (N,) unique str.
     group: (N,) str (speaker, site, camera) or None.
     clip: (N,) str, the clip that each sample is a segment of; None = every sample is whole.
-    content: (N, 32) uint8, the SHA-256 of the file each sample was computed from, where x depends on how a machine computes;
-    None = x itself is what was read.
+    content: (N, 32) uint8, the SHA-256 of the file each sample was computed from, if x depends on how a machine computes;
+    None = x itself was read.
     """
 
     x: Images
@@ -57,10 +57,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """What a model is fed: (H, W, C), pixel/255 as float32 in [0, 1], or the features of sound, (T, F, 1) float32 in [0, 1].
+    """A model's input: (H, W, C), pixel/255 as float32 in [0, 1], or audio features, (T, F, 1) float32 in [0, 1].
 
-    mirrored: a left-right flip keeps every label (clothes), or may not (digits, text); unknown data says False.
-    front_end: what the features of sound are made by; None = images.
+    mirrored: whether a left-right flip keeps every label (clothes: yes; digits, text: no); False for unknown data.
+    front_end: computes audio features; None = images.
     """
 
     shape: tuple[int, int, int]
@@ -71,13 +71,13 @@ class InputSpec:
 
     @property
     def noun(self) -> str:
-        """What a user calls the samples."""
+        """The user's word for the samples."""
         return "images" if self.front_end is None else "clips"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A file that was left out because it cannot be read, and why."""
+    """A file that was left out because it cannot be read, and the reason."""
 
     path: str
     reason: str
@@ -94,10 +94,10 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawData:
-    """What a data source gives: its train part, and test, val and cal where it has them.
+    """What a data source returns: its train part, and test, val and cal if it has them.
 
-    notes: what the user should know of how the source was read, one sentence each. front_end: of sound; None = images.
-    root: of sound, the folder that the clips' ids are paths in.
+    notes: what the user should know about how the source was read, one sentence each. front_end: for audio; None = images.
+    root: for audio, the folder that the clips' ids are relative to.
     """
 
     name: str
@@ -116,11 +116,11 @@ class RawData:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """A data set ready for every stage: val serves gates and learning curves, cal temperature and thresholds.
+    """A data set ready for every stage: val is for gates and learning curves, cal for temperature and thresholds.
 
-    own_val: the source brought val itself; it was not cut from train. portions: the keys of the recipe's data that were "auto",
+    own_val: the source had its own val; it was not cut from train. portions: the keys of the recipe's data that were "auto",
     as the numbers that cut these parts. flipped: ids of the training samples whose labels were made wrong on purpose
-    (data.noise); None = none were. root: of sound, the folder that the clips' ids are paths in.
+    (data.noise); None = there are none. root: for audio, the folder that the clips' ids are relative to.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The protocols of the families (sources, curation methods, ...), and of what a stage tells."""
+"""The protocols of the families (sources, curation methods, ...), and of progress reporting."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Reporter(Protocol):
-    """Where a stage tells how far it is. The command line prints it; a library caller may pass `Silent()`."""
+    """Where a stage reports its progress. The command line prints it; a library caller may pass `Silent()`."""
 
     def stage(self, title: str) -> None:
-        """A stage begins."""
+        """A stage starts."""
 
     def progress(self, done: int, total: int, text: str) -> None:
-        """`done` of `total` steps of the current stage are over; `text` is the latest figures."""
+        """`done` of `total` steps of the current stage are complete; `text` has the latest figures."""
 
     def note(self, text: str) -> None:
         """A result worth a line."""
@@ -50,7 +50,7 @@ class Source(Protocol):
 class CurationMethod(Protocol):
     """A curation method: arrays in, Decision out; higher scores = more worth keeping.
 
-    budget: how many samples the user wants dropped, already checked to lie in [1, N), or None: methods that only rank ignore
+    budget: how many samples to drop, already checked to be in [1, N), or None: methods that only rank ignore
     it, methods that choose a subset (random, ccs, glister) use it. params: values of the recipe's curation section.
     """
 

@@ -1,4 +1,4 @@
-"""What is made and measured: models, files, evaluations, measurements, gates, reports."""
+"""Results: models, files, evaluations, measurements, gates, reports."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SPLITS = ("train", "val", "cal", "test")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
-    """A .keras file and how it came to be. history: lists (epoch, loss, val_loss, val_accuracy, ...), a value a round.
+    """A .keras file and its training. history: lists (epoch, loss, val_loss, val_accuracy, ...), one value per round.
 
-    epochs, steps: of the training that made it. learned: see training.learned. retried: trainings before it that had not
-    learned, their count, train_flops and seconds. sparsity: share of zero weights in kernels. train_flops: 2 * MAC, forward and
+    epochs, steps: of the training run that made it. learned: see training.learned. retried: earlier training runs that did not
+    learn: their count, train_flops and seconds. sparsity: share of zero weights in kernels. train_flops: 2 * MAC, forward and
     backward.
     """
 
@@ -54,7 +54,7 @@ class TensorSpec:
 class Artifact:
     """A file a device can run. gzip_bytes: the file after gzip -9, which is where unstructured sparsity shows.
 
-    output: what it ends in; softmax turns logits into probabilities.
+    output: the kind of its output; softmax turns logits into probabilities.
     """
 
     name: str
@@ -81,9 +81,9 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Quality of one file on one split, measured by running the file (METHODS.md section 5 definitions).
+    """Quality of one file on one split, measured by running the file (docs/methods.md, "Quality and reliability").
 
-    per_class: name -> {n: samples, recall: share of them that is right, None where n is 0}. It, balanced_accuracy and macro_f1
+    per_class: name -> {n: samples, recall: share of correct ones, None if n is 0}. It, balanced_accuracy and macro_f1
     are missing in reports of older versions.
     """
 
@@ -115,13 +115,13 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One file on one target at one thread count: latency with the evidence for it, accuracy, and parity with this machine.
+    """One file on one target at one thread count: latency with evidence for its validity, accuracy, and parity with this machine.
 
-    latencies_ns: every counted run, in order; empty where the runner tells only statistics. p50_interval_ms: 95 % bootstrap
+    latencies_ns: every counted run, in order; empty if the runner reports only statistics. p50_interval_ms: 95 % bootstrap
     interval. verdict: "valid", "suspect" or "invalid", with `reasons`; `valid` is short for the first, `invalid_reason` for
-    the reasons of the others. kernels: what really computed it, such as "xnnpack". accuracy, samples: of the file on this
+    the reasons of the others. kernels: what actually computed it, such as "xnnpack". accuracy, samples: of the file on this
     target, None = not measured. parity: see edgekit.bench.parity. profile: operators with milliseconds. emulated: its latency
-    means nothing.
+    is meaningless.
     """
 
     artifact: str
@@ -154,7 +154,7 @@ class Measurement:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells the rows of one target apart."""
+        """What distinguishes the rows of one target."""
         return self.artifact, self.threads
 
     def __repr__(self) -> str:
@@ -166,10 +166,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A demand on the final file and whether it holds. `demand` is what the user wrote; found None = not (validly) measured.
+    """A requirement on the final file and whether it is met. `demand` is the user's text; found None = not (validly) measured.
 
-    where: the split, the target, or "file". interval: 95 %, for other samples or runs, where there is one. settled: whether all
-    of it is on the same side of the limit. note: what to know of the measurement, such as why it does not count.
+    where: the split, the target, or "file". interval: 95 %, for other samples or runs, if there is one. settled: whether all
+    of it is on the same side of the limit. note: remark on the measurement, such as why it does not count.
     """
 
     demand: str
@@ -182,7 +182,7 @@ class Gate:
 
     @property
     def told(self) -> str:
-        """What was found, in words."""
+        """The result, in words."""
         if self.found is None:
             return f"not measured: {self.note}" if self.note else "not measured"
         text = f"found {self.found:.6g}" + ("" if self.where == "file" else f" on {self.where}")
@@ -196,7 +196,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Report:
-    """Everything of one run; `document` is report.json's content (schema 1)."""
+    """Everything about one run; `document` is report.json's content (schema 1)."""
 
     path: Path
     document: Mapping[str, Any]

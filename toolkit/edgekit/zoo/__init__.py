@@ -1,4 +1,4 @@
-"""The zoo: products that edgekit has built, each a folder with a file to use and all that is needed to check or repeat it."""
+"""The zoo: products built by edgekit, each a folder with a file to use and everything needed to check or reproduce it."""
 
 from edgekit.zoo.products import Product, products, root
 

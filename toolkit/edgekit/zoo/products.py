@@ -1,4 +1,4 @@
-"""Which products there are: the folders of models/ that have a manifest."""
+"""Which products exist: the folders of models/ that have a manifest."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit import recorded
 from edgekit.errors import IntegrityError, UsageError
-from edgekit.store import MANIFEST
+from edgekit.runs import recorded
+from edgekit.runs.folder import MANIFEST
 
 VARIABLE = "EDGEKIT_ZOO"
-# What a manifest says of its product; `publish` writes all of them.
+# Keys of a product's manifest; `publish` writes all of them.
 KEYS = (
     "artifact",
     "precision",
@@ -66,17 +66,19 @@ def root(given: Path | None = None) -> Path:
     Raises:
         UsageError: there is none.
     """
-    asked = given or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
-    if asked is not None:
-        if not asked.is_dir():
-            raise UsageError(f"The zoo {asked} is not a folder; give --zoo DIR or set {VARIABLE} to one with products.")
-        return asked
+    chosen = given or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+    if chosen is not None:
+        if not chosen.is_dir():
+            raise UsageError(
+                f"The zoo {chosen} is not a folder; pass --zoo DIR or set {VARIABLE} to one with products."
+            )
+        return chosen
     package = Path(__file__).resolve().parents[1]
     models = package.parents[1] / "models"
     if package.parent.name != "toolkit" or not models.is_dir():
         raise UsageError(
             "There is no zoo here: edgekit is installed without its repository, whose models/ folder is the zoo. "
-            f"Give --zoo DIR, or set {VARIABLE} to a copy of that folder."
+            f"Pass --zoo DIR, or set {VARIABLE} to a copy of that folder."
         )
     return models
 
@@ -98,7 +100,7 @@ def _read(path: Path) -> Product:
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{path} cannot be read as JSON: {error}. Restore the file.") from None
     if missing:
-        raise IntegrityError(f"{path} has no {', '.join(missing)}: it is no manifest of a product. Publish it again.")
+        raise IntegrityError(f"{path} has no {', '.join(missing)}: it is not a product manifest. Publish it again.")
     for name in (manifest["artifact"], *recorded.digests(manifest, path)):
         if recorded.inside(path.parent, name, path).parent != path.parent:
             raise IntegrityError(f"{path} names {name!r}, which is not a file of its own folder.")

@@ -1,4 +1,4 @@
-"""Finished runs -> a product: the file that validation chose among the RNG seeds, and what all of them came to on test."""
+"""Finished runs -> a product: the file that validation chose among the RNG seeds, and the test results of all of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import recipe as recipes
-from edgekit import recorded
 from edgekit.errors import GateNotMet, IntegrityError, OutputInUse, UsageError
-from edgekit.store import MANIFEST, disk_errors, sha256_file, swap, write_atomic
+from edgekit.evidence.proportion import wilson
+from edgekit.runs import recorded
+from edgekit.runs.files import PARTIAL, disk_errors, sha256_file, swap, write_atomic
+from edgekit.runs.folder import MANIFEST
 from edgekit.zoo.products import Product, products
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_PARTIAL = ".edgekit-partial-"
-# The float network goes along, for `--weights` to start from, unless it would burden every checkout.
+
+# The float network is included, for `--weights` to start from, unless it would burden every checkout.
 WEIGHTS = "weights.keras"
 _MOST_WEIGHTS = 4 * 1024**2
 
@@ -37,51 +39,45 @@ class _Run:
     val: Mapping[str, Any]
 
 
-def interval(accuracy: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of right answers among `n` (Wilson 1927; Brown, Cai, DasGupta 2001)."""
-    from scipy.stats import binomtest
-
-    found = binomtest(round(accuracy * n), n).proportion_ci(0.95, method="wilson")
-    return float(found.low), float(found.high)
-
-
 def publish(
     runs: Sequence[Path], name: str, zoo: Path, *, title: str = "", results: str = "", force: bool = False
 ) -> Product:
-    """Make the product `zoo/name` of one or more runs that differ in the RNG seed only; it appears whole or not at all.
+    """Create the product `zoo/name` from one or more runs that differ only in the RNG seed; it appears complete or not at all.
 
     Args:
         title: the first line of the recipe; "" = student, data and precision.
-        results: the result file that holds the figures, for the recipe's head; "" = none is named.
+        results: the result file with the figures, for the recipe's header; "" = none is named.
         force: replace a product of that name.
 
     Raises:
-        UsageError: no run, a name that is no folder name, or runs that differ in more than the seed.
+        UsageError: no run, an invalid name, or runs that differ in more than the seed.
         OutputInUse: the product exists, or something else is there.
-        IntegrityError: a run is not finished, or its files are not those that it recorded.
+        IntegrityError: a run is not finished, or its files changed.
         GateNotMet: a run misses a gate of its own recipe.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot name a product; use small letters, digits, '-', '_' and '.'.")
+        raise UsageError(f"{name!r} is not a valid product name; use small letters, digits, '-', '_' and '.'.")
     target = zoo / name
     if target.exists() and not (force and (target / MANIFEST).is_file()):
-        hint = "replace it with --force" if (target / MANIFEST).is_file() else "it is no product; choose another --name"
+        hint = (
+            "replace it with --force" if (target / MANIFEST).is_file() else "it is not a product; choose another --name"
+        )
         raise OutputInUse(f"{target} exists already: {hint}.")
     if not runs:
         raise UsageError("Nothing to publish: name at least one finished run folder.")
-    found = sorted((_read(path) for path in runs), key=lambda run: run.seed)
-    _check_alike(found)
-    # max takes the first of equals, so a tie goes to the lowest seed.
-    chosen = max(found, key=lambda run: run.val["accuracy"])
+    finished = sorted((_read(path) for path in runs), key=lambda run: run.seed)
+    _check_alike(finished)
+    # max takes the first of equals, so ties go to the lowest seed.
+    chosen = max(finished, key=lambda run: run.val["accuracy"])
     with disk_errors(zoo):
         zoo.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=zoo, prefix=_PARTIAL))
+        partial = Path(tempfile.mkdtemp(dir=zoo, prefix=PARTIAL))
         try:
-            _fill(made, chosen, found, name, title, results)
-            made.chmod(0o755)
-            swap(made, target, _PARTIAL)
+            _fill(partial, chosen, finished, name, title, results)
+            partial.chmod(0o755)
+            swap(partial, target, PARTIAL)
         except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
             raise
     return next(product for product in products(zoo) if product.name == name)
 
@@ -94,7 +90,7 @@ def _read(path: Path) -> _Run:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         finished = False
     if not finished:
-        raise IntegrityError(f"{path} is no finished run; finish it with `edgekit build --resume --out {path}`.")
+        raise IntegrityError(f"{path} is not a finished run; finish it with `edgekit build --resume --out {path}`.")
     shipped = report["run"]["shipped"]
     needed = (
         "report.json",
@@ -108,15 +104,21 @@ def _read(path: Path) -> _Run:
     for name in needed:
         file = recorded.inside(path, name, path / "report.json")
         if not file.is_file() or sha256_file(file) != files.get(name):
-            raise IntegrityError(f"{path / name} is missing or was changed since the run wrote it; build it again.")
+            raise IntegrityError(f"{path / name} is missing or changed since the run wrote it; build it again.")
     if missed := [gate["demand"] for gate in report["gates"] if not gate["met"]]:
-        raise GateNotMet(f"{path} misses its gate {missed[0]}; what misses its own gates is not published.")
+        raise GateNotMet(f"{path} misses its gate {missed[0]}; a run that misses its own gates is not published.")
+
+    if not any(each["split"] == "test" for each in report["evaluations"]):
+        raise UsageError(
+            f"{path} was cross-validated (--cv) and has no test part, which a product's accuracy is measured on; publish a run "
+            "without --cv."
+        )
 
     def row(split: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = next(
+        row: Mapping[str, Any] = next(
             each for each in report["evaluations"] if each["artifact"] == shipped and each["split"] == split
         )
-        return found
+        return row
 
     artifact = next(each for each in report["artifacts"] if each["name"] == shipped)
     seed = int(report["recipe"]["seed"])
@@ -132,13 +134,13 @@ def _check_alike(runs: Sequence[_Run]) -> None:
         changed = recipes.differences(recipe, recipes.load(run.path / "recipe.yaml"))
         if other := [key for key in changed if key != "seed"]:
             raise UsageError(
-                f"{first.path} and {run.path} differ in {', '.join(other)}; the runs of one product differ in the seed only."
+                f"{first.path} and {run.path} differ in {', '.join(other)}; the runs of one product may differ only in the seed."
             )
         if run.test["n"] != first.test["n"] or run.report["dataset"]["classes"] != first.report["dataset"]["classes"]:
             raise UsageError(f"{first.path} and {run.path} were tested on different data.")
     seeds = [run.seed for run in runs]
     if twice := next((seed for seed in seeds if seeds.count(seed) > 1), None):
-        raise UsageError(f"Two runs have the seed {twice}; each run of a product needs another one.")
+        raise UsageError(f"Two runs have the seed {twice}; each run of a product needs its own.")
 
 
 def _fill(folder: Path, chosen: _Run, runs: Sequence[_Run], name: str, title: str, results: str) -> None:
@@ -174,7 +176,7 @@ def _facts(chosen: _Run, runs: Sequence[_Run], name: str) -> dict[str, Any]:
         "precision": chosen.artifact["precision"],
         "size_bytes": chosen.artifact["size_bytes"],
         "accuracy": chosen.test["accuracy"],
-        "accuracy_interval": [round(each, 5) for each in interval(chosen.test["accuracy"], chosen.test["n"])],
+        "accuracy_interval": [round(each, 5) for each in wilson(chosen.test["accuracy"], chosen.test["n"])],
         "n": chosen.test["n"],
         "val_accuracy": chosen.val["accuracy"],
         "seed": chosen.seed,

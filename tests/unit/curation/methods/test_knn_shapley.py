@@ -1,4 +1,4 @@
-"""kNN-Shapley against METHODS.md section 3.6 and the definition of the Shapley value."""
+"""kNN-Shapley against the example of docs/methods.md, "kNN-Shapley", and the definition of the Shapley value."""
 
 from itertools import combinations
 from math import factorial

@@ -10,9 +10,11 @@ from edgekit.data.audio.features import LazyFeatures, read_clips
 from edgekit.data.audio.segments import cut
 from edgekit.data.images import join
 from edgekit.errors import DataError
-from edgekit.sections import AudioSection
-from edgekit.store import StageCache
+from edgekit.recipe import AudioSection
+from edgekit.runs.cache import StageCache
 from edgekit.types import AudioOptions
+
+pytestmark = pytest.mark.usefixtures("own_cache")  # the cache is the subject
 
 OPTIONS = AudioOptions(n_mels=8, f_min=200.0)
 
@@ -69,7 +71,10 @@ def test_rate_and_length_are_those_of_the_training_clips():
     clips = files.clips(training=np.arange(51) < 21)
     assert clips.front_end.sample_rate == 8000
     assert clips.front_end.clip_s == 0.28  # 95 % of the 21 last at most 0.28 s
-    assert any("31 of 51 clips have 16,000, 48,000 Hz and were converted to 8,000 Hz." in note for note in clips.notes)
+    assert any(
+        "31 of 51 clips have a rate of 16,000, 48,000 Hz and were resampled to 8,000 Hz." in note
+        for note in clips.notes
+    )
     assert any("31 of 51 clips are longer than 0.28 s and lose both ends" in note for note in clips.notes)
 
 
@@ -119,7 +124,7 @@ def test_a_file_that_changes_meanwhile_is_noticed():
             content = super().read(i)
             return sounds.encoded(sounds.tone(2000, 0.2)) if self.reads > 4 and i == 2 else content
 
-    with pytest.raises(DataError, match=r"2\.wav was changed while it was read"):
+    with pytest.raises(DataError, match=r"2\.wav changed while it was being read"):
         Changing(*tones(4).contents).clips()
     assert len(tones(4).clips().x) == 4
 

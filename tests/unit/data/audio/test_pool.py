@@ -5,7 +5,7 @@ from tests.unit.data.audio import sounds
 from edgekit import data
 from edgekit.data.audio import frontend
 from edgekit.errors import DataError
-from edgekit.sections import AudioSection
+from edgekit.recipe import AudioSection
 
 
 @pytest.mark.parametrize("audio", [{}, {"front_end": "mfcc", "n_mfcc": 5}, {"long": "segment", "clip_s": 0.2}])

@@ -29,8 +29,8 @@ TONE = sounds.tone(440)
 )
 def test_samples_are_those_of_the_file(format, subtype, error):
     content = sounds.encoded(TONE, format=format, subtype=subtype)
-    told = head(content)
-    assert (told.sample_rate, told.channels, told.frames) == (8000, 1, 2400)
+    header = head(content)
+    assert (header.sample_rate, header.channels, header.frames) == (8000, 1, 2400)
     x = decode(content, 8000)
     assert x.dtype == np.float32
     assert x.shape == (2400,)

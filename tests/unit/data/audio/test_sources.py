@@ -8,8 +8,8 @@ from tests.unit.data.audio import sounds
 from edgekit import data
 from edgekit.data import check, splits
 from edgekit.errors import DataError, MissingExtra, RecipeError
+from edgekit.recipe import AudioSection
 from edgekit.recipe import load as recipe
-from edgekit.sections import AudioSection
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_class_folders_of_clips(tones):
     assert dataset.input.front_end is not None
     assert dataset.input.shape == dataset.input.front_end.shape == (28, 40, 1)
     assert dataset.input.noun == "clips"
-    assert dataset.input.preprocessing.startswith("40 log-mel bands, 25 ms windows each 10 ms, of 0.3 s at 8,000 Hz")
+    assert dataset.input.preprocessing.startswith("40 log-mel bands, 25 ms windows every 10 ms, of 0.3 s at 8,000 Hz")
     assert dataset.train.x.dtype == np.float32
     assert 0 <= dataset.train.x.min() <= dataset.train.x.max() <= 1
     for name, label in zip(dataset.train.ids, dataset.train.y, strict=True):
@@ -49,7 +49,9 @@ def test_a_missing_extra_is_named(tones, monkeypatch):
 def test_other_formats_and_rates(tmp_path, suffix):
     dataset = load(sounds.classes(tmp_path / "tones", rate=16_000, suffix=suffix), audio=AudioSection(sample_rate=8000))
     assert dataset.input.shape == (28, 40, 1)
-    assert any("40 of 40 clips have 16,000 Hz and were converted to 8,000 Hz." in note for note in dataset.notes)
+    assert any(
+        "40 of 40 clips have a rate of 16,000 Hz and were resampled to 8,000 Hz." in note for note in dataset.notes
+    )
 
 
 def test_pictures_among_clips_are_not_used(tones):
@@ -57,7 +59,9 @@ def test_pictures_among_clips_are_not_used(tones):
     (tones / "low" / "notes.txt").write_text("x")
     assert any("2 files in" in note and "are not clips of a class" in note for note in load(tones).notes)
     pictures.classes(tones, names=("cat",), each=3)
-    with pytest.raises(DataError, match=r"class folder .*cat has no clip, but others have; a data set has one kind"):
+    with pytest.raises(
+        DataError, match=r"class folder .*cat has no clip, but others have; a data set must have one kind"
+    ):
         load(tones)
 
 
@@ -95,12 +99,12 @@ def test_bad_files_are_listed(tones):
         load(tones)
     message = str(raised.value)
     assert message.startswith("4 of 46 audio files cannot be read: ")
-    for told in (
+    for reason in (
         "high/empty.wav (empty file)",
         "high/text.wav (not a WAV, FLAC or OGG file)",
         "high/zero.wav (no samples)",
     ):
-        assert told in message
+        assert reason in message
     assert "high/cut.wav (truncated: 856 of 4,800 bytes of samples)" in message
     dataset = load(tones, skip_bad=True)
     assert len(dataset.skipped) == 4
@@ -121,17 +125,17 @@ def test_segments_of_a_clip_stay_on_one_side(tmp_path):
 
 
 def test_options_that_are_not_about_these_data_are_refused(tones, tmp_path):
-    with pytest.raises(DataError, match=r"holds clips, which data\.image_size does not resize"):
+    with pytest.raises(DataError, match=r"contains clips, which data\.image_size cannot resize"):
         load(tones, image_size=(32, 32))
-    with pytest.raises(DataError, match=r"holds images, but the recipe's data\.audio"):
+    with pytest.raises(DataError, match=r"contains images, but the recipe's data\.audio"):
         load(pictures.classes(tmp_path / "pets"), audio=AudioSection(n_mels=20))
 
 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("data.audio.segment_hop_s=1", "read only with long segment"),
-        ("data.audio.n_mfcc=10", "read only with front_end mfcc"),
+        ("data.audio.segment_hop_s=1", "only used with long segment"),
+        ("data.audio.n_mfcc=10", "only used with front_end mfcc"),
         ("data.audio={front_end: mfcc, n_mels: 8}", "n_mfcc is 13, but n_mels gives only 8"),
         ("data.audio.floor=1", "expected floor below top"),
         ("data.audio.fft_length=201", "even number"),

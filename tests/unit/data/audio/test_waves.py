@@ -8,7 +8,7 @@ from edgekit import data
 from edgekit.data.audio import frontend
 from edgekit.data.audio.waves import waves
 from edgekit.errors import DataError
-from edgekit.sections import AudioSection
+from edgekit.recipe import AudioSection
 
 
 @pytest.mark.parametrize("long", ["crop", "segment"])
@@ -26,8 +26,8 @@ def test_a_file_that_is_not_what_it_was(tmp_path):
     dataset = data.load(str(root), val_fraction=0.3, audio=AudioSection(clip_s=0.2))
     first = root / str(dataset.val.ids[0])
     first.write_bytes(sounds.encoded(sounds.tone(999)))
-    with pytest.raises(DataError, match="was changed since it was read"):
+    with pytest.raises(DataError, match="changed since it was read"):
         waves(dataset.val, dataset.root, dataset.input.front_end)
     first.unlink()
-    with pytest.raises(DataError, match="cannot be read any more"):
+    with pytest.raises(DataError, match="can no longer be read"):
         waves(dataset.val, dataset.root, dataset.input.front_end)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# No mean is printed where all values are equal, no percentiles by builds before 2025.
+# If all values are equal, no mean is printed; builds before 2025 print no percentiles.
 _STATISTICS = re.compile(
     r"^(?:INFO: )?count=(?P<count>\d+)(?: first=(?P<first>\d+))?(?: curr=(?P<curr>\d+)(?P<same>\(all same\))?)?"
     r"(?: min=(?P<min>\d+) max=(?P<max>\d+) avg=(?P<avg>[\d.e+]+) std=(?P<std>\d+))?"
@@ -33,7 +33,7 @@ _XNNPACK_UNUSED = "Though XNNPACK delegate is explicitly applied, the model grap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """Of some runs, in microseconds; the average rounded to six digits. median, p95: None where the build does not tell them."""
+    """Of some runs, in microseconds; the average rounded to six digits. median, p95: None where the build prints none."""
 
     count: int
     minimum_us: int
@@ -46,7 +46,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One run of the program. warmup: None = there was none. runtime, peak_rss_bytes, baseline_rss_bytes: None = not told."""
+    """One run of the program. warmup: None = there was none. runtime, peak_rss_bytes, baseline_rss_bytes: None = not printed."""
 
     warmup: Statistics | None
     counted: Statistics
@@ -57,10 +57,10 @@ class Output:
 
 
 def read(text: str) -> Output:
-    """Take the output of a run that ended well: stdout and stderr.
+    """Parse the output of a successful run: stdout and stderr.
 
     Raises:
-        ValueError: it is not whole, contradicts itself, or tells of no counted run.
+        ValueError: it is incomplete, contradicts itself, or has no counted run.
     """
     lines = list(_STATISTICS.finditer(text))
     if len(lines) < 2:
@@ -69,7 +69,7 @@ def read(text: str) -> Output:
         )
     classic, litert = _END.search(text), _LITERT_END.search(text)
     if classic is None and litert is None:
-        raise ValueError("it breaks off: the line with the mean at its end is missing")
+        raise ValueError("it is cut off: the line with the mean at its end is missing")
     warmup, counted = _statistics(lines[-2]), _statistics(lines[-1])
     if counted is None:
         raise ValueError("no counted run (count=0)")
@@ -102,7 +102,7 @@ def _statistics(line: re.Match[str]) -> Statistics | None:
     median, p95 = (int(line[name]) if line[name] else None for name in ("median", "p95"))
     if line["avg"] is None:
         if line["curr"] is None or (count > 1 and line["same"] is None):
-            raise ValueError(f"statistics that are not whole: {line[0].strip()!r}")
+            raise ValueError(f"incomplete statistics: {line[0].strip()!r}")
         value = int(line["curr"])
         return Statistics(
             count=count,
@@ -130,15 +130,15 @@ def known_flags(usage: str) -> frozenset[str]:
 
 
 def unconsumed(text: str) -> str | None:
-    """The flags that the program did not know and left out, as it tells them; it goes on without them."""
-    found = re.search(r"Unconsumed cmdline flags:\s*(.*\S)", text)
-    return found[1] if found else None
+    """The flags that the program reports as unknown; it ignores them and goes on."""
+    match = re.search(r"Unconsumed cmdline flags:\s*(.*\S)", text)
+    return match[1] if match else None
 
 
 def failures(text: str) -> list[str]:
-    """The lines in which the program tells an error, without their prefix; the last one, which only says so, left out."""
-    found = re.findall(r"^(?:ERROR|FATAL): (.*\S)", text, re.MULTILINE)
-    return [line for line in found if line != "Benchmarking failed."] or found
+    """The error lines of the program, without their prefix, and without the last one if it only says that there were errors."""
+    errors = re.findall(r"^(?:ERROR|FATAL): (.*\S)", text, re.MULTILINE)
+    return [line for line in errors if line != "Benchmarking failed."] or errors
 
 
 def kernels(text: str) -> str:
@@ -153,11 +153,11 @@ def kernels(text: str) -> str:
 
 
 def delegate_lines(text: str) -> list[str]:
-    """The lines that speak of a delegate or an accelerator, for a message."""
+    """The lines that mention a delegate or an accelerator, for a message."""
     return [line.strip() for line in text.splitlines() if re.search(r"delegate|NNAPI|CPU fallback|accelerator", line)]
 
 
 def nnapi_is_reference(text: str) -> bool:
-    """Whether NNAPI has nothing but its own implementation on the CPU there."""
-    found = re.search(r"NNAPI accelerators available: \[([^\]]*)\]", text)
-    return found is not None and set(found[1].split(",")) <= {"nnapi-reference", ""}
+    """Whether NNAPI there has only its own reference implementation on the CPU."""
+    match = re.search(r"NNAPI accelerators available: \[([^\]]*)\]", text)
+    return match is not None and set(match[1].split(",")) <= {"nnapi-reference", ""}

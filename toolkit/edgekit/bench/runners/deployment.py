@@ -1,4 +1,4 @@
-"""A native program on a target with all that it needs beside it: the files to measure, its libraries, their inputs."""
+"""A native program on a target with everything it needs: the files to measure, their inputs, and its libraries."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bench import facts
-from edgekit.bench.litert import quantize
 from edgekit.bench.runners.package import runtime_of
 from edgekit.bench.runners.program import NAME, WRAPPER, WRAPPER_SCRIPT, Program
 from edgekit.bench.session import Job
 from edgekit.bench.workspace import Workspace
 from edgekit.errors import IntegrityError, TargetError, UsageError
+from edgekit.inference.litert import quantize
 from edgekit.recipe import BenchSection
-from edgekit.store import sha256_file
+from edgekit.runs.files import sha256_file
 
 _FACTS_S = 60.0
 _LIBRARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.so(\.\d+)*")
-# A name without a colon, which would have to be escaped; that it is not the tensor's is only warned of.
+# A name without a colon, which would need escaping; a name other than the tensor's only causes a warning.
 _INPUT = "input"
 Flags = dict[str, str | int | float]
 
 
 class Deployment:
-    """What was brought to the target. remarks grows while it is used: what a reader of the figures must know.
+    """What was copied to the target. remarks grows while it is used: what a reader of the figures must know.
 
     Raises:
         UsageError: there is no such program or library, or no .tflite file.
         IntegrityError: the program is not the one that was pinned.
-        TargetError: the program does not run there, or the cores to pin it to cannot be told.
+        TargetError: the program does not run there, or the cores to pin it to cannot be determined.
     """
 
     def __init__(self, space: Workspace, job: Job) -> None:
@@ -77,21 +77,21 @@ class Deployment:
         done = self.space.run(["sh", "facts.sh"], timeout_s=_FACTS_S)
         return facts.parse(done.stdout.decode(errors="replace"))
 
-    def runtime(self, told: str | None) -> str:
-        """Name and version of what computes. told: what the program says; a digest stands for a version that nobody tells."""
+    def runtime(self, version: str | None) -> str:
+        """Name and version of what computes. version: what the program prints; without one, a digest is used."""
         if not self.program.own:
             return f"{self.program.kind} sha256:{self.runner_sha256[:12]}"
         for library in self._libraries:
             if package := runtime_of(library):
                 return package
         digests = [f"{library.name} sha256:{sha256_file(library)[:12]}" for library in self._libraries]
-        return ", ".join(filter(None, (told, *digests)))
+        return ", ".join(filter(None, (version, *digests)))
 
     def threads(self) -> list[int]:
-        """The thread counts of the job, with the target's cores (or those it is pinned to) in the place of 0."""
+        """The thread counts of the job, with the target's cores (or those it is pinned to) in place of 0."""
         cores = len(self.cpus) if self.cpus else self._first["cores"]
         if not cores and 0 in self.job.threads:
-            raise TargetError(f"{self.target} does not tell how many cores it has; give --threads a number.")
+            raise TargetError(f"{self.target} does not report how many cores it has; pass a number with --threads.")
         return list(dict.fromkeys(count or int(cores) for count in self.job.threads))
 
     def model(self, index: int) -> str:
@@ -99,18 +99,18 @@ class Deployment:
         return f"m{index}.tflite"
 
     def flags(self, index: int, threads: int, inputs: tuple[str, int] | None = None) -> Flags:
-        """Flags to run a file: on `inputs`, a name and how many samples it holds, or else on the image for latency."""
-        found: Flags = {"graph": self.model(index), "num_threads": threads}
+        """Flags to run a file: on `inputs`, a name and its number of samples, or else on the image for latency."""
+        flags: Flags = {"graph": self.model(index), "num_threads": threads}
         given = inputs or self._images.get(index)
         if given is None:
-            return found
+            return flags
         name, batch = given
         shape = ",".join(map(str, (batch, *self.artifacts[index].inputs[0].shape[1:])))
         values = f"{_INPUT}:{name}"
-        return found | {"input_layer": _INPUT, "input_layer_shape": shape, "input_layer_value_files": values}
+        return flags | {"input_layer": _INPUT, "input_layer_shape": shape, "input_layer_value_files": values}
 
     def push(self, inputs: Sequence[NDArray[Any]]) -> list[str]:
-        """Bring inputs there, raw, little-endian, C order; equal ones once. Returns their names."""
+        """Copy inputs there, raw, little-endian, C order; equal ones only once. Returns their names."""
         contents = [np.ascontiguousarray(x, x.dtype.newbyteorder("<")).tobytes() for x in inputs]
         names = [f"x{hashlib.sha256(content).hexdigest()[:16]}.bin" for content in contents]
         if new := {n: c for n, c in zip(names, contents, strict=True) if n not in self._pushed}:
@@ -119,14 +119,14 @@ class Deployment:
         return names
 
     def remove(self, names: Sequence[str]) -> None:
-        """Make room: a phone's disk may be nearly full."""
+        """Remove inputs to make room: a phone's disk may be nearly full."""
         self.space.run(["rm", "-f", *names], timeout_s=_FACTS_S)
         self._pushed -= set(names)
 
     def _latency_inputs(self) -> dict[int, tuple[str, int]]:
-        """The real image as each file takes it, as often as its fixed batch demands: place of the file -> name, batch."""
+        """The real image in each file's input format, repeated to fill a fixed batch: index of the file -> name, batch."""
         if not self.takes_inputs:
-            self.remarks.append(f"{self.program.kind} makes up its own random inputs")
+            self.remarks.append(f"{self.program.kind} generates its own random inputs")
             return {}
         specs = [artifact.inputs[0] for artifact in self.artifacts]
         batches = [max(1, spec.shape[0]) for spec in specs]
@@ -136,14 +136,14 @@ class Deployment:
 
 
 def _local(plan: BenchSection) -> tuple[Path, list[Path]]:
-    """The program and its libraries, which must be there; the libraries keep their names on the target."""
+    """The program and its libraries, which must exist; the libraries keep their names on the target."""
     if plan.runner is None:
-        raise UsageError("A native runner was asked for without one: --runner PATH.")
+        raise UsageError("This target needs a native runner: --runner PATH.")
     runner, libraries = Path(plan.runner).expanduser(), [Path(name).expanduser() for name in plan.libraries]
     for path in (runner, *libraries):
         if not path.is_file():
             raise UsageError(
-                f"{path} does not exist, or is no file; expected the program of --runner and its libraries."
+                f"{path} does not exist, or is not a file; expected the program of --runner and its libraries."
             )
     for path in libraries:
         if not _LIBRARY.fullmatch(path.name):
@@ -151,6 +151,6 @@ def _local(plan: BenchSection) -> tuple[Path, list[Path]]:
     names = [path.name for path in libraries]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(
-            f"Two of the libraries are named {twice[0]}; they lie in one folder on the target. Give one of them."
+            f"Two of the libraries are named {twice[0]}; they are put into one folder on the target. Pass only one of them."
         )
     return runner, libraries

@@ -26,15 +26,15 @@ from edgekit.bench.workspace import Workspace
 from edgekit.errors import TargetError
 
 ROUNDS = 4
-# At least, for each file and thread count in each round.
+# At least this long, for each file and thread count in each round.
 _ROUND_S, _WARMUP_S = 0.1, 0.1
-# Ticks of /proc/stat in a second, on every architecture that Linux knows (USER_HZ).
+# Ticks of /proc/stat per second, on every architecture that Linux knows (USER_HZ).
 _TICKS_PER_S = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Round:
-    """One run of one file. raw_ns: (runs,) int64, None where the program tells only statistics."""
+    """One run of one file. raw_ns: (runs,) int64, None where the program prints only statistics."""
 
     run: Run
     raw_ns: NDArray[np.int64] | None
@@ -48,7 +48,7 @@ def measure(space: Workspace, job: Job) -> Session:
     Raises:
         UsageError: there is no such program or library, or nothing to measure.
         IntegrityError: the program is not the one that was pinned.
-        TargetError: it does not run there, fails, or tells something that cannot be trusted.
+        TargetError: it does not run there, fails, or prints a result that cannot be trusted.
     """
     there = Deployment(space, job)
     threads = there.threads()
@@ -56,7 +56,7 @@ def measure(space: Workspace, job: Job) -> Session:
     before, begin = there.facts(), time.perf_counter()
     rounds: dict[tuple[int, int], list[_Round]] = defaultdict(list)
     for number in range(ROUNDS):
-        # A new order each round, so that a slow spell of the target hits all alike.
+        # A new order each round, so that a slow phase of the target affects all alike.
         for pair in random.Random(number).sample(pairs, len(pairs)):
             rounds[pair].append(_round(there, *pair))
     seconds, after = time.perf_counter() - begin, there.facts()
@@ -73,7 +73,7 @@ def measure(space: Workspace, job: Job) -> Session:
         output_kernels=dict.fromkeys(outputs, used),
         before=before,
         after=after,
-        others_cores=_others_cores(before, after, [one.run for found in rounds.values() for one in found], seconds),
+        others_cores=_others_cores(before, after, [one.run for of_file in rounds.values() for one in of_file], seconds),
         seconds=seconds,
         method=_method(there, timings),
         runner_sha256=there.runner_sha256,
@@ -92,24 +92,24 @@ def _round(there: Deployment, index: int, threads: int) -> _Round:
     if program.own:
         flags["latencies_filepath"] = "latencies.bin"
     run, _ = _run(there, flags, name)
-    told = run.output.counted
-    if told.count < least:
-        raise TargetError(f"{name} on {there.target}: {told.count} runs were counted; {least} were asked for.")
+    statistics = run.output.counted
+    if statistics.count < least:
+        raise TargetError(f"{name} on {there.target}: {statistics.count} runs were counted; {least} were requested.")
     if not program.own:
         return _Round(run=run, raw_ns=None)
     content = there.space.pull("latencies.bin")
     raw = np.frombuffer(content[: len(content) // 8 * 8], "<i8").astype(np.int64)
     if (
-        len(content) != 8 * told.count
+        len(content) != 8 * statistics.count
         or raw.min() <= 0
-        or abs(raw.mean() / 1000 - told.average_us) > 1 + 1e-5 * told.average_us
+        or abs(raw.mean() / 1000 - statistics.average_us) > 1 + 1e-5 * statistics.average_us
     ):
-        raise TargetError(f"{name} on {there.target}: the raw latencies are not those of the printed line.")
+        raise TargetError(f"{name} on {there.target}: the raw latencies do not match the printed line.")
     return _Round(run=run, raw_ns=raw)
 
 
 def _run(there: Deployment, flags: Flags, name: str) -> tuple[Run, Result | None]:
-    """Run the program, and read its result file where it writes one, which must tell what was printed."""
+    """Run the program, and read its result file if it writes one; it must agree with the printed output."""
     if not there.program.knows("result_file_path"):
         return there.program.run(flags, what=name), None
     run = there.program.run({**flags, "result_file_path": "result.pb"}, what=name)
@@ -118,46 +118,46 @@ def _run(there: Deployment, flags: Flags, name: str) -> tuple[Run, Result | None
     except ValueError as error:
         raise TargetError(f"{name} on {there.target}: the result file cannot be read: {error}.") from None
     if not result.agrees(run.output.counted):
-        raise TargetError(f"{name} on {there.target}: the result file tells another latency than what was printed.")
+        raise TargetError(f"{name} on {there.target}: the result file has a different latency than the printed one.")
     return run, result
 
 
 def _timing(there: Deployment, index: int, threads: int, rounds: Sequence[_Round], *, profiled: bool) -> Timing:
     name = there.artifacts[index].name
-    told = [one.run.output for one in rounds]
+    outputs = [one.run.output for one in rounds]
     raw = np.concatenate([one.raw_ns for one in rounds if one.raw_ns is not None] or [np.zeros(0, np.int64)])
-    if any(output.counted.median_us is None for output in told):
-        there.remarks.append("this build tells no median: p50 is the median of the rounds' means")
-    centers = [output.counted.median_us for output in told]
+    if any(output.counted.median_us is None for output in outputs):
+        there.remarks.append("this build prints no median: p50 is the median of the rounds' means")
+    centers = [output.counted.median_us for output in outputs]
     per_round = [
         1000.0 * (output.counted.average_us if median is None else median)
-        for output, median in zip(told, centers, strict=True)
+        for output, median in zip(outputs, centers, strict=True)
     ]
     kernels = sorted({one.run.kernels for one in rounds})
     if len(kernels) > 1:
-        raise TargetError(f"{name} on {there.target} was computed now by {' and now by '.join(kernels)}.")
-    peaks = [output.peak_rss_bytes for output in told if output.peak_rss_bytes is not None]
+        raise TargetError(f"{name} on {there.target} was computed partly by {' and partly by '.join(kernels)}.")
+    peaks = [output.peak_rss_bytes for output in outputs if output.peak_rss_bytes is not None]
     return Timing(
         artifact=name,
         threads=threads,
-        runtime=there.runtime(told[0].runtime),
+        runtime=there.runtime(outputs[0].runtime),
         kernels=kernels[0],
         latencies_ns=raw.tolist(),
         round_p50_ns=per_round,
         p50_ns=float(np.median(raw if len(raw) else per_round)),
         p90_ns=float(np.percentile(raw, 90)) if len(raw) else None,
-        runs=sum(output.counted.count for output in told),
-        warmups=sum(output.warmup.count for output in told if output.warmup),
-        init_ms=float(np.median([output.init_ms for output in told])),
+        runs=sum(output.counted.count for output in outputs),
+        warmups=sum(output.warmup.count for output in outputs if output.warmup),
+        init_ms=float(np.median([output.init_ms for output in outputs])),
         peak_rss_bytes=max(peaks) if peaks else _peak_rss(there, index, threads),
-        baseline_rss_bytes=told[0].baseline_rss_bytes,
+        baseline_rss_bytes=outputs[0].baseline_rss_bytes,
         affinity=there.cpus,
         profile=_profile(there, index, threads) if profiled and there.plan.profile else [],
     )
 
 
 def _peak_rss(there: Deployment, index: int, threads: int) -> int | None:
-    """Peak memory by benchmark_model, in a run of its own: it looks at its memory from a further thread."""
+    """Peak memory by benchmark_model, in a run of its own: it monitors its memory from an additional thread."""
     if not there.program.knows("report_peak_memory_footprint"):
         return None
     flags = there.flags(index, threads) | {"num_runs": 10, "min_secs": 0.1, "warmup_runs": 1, "warmup_min_secs": 0}
@@ -177,14 +177,14 @@ def _profile(there: Deployment, index: int, threads: int) -> list[Operator]:
     try:
         return operator_profile.read(there.space.pull("profile.csv").decode(errors="replace"))
     except ValueError as error:
-        raise TargetError(f"{name} on {there.target}: no sound profile: {error}.") from None
+        raise TargetError(f"{name} on {there.target}: no valid profile: {error}.") from None
 
 
 def _method(there: Deployment, timings: Sequence[Timing]) -> str:
     raw = all(timing.latencies_ns for timing in timings)
-    shell = " in the adb shell, which is scheduled otherwise than an app" if there.target.startswith("adb") else ""
+    program = f"{there.program.kind}{there.space.transport.remark}"
     return (
-        f"{there.program.kind}{shell}: a process for each file and thread count in each of {ROUNDS} rounds in random order, "
+        f"{program}: a process for each file and thread count in each of {ROUNDS} rounds in random order, "
         f"each with at least {there.plan.warmup} warm-ups and {math.ceil(there.plan.runs / ROUNDS)} counted runs; "
         + ("each run timed" if raw else "its own statistics, in whole microseconds")
     )
@@ -193,7 +193,7 @@ def _method(there: Deployment, timings: Sequence[Timing]) -> str:
 def _others_cores(
     before: Mapping[str, Any], after: Mapping[str, Any], runs: Sequence[Run], seconds: float
 ) -> float | None:
-    """Cores that other processes used meanwhile; None where the target does not tell."""
+    """Cores that other processes used meanwhile; None where the target does not report it."""
     own = [run.cpu_s for run in runs if run.cpu_s is not None]
     if not before["cpu_ticks"] or not after["cpu_ticks"] or len(own) < len(runs):
         return None

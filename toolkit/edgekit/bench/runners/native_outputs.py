@@ -1,4 +1,4 @@
-"""What files compute on a target, by a native program: samples as raw inputs, whole batches at a time, outputs fetched back."""
+"""Outputs of files on a target, by a native program: samples are sent as raw inputs in whole batches, outputs fetched back."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench.litert import BATCH, quantize
 from edgekit.bench.runners.deployment import Deployment
 from edgekit.errors import TargetError
+from edgekit.inference.litert import BATCH, quantize
 from edgekit.types import Artifact, Images
 
-# Inputs in one call of edgekit's runner, which takes them all into memory, and inputs there at a time.
+# Inputs in one call of edgekit's runner, which loads them all into memory, and inputs on the target at a time.
 _CALL_BYTES, _THERE_BYTES = 32 << 20, 128 << 20
 
 
@@ -27,7 +27,7 @@ def outputs(there: Deployment, samples: Images) -> tuple[dict[str, NDArray[Any]]
         there.remarks.append(f"no accuracy: this build of {there.program.kind} takes no inputs or writes no outputs")
         return {}, ""
     kernels: set[str] = set()
-    found = {}
+    arrays = {}
     for index, artifact in enumerate(there.artifacts):
         batch, row = _batch(artifact), _row_bytes(artifact)
         step = batch * max(1, _THERE_BYTES // (batch * row))
@@ -38,8 +38,8 @@ def outputs(there: Deployment, samples: Images) -> tuple[dict[str, NDArray[Any]]
             blocks.append(block)
             if len(slabs) > 1:
                 there.remove(names)
-        found[artifact.name] = np.concatenate(blocks)
-    return found, ", ".join(sorted(kernels))
+        arrays[artifact.name] = np.concatenate(blocks)
+    return arrays, ", ".join(sorted(kernels))
 
 
 def _slab(
@@ -48,7 +48,7 @@ def _slab(
     """The outputs of some samples, and the names of their inputs there."""
     artifact, program = there.artifacts[index], there.program
     x = quantize(samples, artifact.inputs[0])
-    # The last batch is filled up with copies, which are cut again.
+    # The last batch is filled up with copies, which are cut off again.
     x = np.concatenate([x, np.repeat(x[-1:], -len(x) % batch, axis=0)])
     step = batch * max(1, _CALL_BYTES // (batch * _row_bytes(artifact))) if program.own else batch
     parts = [x[at : at + step] for at in range(0, len(x), step)]

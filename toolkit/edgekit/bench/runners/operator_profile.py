@@ -6,12 +6,12 @@ from edgekit.bench.session import Operator
 
 
 def read(text: str) -> list[Operator]:
-    """The operators of the counted runs in the order of running; each one's `ms` is its mean, times its calls per run.
+    """The operators of the counted runs in execution order; each one's `ms` is its mean, times its calls per run.
 
-    The file holds several tables, first those of the initialization; the last one headed "Run Order" is meant.
+    The file holds several tables, first those of the initialization; the last one headed "Run Order" is read.
 
     Raises:
-        ValueError: there is no such table, or a row that is not like its header.
+        ValueError: there is no such table, or a row that does not match its header.
     """
     lines = [line.strip() for line in text.splitlines()]
     starts = [i for i, line in enumerate(lines) if line.startswith("=") and "Run Order" in line]
@@ -29,7 +29,7 @@ def read(text: str) -> list[Operator]:
             break
         values = [value.strip() for value in line.split(",", len(names) - 1)]
         if len(values) < len(names):
-            raise ValueError(f"a row that breaks off: {line!r}")
+            raise ValueError(f"an incomplete row: {line!r}")
         rows.append((values[kind], values[name], float(values[mean]) * max(1, int(values[calls]))))
     whole = sum(ms for *_, ms in rows) or 1.0
     return [Operator(type=kind_, name=name_, ms=ms, share=ms / whole) for kind_, name_, ms in rows]

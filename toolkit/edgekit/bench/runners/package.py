@@ -1,4 +1,4 @@
-"""Which release of a Python package a library file is from, proven by the digest that the package's own list has for it."""
+"""Which release of a Python package a library file is from, proven by its digest in the package's own list of files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import csv
 from pathlib import Path
 
-from edgekit.store import sha256_file
+from edgekit.runs.files import sha256_file
 
 
 def runtime_of(library: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""A native benchmark program on a target: which of them it is, what it can do, and one run of it that is checked."""
+"""A native benchmark program on a target: which one it is, what it can do, and one run of it, checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgekit.bench.workspace import Workspace
 from edgekit.errors import TargetError
 
 NAME, WRAPPER = "benchmark_model", "timed.sh"
-# Runs a program and tells the CPU seconds that it used. toybox's timeout ends only its own child, so this ends the program.
+# Runs a program and prints the CPU seconds it used. toybox's timeout ends only its own child, so this ends the program.
 WRAPPER_SCRIPT = b"""\
 "$@" &
 p=$!
@@ -30,7 +30,7 @@ _PROBE_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run that ended well. kernels: what computed the model. cpu_s: user and system, None where the shell does not tell."""
+    """One successful run. kernels: what computed the model. cpu_s: user and system, None where the shell does not report them."""
 
     output: Output
     kernels: str
@@ -38,10 +38,10 @@ class Run:
 
 
 class Program:
-    """The program in the workspace, asked for its flags. Kinds: edgekit's C runner, TensorFlow Lite's build, and LiteRT's build.
+    """The program in the workspace and its flags. Kinds: edgekit's C runner, TensorFlow Lite's build, and LiteRT's build.
 
     Raises:
-        TargetError: it does not start there, or is no benchmark_model.
+        TargetError: it does not start there, or is not benchmark_model.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Program:
         self.flags = benchmark_output.known_flags(_text(done))
         if not {"graph", "num_runs", "num_threads"} <= self.flags:
             raise TargetError(
-                f"The runner does not work on {self._target}, or is no benchmark_model: its --help "
+                f"The runner does not work on {self._target}, or is not benchmark_model: its --help "
                 f"({_ending(done.status)}) says: {done.last_line[:200]!r}."
             )
         self.own = self.knows("latencies_filepath", "invocation_batch")
@@ -82,14 +82,14 @@ class Program:
             what: the file that is measured, for messages.
 
         Raises:
-            TargetError: it failed, did not know a flag, told nothing sound, or did not use the delegate that was asked for.
+            TargetError: it failed, did not know a flag, printed no valid result, or did not use the requested delegate.
         """
         given = {**flags, **self._delegate_flags()}
         argv = [*self._prefix, f"./{NAME}", *(f"--{name}={value}" for name, value in given.items())]
         done = self._space.run(["sh", WRAPPER, *argv], timeout_s=self._timeout_s, environment=self._environment)
         text = _text(done)
         if unknown := benchmark_output.unconsumed(text):
-            raise TargetError(f"{self.kind} on {self._target} does not know {unknown}; nothing it told was used.")
+            raise TargetError(f"{self.kind} on {self._target} does not support {unknown}; its output was not used.")
         wrong = benchmark_output.failures(text)
         if wrong or done.status:
             message = "; ".join(wrong[:2]) or _last(done)
@@ -97,7 +97,7 @@ class Program:
         try:
             output = benchmark_output.read(text)
         except ValueError as error:
-            raise TargetError(f"{self.kind} on {self._target} gave no sound result for {what}: {error}.") from None
+            raise TargetError(f"{self.kind} on {self._target} gave no valid result for {what}: {error}.") from None
         return Run(output=output, kernels=self._verified(text), cpu_s=_cpu_seconds(done))
 
     def _delegate_flags(self) -> dict[str, str]:
@@ -106,7 +106,7 @@ class Program:
             return {}
         if flag not in self.flags:
             raise TargetError(
-                f"--delegate {self.delegate} was asked for, and this build of {self.kind} has no --{flag}; take another --runner."
+                f"--delegate {self.delegate} was requested, but this build of {self.kind} has no --{flag}; use another --runner."
             )
         if self.delegate == "none":
             return {flag: "false"}
@@ -114,20 +114,20 @@ class Program:
         return {flag: "true", **full}
 
     def _verified(self, log: str) -> str:
-        """What computed the model, as the log tells; it must be what was asked for."""
-        found = benchmark_output.kernels(log)
+        """What computed the model, according to the log; it must be what was requested."""
+        kernels = benchmark_output.kernels(log)
         wanted = {"none": ("builtin",), "gpu": ("gpu",), "nnapi": ("nnapi",)}.get(self.delegate, ("xnnpack", "builtin"))
-        if found not in wanted:
+        if kernels not in wanted:
             shown = " / ".join(benchmark_output.delegate_lines(log)[-4:]) or "no line about a delegate"
             raise TargetError(
-                f"--delegate {self.delegate} was asked for on {self._target}, and the program does not confirm that it "
+                f"--delegate {self.delegate} was requested on {self._target}, but the program does not confirm that it "
                 f"computed the whole model: {shown[:400]}"
             )
-        if found == "nnapi" and benchmark_output.nnapi_is_reference(log):
+        if kernels == "nnapi" and benchmark_output.nnapi_is_reference(log):
             raise TargetError(
-                f"--delegate nnapi was asked for, and NNAPI on {self._target} has only nnapi-reference, which is the CPU."
+                f"--delegate nnapi was requested, but NNAPI on {self._target} has only nnapi-reference, which is the CPU."
             )
-        return found
+        return kernels
 
 
 def _text(done: Completed) -> str:
@@ -138,9 +138,9 @@ def _text(done: Completed) -> str:
 
 def _cpu_seconds(done: Completed) -> float | None:
     """User and system seconds of the program: the second line of `times` is of the shell's children."""
-    told = done.stdout.decode(errors="replace").rpartition(_TIMES)[2]
-    found = re.findall(r"(\d+)m([\d.]+)s", told)
-    return sum(60 * int(minutes) + float(seconds) for minutes, seconds in found[2:4]) if len(found) >= 4 else None
+    text = done.stdout.decode(errors="replace").rpartition(_TIMES)[2]
+    times = re.findall(r"(\d+)m([\d.]+)s", text)
+    return sum(60 * int(minutes) + float(seconds) for minutes, seconds in times[2:4]) if len(times) >= 4 else None
 
 
 def _last(done: Completed) -> str:

@@ -1,6 +1,6 @@
-"""Measures files with the Python of a Linux target: device/runner.py is pushed there, run once, and its answer checked.
+"""Measures files with the Python of a Linux target: device/runner.py is copied there, run once, and its answer checked.
 
-Nothing of edgekit need be there: Python, numpy and a LiteRT (`edgekit setup-device` installs them), ONNX Runtime for .onnx files.
+edgekit need not be there, only Python with numpy and LiteRT (`edgekit setup-device` installs them); for .onnx, ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from edgekit.bench import answer as answers
 from edgekit.bench import facts
 from edgekit.bench.answer import Answer
 from edgekit.bench.command import Completed
-from edgekit.bench.cuts import Cuts, cuts
-from edgekit.bench.litert import BATCH, quantize
 from edgekit.bench.session import Job, Operator, Session, Timing
 from edgekit.bench.workspace import Workspace
 from edgekit.errors import TargetError, UsageError
-from edgekit.store import sha256_file
+from edgekit.inference.cuts import Cuts, cuts
+from edgekit.inference.litert import BATCH, quantize
+from edgekit.runs.files import sha256_file
 from edgekit.types import Artifact, Images, TensorSpec
 
-RUNNER = Path(__file__).parents[1] / "device" / "runner.py"
+RUNNER = Path(__file__).parents[2] / "device" / "runner.py"
 _FACTS_S = 60.0
 _BLOCK = 256
 
@@ -36,23 +36,51 @@ _BLOCK = 256
 def measure(space: Workspace, job: Job) -> Session:
     """Latency, memory and outputs of the job's files in one process on the target.
 
-    Session.seconds: while files were run there: memory, warm-ups, counted rounds, profile and outputs.
+    Session.seconds: the time in which files ran there: memory, warm-ups, counted rounds, profile and outputs.
 
     Raises:
         UsageError: a delegate that only Android has.
-        TargetError: no Python, numpy or runtime there, a file that does not run there, or no sound answer.
+        TargetError: no Python, numpy or runtime there, a file that does not run there, or no valid answer.
     """
     target, python = space.transport.text, space.transport.python
     if job.plan.delegate not in ("xnnpack", "none"):
         raise UsageError(
-            f"--delegate {job.plan.delegate} is for Android with a native runner; {target} computes with XNNPACK or none."
+            f"--delegate {job.plan.delegate} works only on Android with a native runner; {target} computes with XNNPACK or none."
         )
     if python is None:
         raise TargetError(
             f"There is no Python on {target}; install python3 there, or give a native runner with --runner."
         )
-    cpus = _cpus(space, job.plan.affinity)
     profiled = {i: cuts(a.path) for i, a in enumerate(job.artifacts) if job.plan.profile and a.format == "tflite"}
+    _push(space, job, profiled)
+    command = [python, *space.transport.python_options, "runner.py", "job.json"]
+    done = space.run(command, timeout_s=job.plan.timeout_s)
+    answer = answers.read(done, space.transport, job)
+    timings = _timings(answer, job, profiled)
+    outputs = _outputs(space, answer, job)
+    remarks = _remarks(answer, job, profiled, done, target)
+    if not timings:
+        raise TargetError(f"Nothing was measured on {target}: {'; '.join(remarks)}.")
+    return Session(
+        timings=timings,
+        outputs=outputs,
+        output_kernels={job.artifacts[int(index)].name: output["kernels"] for index, output in answer.outputs.items()},
+        before=facts.parse(answer.before),
+        after=facts.parse(answer.after),
+        others_cores=answer.others_cores,
+        seconds=answer.seconds,
+        method=(
+            f"edgekit's Python runner: all files in one process, at least {job.plan.warmup} warm-ups and 0.5 s each, then every "
+            f"file and thread count once a round in random order, {len(answer.rows[0]['latencies_ns'])} rounds, each call timed"
+        ),
+        runner_sha256=sha256_file(RUNNER),
+        remarks=remarks,
+    )
+
+
+def _push(space: Workspace, job: Job, profiled: Mapping[int, Cuts | None]) -> None:
+    """Copy the runner, the files with their inputs, and what to measure of them to the target."""
+    cpus = _cpus(space, job.plan.affinity)
     with tempfile.TemporaryDirectory(prefix="edgekit-inputs-") as folder:
         inputs = _Inputs(Path(folder))
         models = [
@@ -73,34 +101,10 @@ def measure(space: Workspace, job: Job) -> Session:
         }
         files = {str(m["file"]): a.path for m, a in zip(models, job.artifacts, strict=True)}
         space.push(own | inputs.files | files, cached=files)
-    # On this machine PYTHONPATH and the current folder must not lead to other packages; a device's are its owner's choice.
-    isolated = ["-I"] if target == "host" else []
-    done = space.run([python, *isolated, "runner.py", "job.json"], timeout_s=job.plan.timeout_s)
-    answer = answers.read(done, target, job)
-    timings = _timings(answer, job, profiled)
-    outputs = _outputs(space, answer, job)
-    remarks = _remarks(answer, job, profiled, done, target)
-    if not timings:
-        raise TargetError(f"Nothing was measured on {target}: {'; '.join(remarks)}.")
-    return Session(
-        timings=timings,
-        outputs=outputs,
-        output_kernels={job.artifacts[int(index)].name: told["kernels"] for index, told in answer.outputs.items()},
-        before=facts.parse(answer.before),
-        after=facts.parse(answer.after),
-        others_cores=answer.others_cores,
-        seconds=answer.seconds,
-        method=(
-            f"edgekit's Python runner: all files in one process, at least {job.plan.warmup} warm-ups and 0.5 s each, then every "
-            f"file and thread count once a round in random order, {len(answer.rows[0]['latencies_ns'])} rounds, each call timed"
-        ),
-        runner_sha256=sha256_file(RUNNER),
-        remarks=remarks,
-    )
 
 
 class _Inputs:
-    """Raw inputs for the target, in a local folder; files: by their name there, equal ones once."""
+    """Raw inputs for the target, in a local folder; files: by their name there, equal ones only once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -108,7 +112,7 @@ class _Inputs:
         self.files: dict[str, Path | bytes] = {}
 
     def add(self, what: str, x: Images, spec: TensorSpec) -> str:
-        """The name of a file of images as an input tensor takes them: little-endian, in C order. what: names x."""
+        """The name of a file of images as an input tensor takes them: little-endian, in C order. what: identifies x."""
         key = (what, spec.dtype, spec.scale, spec.zero_point)
         if key not in self._known:
             path, digest = self._folder / "new", hashlib.sha256()
@@ -125,7 +129,7 @@ class _Inputs:
 
 
 def _model(index: int, artifact: Artifact, job: Job, inputs: _Inputs, parts: Cuts | None) -> dict[str, Any]:
-    """A file of the job as the runner wants it."""
+    """A file of the job as the runner expects it."""
     spec = artifact.inputs[0]
     fixed = spec.shape[0] if spec.shape[0] > 0 else None
     image = np.concatenate([job.image[:1]] * (fixed or 1))
@@ -152,19 +156,19 @@ def _cpus(space: Workspace, affinity: str | None) -> list[int] | None:
     if affinity is None:
         return None
     space.push({"facts.sh": facts.SCRIPT})
-    found = space.run(["sh", "facts.sh"], timeout_s=_FACTS_S)
-    return facts.cpus(affinity, facts.parse(found.stdout.decode(errors="replace")))
+    printed = space.run(["sh", "facts.sh"], timeout_s=_FACTS_S)
+    return facts.cpus(affinity, facts.parse(printed.stdout.decode(errors="replace")))
 
 
 def _timings(answer: Answer, job: Job, profiled: Mapping[int, Cuts | None]) -> list[Timing]:
-    found = []
+    timings = []
     seen: set[int] = set()
     for row in answer.rows:
         index, latencies = row["model"], np.array(row["latencies_ns"])
         parts = profiled.get(index) if index not in seen else None  # the profile is of the first thread count
         seen.add(index)
         memory = answer.memory[str(index)]
-        found.append(
+        timings.append(
             Timing(
                 artifact=job.artifacts[index].name,
                 threads=row["threads"],
@@ -182,11 +186,11 @@ def _timings(answer: Answer, job: Job, profiled: Mapping[int, Cuts | None]) -> l
                 profile=[] if parts is None else _profile(parts, answer.profiles[str(index)]),
             )
         )
-    return found
+    return timings
 
 
 def _profile(parts: Cuts, ms: Sequence[float]) -> list[Operator]:
-    """Operators with their shares; a difference below zero is noise around nothing."""
+    """Operators with their shares; a difference below zero is noise."""
     times = [max(0.0, value) for value in ms]
     whole = sum(times) or 1.0
     return [
@@ -199,11 +203,11 @@ def _outputs(space: Workspace, answer: Answer, job: Job) -> dict[str, NDArray[An
     """Fetch the outputs; their length and digest must be what they should be."""
     if job.samples is None:
         return {}
-    found = {}
+    arrays = {}
     for index in sorted({row["model"] for row in answer.rows}):
-        artifact, told = job.artifacts[index], answer.outputs.get(str(index))
+        artifact, output = job.artifacts[index], answer.outputs.get(str(index))
         spec = artifact.outputs[0]
-        content = space.pull(f"y{index}.bin") if told is not None else b""
+        content = space.pull(f"y{index}.bin") if output is not None else b""
         kind = np.dtype(spec.dtype).newbyteorder("<")
         width = int(np.prod(spec.shape[1:]))
         expected = len(job.samples) * width * kind.itemsize
@@ -212,10 +216,10 @@ def _outputs(space: Workspace, answer: Answer, job: Job) -> dict[str, NDArray[An
             raise TargetError(
                 f"{where} have {len(content):,} bytes; expected {expected:,} for {len(job.samples):,} samples."
             )
-        if told is not None and hashlib.sha256(content).hexdigest() != told["sha256"]:
-            raise TargetError(f"{where} are not what was written there: their SHA-256 differs. Measure again.")
-        found[artifact.name] = np.frombuffer(content, kind).reshape(len(job.samples), width).astype(spec.dtype)
-    return found
+        if output is not None and hashlib.sha256(content).hexdigest() != output["sha256"]:
+            raise TargetError(f"{where} differ from what was written there (SHA-256). Measure again.")
+        arrays[artifact.name] = np.frombuffer(content, kind).reshape(len(job.samples), width).astype(spec.dtype)
+    return arrays
 
 
 def _remarks(answer: Answer, job: Job, profiled: Mapping[int, Cuts | None], done: Completed, target: str) -> list[str]:
@@ -232,7 +236,7 @@ def _remarks(answer: Answer, job: Job, profiled: Mapping[int, Cuts | None], done
         remarks.append(f"XNNPACK was not used for {', '.join(plain)} on {target}: {why}")
     for artifact in job.artifacts:
         if (count := artifact.inputs[0].shape[0]) > 1:
-            remarks.append(f"{artifact.name} takes {count} images at a time: its latency is that of {count}")
+            remarks.append(f"{artifact.name} has a fixed batch of {count} images: its latency is for {count}")
     if job.plan.profile:
         without = [a.name for i, a in enumerate(job.artifacts) if profiled.get(i) is None]
         if without:
@@ -241,7 +245,7 @@ def _remarks(answer: Answer, job: Job, profiled: Mapping[int, Cuts | None], done
             )
         if any(parts is not None for parts in profiled.values()):
             remarks.append(
-                "profile: the difference that each operator makes to the median when the file is cut behind it, at the first "
+                "profile: the difference that each operator makes to the median when the file is cut after it, at the first "
                 "thread count"
             )
     return remarks

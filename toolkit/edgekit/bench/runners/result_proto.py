@@ -24,24 +24,24 @@ class Result:
     init_ms: float
     peak_rss_bytes: int | None
 
-    def agrees(self, told: Statistics) -> bool:
-        """Whether the printed line tells the same: up to its rounding to six digits, and this file's to 32-bit floats."""
+    def agrees(self, printed: Statistics) -> bool:
+        """Whether the printed line agrees, up to its rounding to six digits and this file's rounding to 32-bit floats."""
         pairs = [
-            (self.average_ms, told.average_us),
-            (self.minimum_ms, told.minimum_us),
-            (self.maximum_ms, told.maximum_us),
+            (self.average_ms, printed.average_us),
+            (self.minimum_ms, printed.minimum_us),
+            (self.maximum_ms, printed.maximum_us),
         ]
-        if self.median_ms is not None and told.median_us is not None:
-            pairs.append((self.median_ms, told.median_us))
+        if self.median_ms is not None and printed.median_us is not None:
+            pairs.append((self.median_ms, printed.median_us))
         close = all(abs(1000 * ms - us) <= 1e-5 * us + 0.01 for ms, us in pairs)
-        return close and self.count == told.count
+        return close and self.count == printed.count
 
 
 def decode(content: bytes) -> Result:
     """Read the file.
 
     Raises:
-        ValueError: it is not whole, or not such a message.
+        ValueError: it is incomplete, or not such a message.
     """
     parts = _fields(content)
     latency, memory, misc = (_fields(_bytes(parts, number)) for number in (_LATENCY, _MEMORY, _MISC))
@@ -61,15 +61,15 @@ def decode(content: bytes) -> Result:
 
 
 def _fields(content: bytes) -> dict[int, int | bytes]:
-    """The fields of a message; of one that comes twice the last, as proto2 has it."""
-    found: dict[int, int | bytes] = {}
+    """The fields of a message; if one occurs twice, the last counts, as in proto2."""
+    fields: dict[int, int | bytes] = {}
     at = 0
     while at < len(content):
         key, at = _varint(content, at)
         number, kind = key >> 3, key & 7
         if kind == _VARINT:
             value, at = _varint(content, at)
-            found[number] = value
+            fields[number] = value
             continue
         size = {_FIXED32: 4, _FIXED64: 8}.get(kind)
         if kind == _BYTES:
@@ -77,17 +77,17 @@ def _fields(content: bytes) -> dict[int, int | bytes]:
         if size is None or number == 0:
             raise ValueError(f"field {number} of kind {kind} at byte {at}")
         if at + size > len(content):
-            raise ValueError(f"it breaks off in field {number}")
-        found[number] = content[at : at + size]
+            raise ValueError(f"it is cut off in field {number}")
+        fields[number] = content[at : at + size]
         at += size
-    return found
+    return fields
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(content):
-            raise ValueError("it breaks off in a number")
+            raise ValueError("it is cut off in a number")
         value |= (content[at] & 0x7F) << shift
         at += 1
         if content[at - 1] < 0x80:
@@ -98,7 +98,7 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
 def _bytes(fields: dict[int, int | bytes], number: int) -> bytes:
     value = fields.get(number, b"")
     if not isinstance(value, bytes):
-        raise ValueError(f"field {number} is no message")
+        raise ValueError(f"field {number} is not a message")
     return value
 
 
@@ -107,7 +107,7 @@ def _float(fields: dict[int, int | bytes], number: int, *, optional: bool = Fals
     if content is None and optional:
         return None
     if not isinstance(content, bytes) or len(content) != 4:
-        raise ValueError(f"field {number} is missing, or no 32-bit float")
+        raise ValueError(f"field {number} is missing, or not a 32-bit float")
     (value,) = struct.unpack("<f", content)
     if not math.isfinite(value):
         raise ValueError(f"field {number} is {value}")

@@ -1,1 +1,1 @@
-"""One kind of target a module, each with `measure(artifacts, plan, image) -> measurements`; see registry.TARGETS."""
+"""One module for each kind of target, with a subclass of edgekit.bench.target.Target; see registry.TARGETS."""

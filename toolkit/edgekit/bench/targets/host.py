@@ -1,4 +1,4 @@
-"""This machine as a target: a fresh process, with nothing of edgekit or TensorFlow in it."""
+"""This machine as a target: a fresh process, without edgekit or TensorFlow in it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,36 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from edgekit.addresses import Address
 from edgekit.bench import command
 from edgekit.bench.command import Completed
+from edgekit.bench.target import DiscoveredDevice, Endpoint, Target
+from edgekit.bench.transport import Transport
 from edgekit.errors import TargetError
+from edgekit.recipe.addresses import Address
 
 
-class Host:
-    """A Transport to where we are. python: the interpreter that runs the runner."""
+class HostTarget(Target):
+    """This machine."""
+
+    remote = False
+
+    def connect(self, endpoint: Endpoint) -> Host:
+        return connect(endpoint.address)
+
+    def discover(self, *, start: bool = True) -> Sequence[DiscoveredDevice]:
+        return [DiscoveredDevice(text="host")]
+
+
+class Host(Transport):
+    """A Transport to this machine. python: the interpreter that runs the runner."""
+
+    # PYTHONPATH and the current folder must not bring in other packages; on a device they are its owner's choice.
+    python_options = ("-I",)
+    install = "pip install ai-edge-litert"
 
     def __init__(self, address: Address) -> None:
         self.text = address.text

@@ -1,1 +1,1 @@
-"""One curation method a module, each with `decide(signals, *, budget, seed, params) -> Decision`; see registry.CURATIONS."""
+"""One curation method per module, each with `decide(signals, *, budget, seed, params) -> Decision`; see registry.CURATIONS."""

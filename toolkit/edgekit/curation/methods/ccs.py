@@ -1,17 +1,17 @@
-"""CCS, coverage-centric coreset selection: drop the hardest samples, then cover every level of difficulty alike.
+"""CCS, coverage-centric coreset selection: drop the hardest samples, then cover every level of difficulty equally.
 
 Rule (Zheng et al. 2023, arXiv 2210.15809, and the authors' Coreset.py): drop the hardest share beta, cut the range of the
 remaining difficulties into 50 strata of equal width, and give each the same budget; a stratum with fewer samples keeps them
-all and passes its rest on. Strata are visited by ascending size, number j of 50 gets min(size, remaining // (50 - j)), and
-inside a stratum the choice is uniformly random.
+all and passes on the remainder. Strata are processed by ascending size, number j of 50 gets min(size, remaining // (50 - j)),
+and within a stratum the choice is uniformly random.
 
 variant "el2n" (default): difficulty = ||p - one_hot(y)||_2 of the out-of-fold probabilities; "aum": minus the mean margin over
-epochs. beta: by default 0.35 - 0.5 * kept share, within [0, 0.3]: the line through what was measured best at 50 % kept (.1)
-and at 10 % kept (.3) (METHODS.md section 4). The smaller the kept share, the more of the hard tail must go.
+epochs. beta: by default 0.35 - 0.5 * kept share, within [0, 0.3]: the line through what was best at 50 % kept (.1) and at
+10 % kept (.3) (docs/methods.md, "Coverage-centric coresets"). The smaller the kept share, the more of the hard tail must go.
 
-Cost: O(N log N). Use it to train on less; do not use it to find wrong labels (it drops most samples for coverage, not for
-being wrong), nor where calibration matters without a temperature afterwards: its networks are more accurate than after
-random selection, but their NLL is worse.
+Cost: O(N log N). Use it to train on fewer samples; do not use it to find wrong labels (it drops most samples for coverage, not
+because they are wrong), nor where calibration matters without a temperature afterwards: its networks are more accurate than
+after random selection, but their NLL is worse.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
     if given is not None and not 0 <= hardest <= budget:
         raise RecipeError(
             f"beta {beta:g} drops the {hardest} hardest of {count} samples, but the budget is to drop {budget}: "
-            "give a beta from 0 to the budget's share."
+            "set beta from 0 to the budget's share."
         )
     drop = cover(hard, keep=count - budget, hardest=min(hardest, budget), seed=seed)
     return Decision(
@@ -61,7 +61,7 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
 
 
 def difficulty(signals: Signals, variant: str) -> NDArray[np.float64]:
-    """(N,) higher = harder; raises as `decide` does."""
+    """(N,) higher = harder; raises like `decide`."""
     if variant == "el2n":
         errors = out_of_fold(signals, "ccs").astype(np.float64)
         errors[np.arange(len(errors)), signals.labels] -= 1
@@ -73,7 +73,7 @@ def difficulty(signals: Signals, variant: str) -> NDArray[np.float64]:
 
 
 def cover(hard: NDArray[np.float64], *, keep: int, hardest: int, seed: int) -> dict[int, str]:
-    """Choose `keep` of N samples after the `hardest` are gone.
+    """Choose `keep` of N samples after the `hardest` are removed.
 
     Args:
         hard: (N,) difficulty. keep + hardest must not exceed N.

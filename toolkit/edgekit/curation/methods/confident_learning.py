@@ -3,7 +3,8 @@
 pbnr (prune by noise rate): for each off-diagonal cell of the calibrated confident joint, the given label k and the likely
 label j, the C[k, j] samples with the largest p_j - p_k. pbc (prune by class): per class the n_k - C[k, k] samples least
 confident in it. both: flagged by both. A sample whose given label is the most probable one is never flagged.
-Finds its own count; flags too few of the errors that people make (METHODS.md section 3.4). Equal to cleanlab's filters.
+Sets the number of edits itself, which is often too low for errors that people made (docs/methods.md, "Confident learning").
+Equal to cleanlab's filters.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Consensus: the mean rank of several methods, which no single kind of noise fools (METHODS.md sections 2.5 and 9).
+"""Consensus: the mean rank of several methods, so that no single kind of noise misleads it (docs/methods.md, "Consensus").
 
-Default members: self-confidence, knn-shapley and tracin (min), where the validation labels are trusted. Otherwise, the
+Default members: self-confidence, knn-shapley and tracin (min), if the validation labels are trusted. Otherwise the
 validation labels are as noisy as the rest, and the members are those that do not read them: self-confidence and knn-agreement.
 """
 
@@ -26,22 +26,22 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
     Raises:
         RecipeError: fewer than two members remain, or a member's signals are missing.
     """
-    asked = tuple(params.get("members") or (TRUSTED if signals.val_trusted else UNTRUSTED))
-    left_out = tuple(n for n in asked if registry.CURATIONS[n].on_validation and not signals.val_trusted)
-    members = tuple(name for name in asked if name not in left_out)
+    candidates = tuple(params.get("members") or (TRUSTED if signals.val_trusted else UNTRUSTED))
+    left_out = tuple(n for n in candidates if registry.CURATIONS[n].on_validation and not signals.val_trusted)
+    members = tuple(name for name in candidates if name not in left_out)
     if len(members) < 2:
         raise RecipeError(
             f"A consensus needs at least 2 members, found {', '.join(members) or 'none'}"
             + (
-                f": {', '.join(left_out)} read the validation labels; give trusted_val (--trusted-val)."
+                f": {', '.join(left_out)} read the validation labels; set trusted_val (--trusted-val)."
                 if left_out
                 else "."
             )
         )
     columns, ranks = {}, np.zeros(len(signals.ids))
     for name in members:
-        variants = registry.CURATIONS[name].variants
-        own = {**params, "variant": variants[0] if variants else "", "members": ()}
+        entry = registry.CURATIONS[name]
+        own = {**params, **entry.params, "variant": entry.variants[0] if entry.variants else "", "members": ()}
         columns[name] = registry.load("curations", name)(signals, budget=None, seed=seed, params=own).scores.values
         ranks += shares_of_ranks(columns[name])
     warnings: tuple[str, ...] = ()

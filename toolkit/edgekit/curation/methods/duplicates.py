@@ -3,15 +3,15 @@
 Rule: two samples are exact duplicates when their bytes have the same digest, whichever fold they are in, and near duplicates
 when the cosine of their embeddings exceeds 1 - epsilon within one embedding space (the criterion of SemDeDup, Abbas et al. 2023,
 arXiv 2303.09540, here between all pairs instead of within k-means clusters). Groups are the connected components of these pairs.
-Of each group the first sample that bears the group's most frequent label stays; when labels are equally frequent, the one that
-comes first. Groups with more than one label are counted, and named in `conflicts`: at least one of their labels is wrong.
+Of each group the first sample with the group's most frequent label stays; if labels are equally frequent, the first sample
+of all. Groups with more than one label are counted, and listed in `conflicts`: at least one of their labels is wrong.
 
-Scores: a dropped sample has minus its similarity to the one that stays (-1 for an exact copy), every other sample 1 - its
-highest similarity to another sample of its space (a negative one counts as 0, an exact copy elsewhere as 1), so
+Scores: a dropped sample gets minus its similarity to the one that stays (-1 for an exact copy), every other sample 1 - its
+highest similarity to another sample of its space (negative values count as 0, an exact copy elsewhere as 1), so
 that the lowest scores are the copies.
 
 Cost: O(N) for exact duplicates, O(n^2 D) for each space for near ones. Do not use near duplicates with a network that has
-collapsed its classes to points, where every sample of a class is near every other; look at the groups before a large epsilon.
+collapsed its classes to points, where every sample of a class is near every other; look at the groups before raising epsilon.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
     given = params.get("epsilon")
     epsilon = _EPSILON if given is None else float(given)
     if not 0 <= epsilon < 2:
-        raise RecipeError(
-            f"epsilon {epsilon:g} is no distance between cosines: give a number from 0 (exact only) to 2."
-        )
+        raise RecipeError(f"epsilon {epsilon:g} is not a cosine distance: expected a number from 0 (exact only) to 2.")
     count = len(signals.labels)
     digest = np.arange(count) if signals.digests is None else np.unique(signals.digests, return_inverse=True)[1]
     nearest = np.zeros(count, np.float32)
@@ -80,12 +78,12 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
             "conflicting_groups": conflicting,
             "conflicts": conflicts,
         },
-        warnings=(f"{conflicting} groups of duplicates bear more than one label",) if conflicting else (),
+        warnings=(f"{conflicting} groups of duplicates have more than one label",) if conflicting else (),
     )
 
 
 def representatives(group: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) group numbers and given labels -> (N,) for each sample, the index of the one of its group that stays."""
+    """(N,) group numbers and given labels -> (N,) for each sample, the index of the sample of its group that stays."""
     order = np.arange(len(group))
     pair = np.unique(np.stack([group, labels], axis=1), axis=0, return_inverse=True)[1].ravel()
     ranked = np.lexsort((order, -_sizes(pair), group))  # most frequent label first, then data-set order
@@ -101,7 +99,9 @@ def _near_pairs(
     rows, highest = max(1, _CELLS // max(1, count)), np.zeros(count, np.float32)
     for start in range(0, count, rows):
         own = np.arange(min(rows, count - start))
-        similarity = unit[start : start + rows] @ unit[start:].T  # pairs before `start` were seen from the other side
+        similarity = (
+            unit[start : start + rows] @ unit[start:].T
+        )  # pairs before `start` were covered from the other side
         similarity[own, own] = -1
         closest = similarity.max(axis=1)
         np.maximum(highest[start + own], closest, out=highest[start : start + rows])
@@ -131,7 +131,7 @@ def _sizes(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _similarity(signals: Signals, left: NDArray[np.int64], right: NDArray[np.int64], unknown: float) -> NDArray[Any]:
-    """Cosine of each pair; `unknown` for a pair that only a chain through other samples connects, across spaces."""
+    """Cosine of each pair; `unknown` for a pair connected only by a chain through other samples, across spaces."""
     if signals.embeddings is None:
         return np.full(len(left), unknown)
     one, other = (unit_rows(signals.embeddings[side].astype(np.float32, copy=False)) for side in (left, right))
@@ -140,7 +140,7 @@ def _similarity(signals: Signals, left: NDArray[np.int64], right: NDArray[np.int
 
 
 def _conflicts(signals: Signals, group: NDArray[np.int64]) -> tuple[int, str | None]:
-    """How many groups bear several labels, and the first of them as "id (label), id (label); ..."."""
+    """How many groups have several labels, and the first of them as "id (label), id (label); ..."."""
     pairs = np.unique(np.stack([group, signals.labels], axis=1), axis=0)
     mixed = np.flatnonzero(np.bincount(pairs[:, 0], minlength=1) > 1)
     members = [np.flatnonzero(group == one) for one in mixed[:_SHOWN]]

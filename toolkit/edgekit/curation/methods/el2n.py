@@ -1,6 +1,6 @@
-"""EL2N: how far early predictions lie from the label, ‖p - one_hot(y)‖₂ (Paul et al. 2021, arXiv 2107.07075).
+"""EL2N: distance of early predictions from the label, ‖p - one_hot(y)‖₂ (Paul et al. 2021, arXiv 2107.07075).
 
-A difficulty score: high for wrong labels and for hard samples alike. Do not keep the hard ones where labels may be wrong.
+A difficulty score: high for wrong labels and for hard samples alike. Do not keep the hardest samples if labels may be wrong.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Forgetting events: how often a sample turned from right to wrong between epochs (Toneva et al. 2019, arXiv 1812.05159).
+"""Forgetting events: how often a sample went from right to wrong between epochs (Toneva et al. 2019, arXiv 1812.05159).
 
-A sample that was never right counts one more than any other can. Ties are coarse, so it is a weak detector (METHODS.md 3.5);
-it is here for comparison with published work.
+A sample that was never right counts one more than any other can. Scores have many ties, so it is a weak detector
+(docs/curation.md); it is included for comparison with published work.
 """
 
 from __future__ import annotations

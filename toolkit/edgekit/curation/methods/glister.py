@@ -1,17 +1,17 @@
-"""GLISTER on a linear head: choose the samples whose SGD step lowers the validation loss the most, one batch after the other.
+"""GLISTER on a linear head: choose the samples whose SGD step lowers the validation loss the most, batch by batch.
 
 Rule (Killamsetty et al. 2021, arXiv 2012.10630; R-greedy as in CORDS' glisterstrategy.py): with S chosen so far, the gain of
 sample e is g_e . G_val(theta - eta sum_{s in S} g_s), where g is the gradient of the training loss at theta and G_val that of the
-mean validation loss. The r samples of the largest gain join S, and G_val is computed anew. A head's gradients factorize into
+mean validation loss. The r samples with the largest gain join S, and G_val is computed again. A head's gradients factorize into
 g_e = [h_e; 1] x (p_e - one_hot(y_e)), so a round costs two matrix products and no per-sample gradient is formed.
 
 Every sample is ranked: the score is 1 for the first choice of its embedding space and falls evenly to 1/n for the last one,
 so that spaces of different sizes can be compared. r = n / 100, about 100 rounds whatever n is. eta = 3 times the head's learning
 rate / n: choosing all samples moves the head as far as 3 full-batch steps. A smaller eta forgets what was chosen and repeats the
-same classes; a larger one leaves the region where gradients at theta say anything about the loss.
+same classes; a larger one leaves the region where gradients at theta are informative about the loss.
 
 Cost: 100 (n + m) D K multiply-adds for each space. Do not use it with validation labels as noisy as the training labels, nor to
-find wrong labels in general: the last choices are the most harmful samples, but its early ones are the most useful, not the
+find wrong labels in general: its last choices are the most harmful samples, but its first ones are the most useful, not the
 most typical.
 """
 
@@ -70,12 +70,12 @@ def greedy(
     """The order in which R-greedy chooses all n samples.
 
     Args:
-        inputs: (n, D + 1), the features with a one at the end. deltas: (n, K), probabilities less the one-hot label at theta.
+        inputs: (n, D + 1), the features with a one at the end. deltas: (n, K), probabilities minus the one-hot label at theta.
         val_inputs: (m, D + 1). val_labels: (m,). theta: (D + 1, K), the head: weights with the bias as the last row.
-        step: eta. batch: r, how many join between two computations of the validation gradient.
+        step: eta. batch: r, how many samples join between two computations of the validation gradient.
 
     Returns:
-        (n,) int64, the first choice first.
+        (n,) int64, first choice first.
     """
     moved = theta.copy()
     left = np.ones(len(inputs), np.bool_)

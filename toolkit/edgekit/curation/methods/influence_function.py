@@ -1,8 +1,8 @@
-"""Influence functions on the head: what removing a sample would do to the validation loss (Koh & Liang 2017, arXiv 1703.04730).
+"""Influence functions on the head: how removing a sample would change the validation loss (Koh & Liang 2017, arXiv 1703.04730).
 
 Score = g_valᵀ (H + λI)⁻¹ g_i with the mean validation gradient, at the end of the head's training: up-weighting sample i
 lowers the validation loss by it. kfac: the Hessian as a Kronecker product, one (D+1)³ inverse. exact: all of it, ((D+1)K)³, for
-(D+1)K up to a few thousand. Best precision among the top ranks on pair noise (METHODS.md section 3.5).
+(D+1)K up to a few thousand. Best precision among the top ranks on pair noise (docs/curation.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edgekit.errors import RecipeError
 from edgekit.types import Decision, Scores, Signals
 
 _KFAC_DAMPING, _EXACT_DAMPING = 1e-2, 1e-2
-_MOST_PARAMETERS = 8192  # the exact Hessian then has half a gigabyte
+_MOST_PARAMETERS = 8192  # the exact Hessian then takes half a gigabyte
 
 
 def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[str, Any]) -> Decision:

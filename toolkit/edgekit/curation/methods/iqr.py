@@ -1,7 +1,7 @@
 """Tukey's fences on the teacher's loss (the IQR study): drop L < Q1 - 1.5 IQR and L > Q3 + 1.5 IQR.
 
-A cross-entropy is never negative, so the lower fence removes nothing unless Q1 >= 0.6 Q3, which no trained teacher shows:
-on clean data this is a cut of the hardest samples, not of noise (METHODS.md sections 2.1 and 2.2). Forms: in-sample or
+A cross-entropy is never negative, so the lower fence removes nothing unless Q1 >= 0.6 Q3, which does not happen with trained
+teachers: on clean data this removes the hardest samples, not noise (docs/methods.md, "Loss fences"). Forms: in-sample or
 out-of-fold loss, one pair of fences or one per given class, linear or log loss.
 """
 
@@ -24,10 +24,10 @@ def fences(loss: NDArray[Any], factor: float = 1.5) -> tuple[float, float]:
 
 
 def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[str, Any]) -> Decision:
-    """Score = -loss, less the class' upper fence where fences are per class; drop beyond the fences.
+    """Score = -loss, minus the class's upper fence where fences are per class; drop beyond the fences.
 
     Raises:
-        RecipeError: the signals hold no probabilities of the asked basis.
+        RecipeError: the signals have no probabilities of the chosen basis.
     """
     of = out_of_fold if params.get("basis") == "out-of-fold" else in_sample
     loss = cross_entropy(of(signals, "iqr"), signals.labels)
@@ -39,7 +39,9 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
         for k in np.unique(signals.labels):
             rows = signals.labels == k
             low[rows], high[rows] = fences(measured[rows], factor)
-        values = (high - measured).astype(np.float32)  # the distance from its own class' fence is what compares
+        values = (high - measured).astype(
+            np.float32
+        )  # comparable across classes: the distance from the class's own fence
     else:
         low[:], high[:] = fences(measured, factor)
     below, above = np.flatnonzero(measured < low), np.flatnonzero(measured > high)
@@ -61,4 +63,6 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
 def _warnings(low: float, params: Mapping[str, Any]) -> list[str]:
     if low >= 0 or params.get("log_loss"):
         return []
-    return [f"the lower fence is negative ({low:.4f}) and a loss never is: it removes nothing (removed_low = 0)"]
+    return [
+        f"the lower fence is negative ({low:.4f}) and a loss is never negative: it removes nothing (removed_low = 0)"
+    ]

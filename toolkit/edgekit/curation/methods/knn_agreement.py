@@ -1,15 +1,15 @@
-"""kNN agreement: the share of a sample's 10 nearest neighbors that bear its given label.
+"""kNN agreement: the share of a sample's 10 nearest neighbors that have its given label.
 
-Rule: neighbors by cosine among the samples of the same embedding space, the sample itself left out by its position, so that an
-exact copy of it does count as a neighbor (the idea behind SimiFeat, Zhu et al. 2022, arXiv 2110.06283). When several samples
-tie for the last places, they share those places equally.
+Rule: neighbors by cosine among the samples of the same embedding space; only the sample itself is left out, so that an exact
+copy of it does count as a neighbor (the idea behind SimiFeat, Zhu et al. 2022, arXiv 2110.06283). Samples that tie for the last
+places share those places equally.
 
 Eleven levels are too coarse to rank by, so neighbors' similarities decide among equal shares: the score is
     share + (sum of similarities to agreeing neighbors - to disagreeing ones) / (K (2K + 1)),
 whose second term is always less than half a level. It can lie slightly outside [0, 1].
 
-Cost: O(n^2 D) for each space and no validation samples. Do not use it when the classes come in pairs that are confused in one
-direction (the wrong labels agree with each other there), or when wrongly labeled samples were copied: run `duplicates` first.
+Cost: O(n^2 D) for each space and no validation samples. Do not use it when classes are confused in pairs, in one direction
+(the wrong labels then agree with each other), or when mislabeled samples were copied: run `duplicates` first.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
 def agreement(
     embeddings: NDArray[np.float32], labels: NDArray[np.int64], neighbors: int = _NEIGHBORS
 ) -> NDArray[np.float64]:
-    """(n, D) embeddings and (n,) labels -> (n,) float64 scores; a sample alone in its space has the neutral .5."""
+    """(n, D) embeddings and (n,) labels -> (n,) float64 scores; a sample alone in its space gets the neutral .5."""
     unit, count = unit_rows(embeddings), len(embeddings)
     nearest = min(neighbors, count - 1)
     if nearest < 1:

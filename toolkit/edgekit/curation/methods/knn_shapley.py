@@ -1,4 +1,4 @@
-"""kNN-Shapley: what a sample is worth to a 10-nearest-neighbor classifier of the validation samples, exactly.
+"""kNN-Shapley: the exact value of a sample to a 10-nearest-neighbor classifier of the validation samples.
 
 Rule: for one validation sample, with the n training samples sorted near -> far and match_i = 1[y_i = y_val],
     s_n = match_n min(K, n) / (K n),    s_i = s_{i+1} + (match_i - match_{i+1}) / K * min(K, i) / i,
@@ -6,13 +6,13 @@ which is the Shapley value of v(S) = the share of matches among the K nearest of
 1). The score is the mean over the validation samples, on features of length 1, within each embedding space.
 
 Scale: the values of one space sum to its classifier's accuracy, so they shrink as 1/n. They are multiplied by n: the mean score
-of every space is the validation accuracy there, whatever the size of the fold, and scores of different folds can be compared.
+of every space is then its validation accuracy, whatever the size of the fold, and scores of different folds are comparable.
 
 Ties: copies of a sample are equally near, and among equally near samples a matching one comes first. The order among those with
-the same match does not change their values, so shuffling the rows changes nothing.
+same match does not change their values, so the order of the rows does not matter.
 
 Cost: O(m n log n) for m validation samples, no training. Do not use it with validation labels as noisy as the training labels,
-and do not read zero as a threshold: values of correct samples lie on both sides of it (CKNN-Shapley, arXiv 2405.17489).
+and do not treat zero as a threshold: values of correct samples lie on both sides of it (CKNN-Shapley, arXiv 2405.17489).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edgekit.types import Decision, Scores, Signals
 
 _NEIGHBORS = 10
 _CELLS = 1 << 20  # (validation, training) pairs held at once: about 60 MB of temporaries
-_RESOLUTION = float(1 << 23)  # a float32 inner product of unit vectors is good to about 2^-23
+_RESOLUTION = float(1 << 23)  # a float32 inner product of unit vectors is accurate to about 2^-23
 _MISS, _INDEX = np.uint64(31), np.uint64((1 << 31) - 1)
 
 
@@ -61,10 +61,10 @@ def knn_shapley(
         neighbors: K.
 
     Returns:
-        (n,) float64, which sum to the mean share of matches among the K nearest of all n samples.
+        (n,) float64; they sum to the mean share of matches among the K nearest of all n samples.
     """
     train, validation = unit_rows(embeddings), unit_rows(val_embeddings)
-    # A matrix product may round the columns of two copies differently: compute one column for both.
+    # A matrix product may round the columns of two copies differently, so compute one column for both.
     _, first, copy_of = np.unique(train.view(f"V{train[:1].nbytes}").ravel(), return_index=True, return_inverse=True)
     originals = train[first] if len(first) < len(train) else None
     count, rows = len(train), max(1, _CELLS // max(1, len(train)))

@@ -1,6 +1,6 @@
-"""Normalized margin: out-of-fold probability of the given label less the largest other one, mapped to [0, 1].
+"""Normalized margin: out-of-fold probability of the given label minus the largest other one, mapped to [0, 1].
 
-Better than self-confidence on pair noise and much human noise (METHODS.md section 3.4). Cost: K trainings.
+Better than self-confidence on pair noise (docs/curation.md). Cost: K training runs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The budgeted form of the loss cut: drop the samples of highest in-sample loss, as many as the budget says.
+"""The loss cut with a budget: drop the samples of highest in-sample loss, as many as the budget says.
 
-The only controllable loss fence (METHODS.md section 3.4). On clean data these are the hard samples, not wrong ones.
+The only loss cut with a controllable size (docs/methods.md, "Loss quantile"). On clean data these are the hard samples, not
+wrong ones.
 """
 
 from __future__ import annotations

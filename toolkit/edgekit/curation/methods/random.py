@@ -1,4 +1,4 @@
-"""Drop samples at random: the control that every other method must beat. Uniform, without regard to class."""
+"""Drop samples at random: the control that every other method must beat. Uniform, regardless of class."""
 
 from __future__ import annotations
 

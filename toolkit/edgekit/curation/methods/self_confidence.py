@@ -1,6 +1,6 @@
 """Self-confidence: the out-of-fold probability of the given label (Northcutt et al. 2021, arXiv 1911.00068).
 
-The default ranker: strong on symmetric and human noise, weak where two classes are systematically swapped. Cost: K trainings.
+The default ranker: strong on symmetric and human noise, weak where two classes are systematically swapped. Cost: K training runs.
 """
 
 from __future__ import annotations

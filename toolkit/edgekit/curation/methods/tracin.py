@@ -1,8 +1,8 @@
-"""Head-only TracIn: how the SGD steps on a sample changed the loss of validation samples (Pruthi et al. 2020, 2002.08484).
+"""Head-only TracIn: how SGD steps on a sample changed the loss of validation samples (Pruthi et al. 2020, 2002.08484).
 
-min: the minimum over validation classes, which finds systematically swapped labels. mean: over all validation samples, right
+min: the minimum over validation classes, which finds systematically swapped labels. mean: over all validation samples, reliable
 for at most 1 % of edits and unreliable beyond. self: minus the influence on the sample's own loss, which needs no
-validation. As "influence": min, or mean under max_edit (METHODS.md sections 2.6 and 3.1). A head is trained anew on frozen
+validation. When named "influence": min, or mean with max_edit (docs/methods.md, "TracIn"). A fresh head is trained on frozen
 embeddings, whitened for influence on validation.
 """
 
@@ -24,7 +24,7 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
     """Score = influence, positive = a proponent (or minus self-influence); only ranks.
 
     Raises:
-        RecipeError: embeddings are missing, or those of validation for another variant than self.
+        RecipeError: embeddings are missing, or those of validation samples for any variant but self.
     """
     variant = params.get("variant") or "min"
     if variant == "auto":
@@ -37,7 +37,7 @@ def decide(signals: Signals, *, budget: int | None, seed: int, params: Mapping[s
             values[space.index] = -attribution.self_influence(h, space.labels, heads)
             continue
         if space.val_embeddings is None or space.val_labels is None:
-            raise RecipeError("'tracin' needs embeddings and labels of validation samples; variant self does without.")
+            raise RecipeError("'tracin' needs embeddings and labels of validation samples; variant self needs none.")
         h, val_h = whitened(space.embeddings, space.val_embeddings)
         heads = train_head(h, space.labels, signals.classes, seed=seed)
         mean, by_class = attribution.on_validation(h, space.labels, val_h, space.val_labels, heads)

@@ -1,6 +1,6 @@
 """TRAK on an ensemble of heads (Park et al. 2023, arXiv 2303.14186): attribution to validation samples, by class or on average.
 
-Made for faithful attribution; for cleaning labels it is one more score (METHODS.md section 3.3). Cost: a Gram matrix of
+Designed for faithful attribution; for cleaning labels it is one more score (docs/methods.md, "TRAK"). Cost: a Gram matrix of
 ((D+1)K)² per head.
 """
 

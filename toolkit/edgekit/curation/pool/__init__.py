@@ -1,4 +1,4 @@
-"""Active selection: which samples of an unlabeled pool to label next. One strategy a module; see registry.POOLS."""
+"""Active selection: which samples of an unlabeled pool to label next. One strategy per module; see registry.POOLS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgekit.types import Pool
 
 
 class ToLabel(NamedTuple):
-    """A sample to label. rank: 1 = first. score: the strategy's, higher = earlier. suggested: the teacher's class."""
+    """A sample to label. rank: 1 = first. score: the strategy's, higher = earlier. suggested: the class the teacher predicts."""
 
     id: str
     rank: int
@@ -24,16 +24,16 @@ def label_next(pool: Pool, strategy: str, count: int, seed: int) -> list[ToLabel
     """Choose the `count` samples to label next.
 
     Args:
-        pool: the unlabeled samples and the labeled ones in the same embedding space.
+        pool: the unlabeled samples, and the labeled ones in the same embedding space.
         strategy: a name of registry.POOLS.
-        count: how many to label, from 1 to the size of the pool.
+        count: how many to choose, from 1 to the size of the pool.
 
     Returns:
-        The chosen samples, first to label first; equal scores keep the pool's order.
+        The chosen samples in the order to label them; ties keep the pool's order.
 
     Raises:
         UnknownName: no such strategy.
-        DataError: a count out of range, repeated ids, or a pool whose arrays are not finite or do not fit together.
+        DataError: the count is out of range, ids repeat, or the pool's arrays are not finite or inconsistent.
     """
     _check(pool, count)
     scores = registry.load("pools", strategy)(pool, count=count, seed=seed)
@@ -47,7 +47,7 @@ def label_next(pool: Pool, strategy: str, count: int, seed: int) -> list[ToLabel
 def _check(pool: Pool, count: int) -> None:
     size = len(pool.ids)
     if not 1 <= count <= size:
-        raise DataError(f"Cannot choose {count} of the {size} samples in the pool; give a number from 1 to {size}.")
+        raise DataError(f"Cannot choose {count} of the {size} samples in the pool; expected a number from 1 to {size}.")
     if len(np.unique(pool.ids)) < size:
         raise DataError("Two samples of the pool have the same id; ids must be unique.")
     for name, rows in (
@@ -60,4 +60,4 @@ def _check(pool: Pool, count: int) -> None:
         if array.ndim != 2 or len(array) != rows:
             raise DataError(f"{name} of the pool should have {rows} rows, but its shape is {array.shape}.")
         if not np.isfinite(array).all():
-            raise DataError(f"{name} of the pool holds NaN or infinity; train the teacher again.")
+            raise DataError(f"{name} of the pool contains NaN or infinity; train the teacher again.")

@@ -1,12 +1,12 @@
-"""BADGE: k-means++ on the gradients that the teacher's own guesses would give: uncertain samples that differ.
+"""BADGE: k-means++ on the gradients that the teacher's own predictions would give: uncertain samples that differ.
 
 Rule (Ash et al. 2020, arXiv 1906.03671): g_i = (p_i - one_hot(argmax p_i)) x h_i, the gradient of the last layer's weights under
-the guessed label. The first choice has the largest ||g_i||; each further one is drawn with probability proportional to its
+the predicted label. The first choice has the largest ||g_i||; each further one is drawn with probability proportional to its
 squared distance to the nearest choice. A gradient has D K numbers, but it is a product, so
     ||g_i - g_j||^2 = |d_i|^2 |h_i|^2 + |d_j|^2 |h_j|^2 - 2 (d_i . d_j)(h_i . h_j)
-needs only the factors d and h. The draw goes by descending norm, so the order of the rows does not matter.
+needs only the factors d and h. Samples are drawn in order of descending norm, so the order of the rows does not matter.
 
-Cost: O(N (D + K)) for each choice; labeled samples are not looked at. Do not use it for a handful of samples: its strength is
+Cost: O(N (D + K)) for each choice; labeled samples are not used. Do not use it for a handful of samples: its strength is
 diversity within a large batch, and it is random.
 """
 
@@ -54,7 +54,7 @@ def plus_plus(
         total = np.cumsum(nearest, dtype=np.float64)
         if total[-1] > 0:
             picked.append(int(np.searchsorted(total, rng.random() * total[-1], side="right")))
-        else:  # every sample left is a copy of a choice
+        else:  # every remaining sample is a copy of a choice
             picked.append(int(np.setdiff1d(np.arange(len(deltas)), picked)[0]))
 
 

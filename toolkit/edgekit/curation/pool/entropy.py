@@ -1,6 +1,6 @@
-"""Label where the teacher's entropy H(p) = -sum_k p_k log p_k is largest (Settles 2009, Active learning literature survey).
+"""Label the samples with the largest entropy H(p) = -sum_k p_k log p_k of the teacher (Settles 2009, Active learning survey).
 
-Cost: O(NK). Do not use it for a large count at once: it takes the same kind of hard sample again and again, and outliers first.
+Cost: O(NK). Do not use it to choose many at once: it takes the same kind of hard sample again and again, and outliers first.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Negative influence plus entropy: label what the teacher doubts and what would hurt some class if its guess were wrong.
+"""Negative influence plus entropy: label what the teacher is unsure of and what would hurt some class if predicted wrongly.
 
-Rule (the data-centric protocol, METHODS.md section 3.1): score = alpha rank(-I_min) + (1 - alpha) rank(H(p)), alpha = .5, ranks
-scaled to [0, 1]. I_min is the smallest, over the validation classes, of the head's TracIn of the sample under its argmax label:
-the expectation over the predicted labels would be 0 identically, because sum_k p_k (p - one_hot(k)) = 0.
+Rule (the data-centric protocol; docs/methods.md, "Influence with entropy"): score = alpha rank(-I_min) + (1 - alpha) rank(H(p)),
+alpha = .5, ranks scaled to [0, 1]. I_min is the smallest, over the validation classes, of the head's TracIn of the sample under
+its argmax label: the expectation over the predicted labels would be 0 identically, because sum_k p_k (p - one_hot(k)) = 0.
 
 Cost: a head on the labeled samples and one matrix product over the pool for each checkpoint. Do not use it with few labeled
-samples of a class or with noisy validation labels: the influence is then that of noise, and plain entropy does better.
+samples per class or with noisy validation labels: the influence then reflects noise, and plain entropy does better.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def rank(pool: Pool, *, count: int, seed: int) -> NDArray[np.float32]:
     """(N,) float32 in [0, 1], higher = label earlier.
 
     Raises:
-        DataError: no labeled or no validation sample.
+        DataError: there are no labeled or no validation samples.
     """
     if not len(pool.labeled) or not len(pool.val_labels):
         raise DataError("'influence-entropy' needs labeled and validation samples; start with another pool strategy.")

@@ -1,11 +1,11 @@
 """k-center: label the sample farthest from everything labeled or chosen so far (Sener and Savarese 2018, arXiv 1708.00489).
 
-Rule: d_i = min ||h_i - h_j||^2 over the labeled samples and the choices before; choose the largest d_i, update, repeat. The
-greedy choice covers the pool with at most twice the optimal radius. Without labeled samples the first choice is the one nearest
-to the pool's mean.
+Rule: d_i = min ||h_i - h_j||^2 over the labeled samples and the choices so far; choose the largest d_i, update, repeat. The
+greedy choice covers the pool with at most twice the optimal radius. Without labeled samples the first choice is the sample
+nearest to the pool's mean.
 
 Cost: O(N (n + count) D), one matrix product for the labeled samples and one pass over the pool for each choice. Do not use it
-with many outliers, which are the farthest samples of all, or with a network that has seen too few labels to embed well.
+with many outliers, which are the farthest samples of all, or with a network trained on too few labels to embed well.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def farthest_first(
     else:
         picked = [int(norms.argmin())]
         distance = _to_nearest(embeddings, norms, embeddings[picked])
-    distance[picked] = -1  # a choice is never made twice, even among copies at distance 0
+    distance[picked] = -1  # no sample is chosen twice, even among copies at distance 0
     while len(picked) < count:
         picked.append(int(distance.argmax()))
         np.minimum(distance, _to_nearest(embeddings, norms, embeddings[picked[-1:]]), out=distance)

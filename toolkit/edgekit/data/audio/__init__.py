@@ -1,1 +1,1 @@
-"""Audio files as features: reading them, the front ends, and the cache of what they give."""
+"""Audio files as features: reading them, the front ends, and the cache of computed features."""

@@ -1,4 +1,4 @@
-"""Labeled audio files -> the parts of a source, whichever source lists them."""
+"""Labeled audio files -> the parts of a source, for every source that lists clips."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgekit.types import ReadOptions
 
 
 def is_audio(name: str) -> bool:
-    """Whether a file's name is that of a clip."""
+    """Whether a file name is that of an audio clip."""
     return name.lower().endswith(SUFFIXES)
 
 
@@ -28,7 +28,7 @@ def raw_parts(
     group: NDArray[np.str_] | None,
     options: ReadOptions,
 ) -> dict[str, Any]:
-    """The keyword arguments of RawData that follow from the files: the parts, the front end, root, what was skipped, and notes.
+    """The keyword arguments of RawData that follow from the files: the parts, the front end, root, skipped files, and notes.
 
     Args:
         root, files: N paths relative to a folder; they become the ids, with "#0", "#1", ... where clips are cut into segments.

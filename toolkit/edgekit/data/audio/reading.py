@@ -1,7 +1,7 @@
-"""One encoded clip -> a mono waveform, always by the same rules, so that a file means the same in every stage.
+"""One encoded clip -> a mono waveform, always by the same rules, so that a file gives the same samples in every stage.
 
-WAV (8 to 32 bits, float), FLAC and OGG (Vorbis, Opus) by libsndfile; channels are averaged; another rate is converted by soxr
-(VHQ). A file that ends before its header says is refused, not shortened: what is missing may be the word.
+WAV (8 to 32 bits, float), FLAC and OGG (Vorbis, Opus) by libsndfile; channels are averaged; other rates are resampled by soxr
+(VHQ). A file shorter than its header says is refused, not shortened: the missing part may be the word.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from edgekit.errors import MissingExtra
 
 SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus")
 _FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG")
-# Compressed silence makes gigabytes of a small file; no sample of an edge classifier is that long.
+# Compressed silence expands a small file to gigabytes; no sample of an edge classifier is that long.
 LONGEST_S = 3600
 _MOST_CHANNELS = 32
 _RATES = (1000, 768_000)
-# Writers that cannot go back to fill in the length put some number like 0x7FFFF000, 0x80000000 or 0xFFFFFFFF there.
+# Writers that cannot seek back to fill in the length put a number like 0x7FFFF000, 0x80000000 or 0xFFFFFFFF there.
 _UNKNOWN = 0x7FFFF000
 _BLOCK = 2**16
 
 
 class Unreadable(Exception):
-    """The content is not a clip that can be read; the message is the reason in a few words."""
+    """The content is not a readable clip; the message is the reason in a few words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What a file says of itself. frames: samples of each channel."""
+    """What a file's header says. frames: samples of each channel."""
 
     sample_rate: int
     channels: int
@@ -50,7 +50,7 @@ def needed() -> None:
 
 
 def libraries() -> str:
-    """The versions of what decodes and resamples, which a cache of their results depends on."""
+    """The versions of the libraries that decode and resample, which a cache of their results depends on."""
     import soundfile
     import soxr
 
@@ -58,7 +58,7 @@ def libraries() -> str:
 
 
 def head(content: bytes) -> Head:
-    """Read the header of an audio file's bytes, and check that the samples it promises are there as far as bytes tell.
+    """Read the header of an audio file's bytes, and check as far as possible that the samples it promises are there.
 
     Raises:
         Unreadable: empty, of another format, truncated, without samples, or of an impossible rate or length.
@@ -66,23 +66,23 @@ def head(content: bytes) -> Head:
     if not content:
         raise Unreadable("empty file")
     with _opened(content) as file:
-        found = Head(sample_rate=file.samplerate, channels=file.channels, frames=file.frames)
+        header = Head(sample_rate=file.samplerate, channels=file.channels, frames=file.frames)
         format = file.format
     if format in ("WAV", "WAVEX", "RF64"):
         _check_wav(content)
     if format == "OGG":
         _check_ogg(content)
-    if found.frames < 1:
+    if header.frames < 1:
         raise Unreadable("no samples")
-    if not _RATES[0] <= found.sample_rate <= _RATES[1]:
-        raise Unreadable(f"a sample rate of {found.sample_rate:,} Hz")
-    if found.channels > _MOST_CHANNELS:
-        raise Unreadable(f"{found.channels} channels")
-    if found.frames >= 2**62:
+    if not _RATES[0] <= header.sample_rate <= _RATES[1]:
+        raise Unreadable(f"a sample rate of {header.sample_rate:,} Hz")
+    if header.channels > _MOST_CHANNELS:
+        raise Unreadable(f"{header.channels} channels")
+    if header.frames >= 2**62:
         raise Unreadable("a header that does not say how long it is")
-    if found.frames > LONGEST_S * found.sample_rate:
+    if header.frames > LONGEST_S * header.sample_rate:
         raise Unreadable(f"longer than {LONGEST_S:,} s")
-    return found
+    return header
 
 
 def decode(content: bytes, sample_rate: int) -> NDArray[np.float32]:
@@ -100,47 +100,47 @@ def decode(content: bytes, sample_rate: int) -> NDArray[np.float32]:
     """
     import soxr
 
-    told = head(content)
+    header = head(content)
     stream = None
-    if told.sample_rate != sample_rate:
-        stream = soxr.ResampleStream(told.sample_rate, sample_rate, 1, dtype="float32", quality="VHQ")
-    found = np.zeros(resampled_length(told, sample_rate), np.float32)
+    if header.sample_rate != sample_rate:
+        stream = soxr.ResampleStream(header.sample_rate, sample_rate, 1, dtype="float32", quality="VHQ")
+    wave = np.zeros(resampled_length(header, sample_rate), np.float32)
     read = filled = 0
-    for mono in _blocks(content, told):
+    for mono in _blocks(content, header):
         read += len(mono)
         if not np.isfinite(mono).all():
             raise Unreadable("samples that are NaN or infinite")
         if stream is not None:
-            mono = stream.resample_chunk(mono, last=read == told.frames)
-        mono = mono[: len(found) - filled]  # soxr may give a sample more or less
-        found[filled : filled + len(mono)] = mono
+            mono = stream.resample_chunk(mono, last=read == header.frames)
+        mono = mono[: len(wave) - filled]  # soxr may give a sample more or less
+        wave[filled : filled + len(mono)] = mono
         filled += len(mono)
-    if read < told.frames:
-        raise Unreadable(f"truncated: {read:,} of {told.frames:,} samples")
-    return found
+    if read < header.frames:
+        raise Unreadable(f"truncated: {read:,} of {header.frames:,} samples")
+    return wave
 
 
-def _blocks(content: bytes, told: Head) -> Iterator[NDArray[np.float32]]:
+def _blocks(content: bytes, header: Head) -> Iterator[NDArray[np.float32]]:
     """The samples in turn, the mean of the channels."""
     import soundfile
 
     with _opened(content) as file:
-        left = told.frames
+        left = header.frames
         while left:
             try:
-                # A number of frames, since some formats (GSM 6.10) cannot tell how many are left.
+                # A number of frames, since some formats (GSM 6.10) cannot say how many are left.
                 x = file.read(min(_BLOCK, left), dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
-                raise Unreadable(f"damaged audio ({_told(error)})") from None
+                raise Unreadable(f"damaged audio ({_reason(error)})") from None
             if not len(x):
                 return
             left -= len(x)
             yield np.ascontiguousarray(x[:, 0]) if x.shape[1] == 1 else x.mean(axis=1, dtype=np.float32)
 
 
-def resampled_length(told: Head, sample_rate: int) -> int:
-    """Samples that a file has at `sample_rate`, at least one."""
-    return max(1, round(told.frames * sample_rate / told.sample_rate))
+def resampled_length(header: Head, sample_rate: int) -> int:
+    """Number of samples that a file has at `sample_rate`, at least one."""
+    return max(1, round(header.frames * sample_rate / header.sample_rate))
 
 
 def _opened(content: bytes) -> Any:
@@ -149,9 +149,9 @@ def _opened(content: bytes) -> Any:
     try:
         file = soundfile.SoundFile(io.BytesIO(content))
     except soundfile.LibsndfileError as error:
-        told = _told(error)
-        strange = "not recognised" in told or "unknown format" in told.lower()
-        raise Unreadable("not a WAV, FLAC or OGG file" if strange else f"damaged audio ({told})") from None
+        reason = _reason(error)
+        strange = "not recognised" in reason or "unknown format" in reason.lower()
+        raise Unreadable("not a WAV, FLAC or OGG file" if strange else f"damaged audio ({reason})") from None
     if file.format not in _FORMATS:
         format = file.format
         file.close()
@@ -159,12 +159,12 @@ def _opened(content: bytes) -> Any:
     return file
 
 
-def _told(error: Any) -> str:
+def _reason(error: Any) -> str:
     return str(error.error_string).strip().rstrip(".")
 
 
 def _check_wav(content: bytes) -> None:
-    """libsndfile takes a truncated WAV for a shorter one: the length of its data chunk tells, in RF64 that of ds64."""
+    """libsndfile reads a truncated WAV as a shorter one; the length of its data chunk (in RF64, of ds64) shows the truncation."""
     start = next((at for name in (b"RIFF", b"RIFX", b"RF64") if 0 <= (at := content.find(name)) < len(content) // 2), 0)
     order = ">" if content[start : start + 4] == b"RIFX" else "<"
     position, long = start + 12, None
@@ -183,7 +183,7 @@ def _check_wav(content: bytes) -> None:
 
 
 def _check_ogg(content: bytes) -> None:
-    """A whole stream of pages, of which the last says that it is the last (RFC 3533); libsndfile reads the first stream only."""
+    """Check for a whole stream of pages, the last of which is marked as last (RFC 3533); libsndfile reads one stream only."""
     position, streams, ended = 0, 0, False
     while content[position : position + 4] == b"OggS" and position + 27 <= len(content):
         flags, count = content[position + 5], content[position + 26]

@@ -1,4 +1,4 @@
-"""A waveform of any length -> waveforms of the length that a front end takes."""
+"""A waveform of any length -> waveforms of the length that a front end expects."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from numpy.typing import NDArray
 from edgekit.types import FrontEnd
 
 
-def segments_of(length: int, made: FrontEnd) -> int:
-    """How many samples of the data set a clip of `length` samples gives: one, unless long clips are cut into segments."""
-    if made.long == "crop" or length <= made.clip_samples:
+def segments_of(length: int, front_end: FrontEnd) -> int:
+    """How many samples of the data set a clip of `length` samples becomes: one, unless long clips are cut into segments."""
+    if front_end.long == "crop" or length <= front_end.clip_samples:
         return 1
-    return 1 + -(-(length - made.clip_samples) // made.segment_hop_samples)
+    return 1 + -(-(length - front_end.clip_samples) // front_end.segment_hop_samples)
 
 
-def cut(wave: NDArray[np.float32], made: FrontEnd) -> NDArray[np.float32]:
-    """(n,) -> (segments_of(n), made.clip_samples).
+def cut(wave: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
+    """(n,) -> (segments_of(n), front_end.clip_samples).
 
-    A shorter clip has silence on both sides, a longer one loses both ends, or is cut into segments, of which the last ends where
-    the clip does.
+    A shorter clip is padded with silence on both sides. A longer one loses both ends, or is cut into segments, the last of which
+    ends where the clip does.
     """
-    length, wanted = len(wave), made.clip_samples
-    count = segments_of(length, made)
+    length, wanted = len(wave), front_end.clip_samples
+    count = segments_of(length, front_end)
     if length <= wanted:
         padded = np.zeros((1, wanted), np.float32)
         start = (wanted - length) // 2
         padded[0, start : start + length] = wave
         return padded
-    if made.long == "crop":
+    if front_end.long == "crop":
         start = (length - wanted) // 2
         return wave[None, start : start + wanted]
-    starts = np.minimum(np.arange(count) * made.segment_hop_samples, length - wanted)
+    starts = np.minimum(np.arange(count) * front_end.segment_hop_samples, length - wanted)
     return np.stack([wave[start : start + wanted] for start in starts.tolist()])

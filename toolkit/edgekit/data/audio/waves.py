@@ -1,4 +1,4 @@
-"""The waveforms that the samples of a data set were computed from, read again from their files."""
+"""The waveforms that the samples of a data set were computed from, read again from the files."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from edgekit.errors import DataError
 from edgekit.types import FrontEnd, Split
 
 
-def waves(split: Split, root: Path, made: FrontEnd) -> NDArray[np.float32]:
-    """(N, made.clip_samples) amplitudes in [-1, 1] of the samples of `split`.
+def waves(split: Split, root: Path, front_end: FrontEnd) -> NDArray[np.float32]:
+    """(N, front_end.clip_samples) amplitudes in [-1, 1] of the samples of `split`.
 
     Args:
-        root: the folder that the ids of clips are paths in (Dataset.root).
+        root: the folder that the clips' ids are relative to (Dataset.root).
 
     Raises:
-        DataError: a file is gone, or was changed since the data set was loaded.
+        DataError: a file is missing, or changed after the data set was loaded.
     """
-    found = np.empty((len(split), made.clip_samples), np.float32)
+    out = np.empty((len(split), front_end.clip_samples), np.float32)
     names = split.ids if split.clip is None else split.clip
     first, number = clips_of(split)
     for clip, row in enumerate(first.tolist()):
@@ -33,10 +33,10 @@ def waves(split: Split, root: Path, made: FrontEnd) -> NDArray[np.float32]:
         try:
             content = path.read_bytes()
             if split.content is not None and hashlib.sha256(content).digest() != split.content[row].tobytes():
-                raise DataError(f"{path} was changed since it was read; begin again.")
-            pieces = cut(reading.decode(content, made.sample_rate), made)
+                raise DataError(f"{path} changed since it was read; start again.")
+            pieces = cut(reading.decode(content, front_end.sample_rate), front_end)
         except (OSError, Unreadable) as error:
-            raise DataError(f"{path} cannot be read any more: {error}.") from None
+            raise DataError(f"{path} can no longer be read: {error}.") from None
         for place in np.flatnonzero(number == clip).tolist():
-            found[place] = pieces[0 if split.clip is None else int(str(split.ids[place]).rpartition("#")[2])]
-    return found
+            out[place] = pieces[0 if split.clip is None else int(str(split.ids[place]).rpartition("#")[2])]
+    return out

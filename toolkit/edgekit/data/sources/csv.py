@@ -1,6 +1,6 @@
 """A CSV file, or a folder with `train.csv`: pixels (`label,pixel0,pixel1,...`, the Kaggle Digit Recognizer form) or a list of
-files, images or clips (`path,label` and optionally `group` and `split`, paths relative to the CSV). They may lead anywhere: the
-list is the user's own, and nothing is done with a file but to decode it as an image or clip.
+files, images or clips (`path,label` and optionally `group` and `split`, paths relative to the CSV). Paths may lead anywhere: the
+list is the user's own, and files are only decoded as images or clips.
 
 `test.csv` beside `train.csv` is the test part if it has labels. Without one, test is cut from train (data.test_fraction).
 Ids are `train/0`, `train/1`, ... for pixels, in file order, and the paths for files.
@@ -28,7 +28,7 @@ def read(spec: str, options: ReadOptions) -> RawData:
     """Read the CSV file or folder at `spec`.
 
     Raises:
-        DataError: neither form, a row that does not fit (with its line number), or images that cannot be read.
+        DataError: neither form, an invalid row (with its line number), or images that cannot be read.
     """
     path, other, notes = _files(Path(spec))
     if "path" in tables.header(path):
@@ -45,7 +45,11 @@ def _files(path: Path) -> tuple[Path, Path | None, tuple[str, ...]]:
         return train, None, ()
     if "label" in tables.header(test):
         return train, test, ()
-    return train, None, (f"{test} has no labels: test is cut from train.csv. The file can serve as an unlabeled pool.",)
+    return (
+        train,
+        None,
+        (f"{test} has no labels: test is cut from train.csv. The file can be used as an unlabeled pool.",),
+    )
 
 
 def _of_pixels(path: Path, other: Path | None, options: ReadOptions, notes: tuple[str, ...]) -> RawData:
@@ -97,7 +101,7 @@ def _of_files(path: Path, other: Path | None, options: ReadOptions, notes: tuple
             name = Path(row["path"]).as_posix()
             if name in where:
                 raise DataError(
-                    f"{file}, line {line}: {name!r} is listed already ({where[name]}); a sample has one line."
+                    f"{file}, line {line}: {name!r} is already listed ({where[name]}); expected one line per sample."
                 )
             where[name] = f"{file.name}, line {line}"
             if "split" in row and row["split"].lower() not in _PARTS:
@@ -111,13 +115,13 @@ def _of_files(path: Path, other: Path | None, options: ReadOptions, notes: tuple
     classes, y = _labels(path, np.array(labels), np.array(parts))
     group = np.array(groups) if len(groups) == len(names) else None
     if (clips := sum(map(is_audio, names))) == len(names):
-        found = raw_parts(path.parent, names, y, np.array(parts), group, options)
-        found["notes"] = notes + found["notes"]
+        parts_read = raw_parts(path.parent, names, y, np.array(parts), group, options)
+        parts_read["notes"] = notes + parts_read["notes"]
         source = f"CSV file {path}, {len(names):,} clips"
-        return RawData(name=_name(path), source=source, classes=classes, **found)
+        return RawData(name=_name(path), source=source, classes=classes, **parts_read)
     if clips:
         raise DataError(
-            f"{path} lists {clips:,} clips among {len(names) - clips:,} other files; a data set has one kind."
+            f"{path} lists {clips:,} clips among {len(names) - clips:,} other files; a data set must have one kind."
         )
     x, good, skipped = read_images(
         lambda i: (path.parent / names[i]).read_bytes(),

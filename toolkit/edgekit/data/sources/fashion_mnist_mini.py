@@ -1,4 +1,4 @@
-"""The real images that ship with edgekit: 10,000 + 2,000 of Fashion-MNIST, used when no --data is given."""
+"""The real images shipped with edgekit: 10,000 + 2,000 of Fashion-MNIST, used when --data is not given."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def folder() -> Path:
         if candidate.is_dir():
             return candidate
     raise DataError(
-        f"The shipped data set {_NAME} is missing from this installation; reinstall edgekit or give --data."
+        f"The shipped data set {_NAME} is missing from this installation; reinstall edgekit or pass --data."
     )
 
 

@@ -1,8 +1,8 @@
 """A folder of images or clips by class: `root/<class>/...`, or `root/train/<class>/...` beside `test/`, `val/` and `cal/`.
 
-Images are PNG, JPEG, BMP or WebP at any depth under their class, clips WAV, FLAC or OGG; where there are both, the more numerous
-are the data set. Ids are paths relative to the root. An optional `groups.csv` at the root (`path,group`) says who or what each
-sample comes from. Without `test/` the test part is cut from train (data.test_fraction).
+Images are PNG, JPEG, BMP or WebP at any depth under their class, clips WAV, FLAC or OGG; if there are both, the more numerous
+kind is the data set. Ids are paths relative to the root. An optional `groups.csv` at the root (`path,group`) says who or what
+each sample comes from. Without `test/` the test part is cut from train (data.test_fraction).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edgekit.data.audio.clips import is_audio, raw_parts
 from edgekit.data.decode import SUFFIXES
 from edgekit.data.images import read_images
 from edgekit.data.labels import names_in_order
-from edgekit.data.listing import files_in, loose_files, subfolders, told
+from edgekit.data.listing import files_in, loose_files, subfolders, unused_files_notes
 from edgekit.data.splits import parts_of
 from edgekit.errors import DataError
 from edgekit.types import RawData, ReadOptions
@@ -33,7 +33,7 @@ def read(spec: str, options: ReadOptions) -> RawData:
     """Read the folder of images or clips at `spec`.
 
     Raises:
-        DataError: no sample, an empty class, one class only, a test class that train lacks, unreadable files or folders,
+        DataError: no samples, an empty class, only one class, a test class that train lacks, unreadable files or folders,
             sizes that differ without `options.image_size`.
     """
     root = Path(spec)
@@ -46,10 +46,10 @@ def read(spec: str, options: ReadOptions) -> RawData:
             )
         named = {"": "train"}
     if len(set(named.values())) < len(named):
-        raise DataError(f"{root} has more than one validation folder ({', '.join(named)}); keep one.")
+        raise DataError(f"{root} has more than one validation folder ({', '.join(named)}); keep only one.")
     notes: list[str] = []
     if "" not in named and (unused := [name for name in top if name not in named]):
-        notes.append(f"{root} has train/, so these folders beside it are not used: {', '.join(unused[:5])}.")
+        notes.append(f"{root} has train/, so these folders next to it are not used: {', '.join(unused[:5])}.")
     files: list[str] = []
     labels: list[str] = []
     parts: list[str] = []
@@ -78,10 +78,14 @@ def read(spec: str, options: ReadOptions) -> RawData:
     if lacking := sorted(set(folders) - {folders[i] for i in chosen}):
         kind = "clip" if sound else "image"
         raise DataError(
-            f"The class folder {root / lacking[0]} has no {kind}, but others have; a data set has one kind."
+            f"The class folder {root / lacking[0]} has no {kind}, but others have; a data set must have one kind."
         )
     files, labels, parts = ([each[i] for i in chosen] for each in (files, labels, parts))
-    notes += told(others, str(root), "clips of a class (WAV, FLAC, OGG)") if sound else told(others, str(root))
+    notes += (
+        unused_files_notes(others, str(root), "clips of a class (WAV, FLAC, OGG)")
+        if sound
+        else unused_files_notes(others, str(root))
+    )
     return _read(root, files, np.array(labels), np.array(parts), options, notes)
 
 
@@ -107,9 +111,9 @@ def _read(
     number = {name: k for k, name in enumerate(classes)}
     y = np.array([number[label] for label in labels.tolist()], np.int64)
     if is_audio(files[0]):
-        found = raw_parts(root, files, y, parts, group, options)
-        found["notes"] = (*notes, *found["notes"])
-        return RawData(name=root.resolve().name, source=f"audio folder {root}", classes=classes, **found)
+        parts_read = raw_parts(root, files, y, parts, group, options)
+        parts_read["notes"] = (*notes, *parts_read["notes"])
+        return RawData(name=root.resolve().name, source=f"audio folder {root}", classes=classes, **parts_read)
     x, good, skipped = read_images(
         lambda i: (root / files[i]).read_bytes(),
         lambda i: files[i],

@@ -1,6 +1,6 @@
 """Free Spoken Digit Dataset (Jakobovski; CC BY-SA 4.0): 3,000 recordings of the digits 0 to 9 by 6 speakers, 8 kHz.
 
-The official test part is index 0 to 4 of each digit and speaker; the group is the speaker.
+The official test part is index 0 to 4 of each digit and speaker; the groups are the speakers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from edgekit.data.audio.clips import raw_parts
 from edgekit.errors import DataError
-from edgekit.store import cache_root
+from edgekit.runs.cache import cache_root
 from edgekit.types import RawData, ReadOptions
 
 _NAME = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
@@ -21,17 +21,17 @@ _TEST = range(5)
 
 
 def recordings() -> Path | None:
-    """The folder of the recordings: in $EDGEKIT_DATA, else in the user cache; None if it is in neither."""
+    """The folder of the recordings: in $EDGEKIT_DATA, else in the user cache; None if in neither."""
     roots = [Path(root)] if (root := os.environ.get("EDGEKIT_DATA")) else []
-    found = (folder / "fsdd" / "recordings" for folder in (*roots, cache_root() / "data"))
-    return next((folder for folder in found if folder.is_dir()), None)
+    folders = (folder / "fsdd" / "recordings" for folder in (*roots, cache_root() / "data"))
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def read(spec: str, options: ReadOptions) -> RawData:
     """Read the set; `spec` is its name. Ids are the names of the files, such as "7_theo_12.wav".
 
     Raises:
-        DataError: the recordings are not on this machine, none has such a name, or some cannot be read.
+        DataError: the recordings are not on this machine, no file has such a name, or some cannot be read.
     """
     root = recordings()
     if root is None:

@@ -1,7 +1,7 @@
 """`hf:NAME` of the Hugging Face Hub, or `hf:/local/folder` with parquet files or an image folder; needs the extra "hf".
 
 The image column is the first of type Image; the label column is `label`, or the only ClassLabel; a column `group` is the group.
-Only data files are read: no code of a data set is ever run. Ids are `train/0`, `train/1`, ...
+Only data files are read: no code of a data set is ever executed. Ids are `train/0`, `train/1`, ...
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edgekit.data.images import read_images
 from edgekit.data.labels import names_in_order
 from edgekit.data.splits import parts_of
 from edgekit.errors import DataError
-from edgekit.store import cache_root
+from edgekit.runs.cache import cache_root
 from edgekit.types import RawData, ReadOptions
 
 _PARTS = {
@@ -35,7 +35,7 @@ def read(spec: str, options: ReadOptions) -> RawData:
     """Read the data set `spec`: what follows "hf:".
 
     Raises:
-        DataError: it cannot be found or fetched, has no train split, or no image and label column.
+        DataError: it cannot be found or downloaded, has no train split, or no image and label column.
     """
     tables, notes = _splits(spec)
     image, label = _columns(spec, tables["train"].features)
@@ -88,11 +88,11 @@ def _splits(spec: str) -> tuple[dict[str, Any], tuple[str, ...]]:
             warnings.simplefilter("ignore")
             path = Path(spec).expanduser()
             if path.suffix == ".parquet" and path.is_file():
-                found = datasets.load_dataset(
+                splits = datasets.load_dataset(
                     "parquet", data_files=str(path), cache_dir=str(cache_root() / "data" / "hf")
                 )
             else:
-                found = datasets.load_dataset(
+                splits = datasets.load_dataset(
                     str(path) if path.is_dir() else spec, cache_dir=str(cache_root() / "data" / "hf")
                 )
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
@@ -102,17 +102,17 @@ def _splits(spec: str) -> tuple[dict[str, Any], tuple[str, ...]]:
             datasets.enable_progress_bars()
     tables: dict[str, Any] = {}
     notes = []
-    for name, table in found.items():
+    for name, table in splits.items():
         part = _PARTS.get(str(name))
         if part is None or part in tables:
             notes.append(f"hf:{spec}: the split {name!r} is not used.")
         else:
             tables[part] = table
     if "train" not in tables:
-        raise DataError(f"hf:{spec} has no train split; it has {', '.join(map(str, found))}.")
+        raise DataError(f"hf:{spec} has no train split; it has {', '.join(map(str, splits))}.")
     _, label = _columns(spec, tables["train"].features)
     for part in [part for part in tables if part != "train"]:
-        # The Hub's convention for labels that are kept secret.
+        # The Hub's convention for labels that are withheld.
         if label not in tables[part].features or set(np.unique(tables[part][label][:]).tolist()) == {-1}:
             notes.append(f"hf:{spec}: {part} has no labels and is not used.")
             del tables[part]

@@ -1,4 +1,4 @@
-"""A folder with MNIST-style IDX files (gzip or not). An optional labels.txt names the classes, one a line."""
+"""A folder with MNIST-style IDX files (gzip or not). An optional labels.txt names the classes, one per line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgekit.types import RawData, ReadOptions
 
 
 def read(spec: str, options: ReadOptions) -> RawData:
-    """Read the IDX folder at `spec`; raises DataError as `idx.read_folder` does."""
+    """Read the IDX folder at `spec`; raises DataError like `idx.read_folder`."""
     folder = Path(spec)
     parts = idx.read_folder(folder)
     names = folder / "labels.txt"

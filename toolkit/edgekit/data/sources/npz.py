@@ -24,10 +24,10 @@ def read(spec: str, options: ReadOptions) -> RawData:
     arrays = read_arrays(path)
     missing = [key for key in ("x_train", "y_train") if key not in arrays]
     if missing:
-        raise DataError(f"{path} has no {', '.join(missing)}; it holds {', '.join(sorted(arrays)) or 'nothing'}.")
+        raise DataError(f"{path} has no {', '.join(missing)}; it contains {', '.join(sorted(arrays)) or 'nothing'}.")
     for part in ("test", "val", "cal"):
         if (f"x_{part}" in arrays) != (f"y_{part}" in arrays):
-            raise DataError(f"{path} has only one of x_{part} and y_{part}; give both or neither.")
+            raise DataError(f"{path} has only one of x_{part} and y_{part}; provide both or neither.")
     given = tuple(str(name) for name in np.ravel(arrays["classes"])) if "classes" in arrays else ()
     labels = [_labels(arrays[f"y_{part}"], f"{path}: y_{part}") for part in ("train", "test") if f"y_{part}" in arrays]
     return RawData(
@@ -43,7 +43,7 @@ def read(spec: str, options: ReadOptions) -> RawData:
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        # Opened here, since NumPy leaves the file open when the archive is damaged.
+        # Opened here, since NumPy leaves the file open if the archive is damaged.
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} is a single array, not a .npz file with named ones.")
@@ -52,7 +52,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise DataError(f"{path} is not a readable .npz file: {error}.") from None
     except ValueError:
         raise DataError(
-            f"{path} is no .npz file, or holds Python objects or a damaged array; save plain arrays."
+            f"{path} is not an .npz file, or contains Python objects or a damaged array; save plain arrays."
         ) from None
 
 
@@ -65,7 +65,7 @@ def _labels(y: NDArray[Any], where: str) -> NDArray[np.int64]:
 
 
 def images_of(x: NDArray[Any], where: str) -> NDArray[Any]:
-    """(N, H, W, C) uint8 or float32 in [0, 1] from what the file holds. Raises DataError, naming `where`."""
+    """(N, H, W, C) uint8 or float32 in [0, 1] from a stored array. Raises DataError that names `where`."""
     if x.ndim == 3:
         x = x[..., None]
     if x.ndim != 4:
@@ -73,7 +73,7 @@ def images_of(x: NDArray[Any], where: str) -> NDArray[Any]:
     if x.dtype.kind == "f":
         x = x.astype(np.float32)
         if not np.isfinite(x).all():
-            raise DataError(f"{where} holds NaN or infinity ({int((~np.isfinite(x)).sum())} values).")
+            raise DataError(f"{where} contains NaN or infinity ({int((~np.isfinite(x)).sum())} values).")
         if x.size and (x.min() < 0 or x.max() > 1):
             raise DataError(
                 f"{where} has floats from {x.min():g} to {x.max():g}; floats must be in [0, 1]. "

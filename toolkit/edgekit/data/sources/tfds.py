@@ -1,7 +1,7 @@
 """`tfds:NAME` of TensorFlow Datasets, or `tfds:/prepared/folder` (with dataset_info.json); needs the extra "tfds".
 
-Read as a random-access source, which needs no TensorFlow in this process; preparing a set that is not there yet does, and has a
-process of its own. Image and label are the features `image` and `label`; `group` is the group. Ids are `train/0`, `train/1`, ...
+Read as a random-access source, which needs no TensorFlow in this process. Preparing a set that is not there yet does need it,
+and runs in a separate process. Image and label are the features `image` and `label`; `group` is the group. Ids are `train/0`, ...
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from edgekit.data.images import read_images
 from edgekit.data.splits import parts_of
 from edgekit.errors import DataError
-from edgekit.store import cache_root
+from edgekit.runs.cache import cache_root
 from edgekit.types import RawData, ReadOptions
 
 _PARTS = {"train": "train", "test": "test", "validation": "val", "valid": "val", "val": "val", "cal": "cal"}
@@ -31,7 +31,7 @@ def read(spec: str, options: ReadOptions) -> RawData:
     """Read the data set `spec`: what follows "tfds:".
 
     Raises:
-        DataError: no such set or folder, it cannot be fetched, is no image classification, or its files are not array_record.
+        DataError: no such set or folder, it cannot be downloaded, is not image classification, or is not in array_record files.
     """
     import tensorflow_datasets as tfds
 
@@ -51,7 +51,7 @@ def read(spec: str, options: ReadOptions) -> RawData:
             tables[part] = builder.as_data_source(split=name, decoders={"image": tfds.decode.SkipDecoding()})
         except (NotImplementedError, OSError) as error:
             raise DataError(
-                f"tfds:{spec} cannot be read at random: {str(error).splitlines()[0]}. Prepare it with "
+                f"tfds:{spec} does not allow random access: {str(error).splitlines()[0]}. Prepare it with "
                 f"`tfds build {builder.info.name} --file_format=array_record`."
             ) from None
     if "train" not in tables:
@@ -88,11 +88,11 @@ def _builder(spec: str) -> Any:
     if (Path(spec).expanduser() / "dataset_info.json").is_file():
         return tfds.builder_from_directory(str(Path(spec).expanduser()))
     if "/" in spec and Path(spec).expanduser().is_dir():
-        raise DataError(f"tfds:{spec} is no prepared data set: the folder has no dataset_info.json.")
+        raise DataError(f"tfds:{spec} is not a prepared data set: the folder has no dataset_info.json.")
     root = os.environ.get("TFDS_DATA_DIR") or str(cache_root() / "data" / "tfds")
     try:
         builder = tfds.builder(spec, data_dir=root, file_format="array_record")
-    except ValueError as error:  # DatasetNotFoundError is one; its message goes on with every name there is
+    except ValueError as error:  # DatasetNotFoundError is one; its message continues with every known name
         raise DataError(f"tfds:{spec}: {str(error).splitlines()[0]}") from None
     if not builder.is_prepared():
         _prepare(spec, root)
@@ -101,7 +101,7 @@ def _builder(spec: str) -> Any:
 
 
 def _prepare(spec: str, root: str) -> None:
-    # Not `tfds build`, which imports apache_beam, which tensorflow-datasets does not ask for.
+    # Not `tfds build`, which imports apache_beam, which tensorflow-datasets does not depend on.
     command = [sys.executable, "-c", _PREPARE, spec, root]
     print("$", *command, file=sys.stderr, flush=True)
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)

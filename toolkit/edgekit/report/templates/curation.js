@@ -27,7 +27,7 @@ function compare(a, b) {
 function sortBy(column, direction) {
   const keys = rows.map((row) => key(row, column));
   order = rows.map((_, i) => i).sort((i, j) => {
-    // What is missing stands last in both directions; equal rows keep their order.
+    // Missing values come last in both directions; equal rows keep their order.
     if (keys[i] === null || keys[j] === null) return (keys[i] === null) - (keys[j] === null) || i - j;
     return direction * compare(keys[i], keys[j]) || i - j;
   });

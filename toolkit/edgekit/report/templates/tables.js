@@ -5,7 +5,7 @@
   const FIRST = 20;
   const STEP = 100;
   const NUMBER = /^[-+\u2212]?[\d,]*\.?\d+(e[-+]?\d+)?( ?(%|pp|ms|s|KB|MB|dB|bytes))?$/i;
-  const MISSING = ["", "\u2013", "none", "not measured", "not told", "not known", "not compared"];
+  const MISSING = ["", "\u2013", "none", "not measured", "not reported", "not known", "not compared"];
   const clean = (text) => text.replace(/\s+/g, " ").trim();
   // The text of a cell on one line: its line breaks are spaces.
   function textOf(cell) {
@@ -20,7 +20,7 @@
   };
   const plain = (value) => value.toLocaleString("en");
 
-  // What a cell sorts by and what CSV says of it: its data-value, else its text, as a number if it is one.
+  // A cell's sort key and CSV value: its data-value, else its text, as a number if it is one.
   function keyOf(cell) {
     if (!cell) return null;
     const text = cell.dataset.value ?? textOf(cell);
@@ -35,7 +35,7 @@
     return a.localeCompare(b, undefined, { numeric: true });
   }
 
-  // The heading of each column, where there may be several rows of them; data-bar: of a drawing, which has no numbers.
+  // The heading of each column; there may be several rows of them; data-bar: a drawing without numbers.
   function headings(table) {
     const lines = [...table.tHead.rows];
     const grid = lines.map(() => []);
@@ -68,7 +68,7 @@
     };
   }
 
-  // CSV has the full number where a cell shows one, and the text where it shows more.
+  // CSV has the full number if a cell shows only a number, else its text.
   function saidBy(cell) {
     const text = cell ? textOf(cell) : "";
     return NUMBER.test(text) || MISSING.includes(text) ? keyOf(cell) : text;
@@ -88,7 +88,7 @@
     const quoted = (value) => {
       if (value === null) return "";
       if (typeof value === "number") return String(value);
-      // A spreadsheet would take such a text for a formula.
+      // A spreadsheet would treat such text as a formula.
       const text = /^[=+\-@\t]/.test(value) ? `'${value}` : value;
       return /[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
     };
@@ -133,7 +133,7 @@
     function sortBy(column, direction) {
       order = [...items].sort((a, b) => {
         const [x, y] = [a.keys[column], b.keys[column]];
-        // What is missing stands last in both directions; equal rows keep their order.
+        // Missing values come last in both directions; equal rows keep their order.
         return x === null || y === null ? (x === null) - (y === null) : direction * compare(x, y);
       });
       heads.forEach(({ head }, k) => head.hasAttribute("aria-sort") &&
@@ -188,7 +188,7 @@
     if (first) refresh();
   }
 
-  // What a closed <details> holds waits until it is opened.
+  // The content of a closed <details> is filled when it is opened.
   document.querySelectorAll(".scroll > table:not([data-own])").forEach((table) => {
     const closed = table.closest("details:not([open])");
     if (closed) closed.addEventListener("toggle", () => enhance(table), { once: true });

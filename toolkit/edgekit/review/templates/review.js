@@ -24,7 +24,7 @@ async function request(route, options) {
   try {
     answer = await fetch(route, options);
   } catch {
-    throw new Error("the review has ended, or does not answer");
+    throw new Error("the review has ended, or does not respond");
   }
   if (!answer.ok) throw new Error((await answer.text()).trim());
   return answer.json();
@@ -40,7 +40,7 @@ async function load(anew) {
   const number = ++asked;
   const query = new URLSearchParams(filters.map((input) => [input.id, input.value]));
   const wanted = get("decided").value;
-  // Samples that were decided on since have left what the filter finds.
+  // Samples decided on since then no longer match the filter.
   const still = rows.filter((row) => !wanted || (row.decision !== null) === (wanted === "yes"));
   query.set("offset", anew ? 0 : still.length);
   loading = true;
@@ -144,7 +144,7 @@ function save(work) {
   saving = saving.then(work).catch((error) => say(`Not saved: ${error.message}.`, true));
 }
 
-// After the decisions before it, which change what a filter finds.
+// After earlier decisions, which change what a filter matches.
 const next = () => save(() => load(false));
 
 function decide(action, label) {
@@ -187,7 +187,7 @@ function relabel() {
 function play() {
   if (at < 0 || !player) return;
   if (!rows[at].sound) {
-    say("The sound file of this clip cannot be found.", true);
+    say("The audio file of this clip cannot be found.", true);
     return;
   }
   player.src = `sound?${new URLSearchParams({ id: rows[at].id })}`;

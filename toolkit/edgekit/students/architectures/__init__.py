@@ -1,1 +1,1 @@
-"""One network a file, each with `build(keras, input_shape, classes)`; they do not know each other."""
+"""One network per file, each with `build(keras, input_shape, classes)`; they do not import each other."""

@@ -1,7 +1,7 @@
 """An audio spectrogram transformer of edge size: four blocks of 64 or 96 wide tokens (Gong et al. 2021, arXiv 2104.01778).
 
-A position is learned for each patch. For spectrograms and images of at least 8x8; it learns from more data, or needs more
-augmentation, than a convolutional network does. `passt` learns times and frequencies apart and trains on part of the patches.
+One position is learned for each patch. For spectrograms and images of at least 8x8; it needs more data, or more
+augmentation, than a convolutional network. `passt` learns times and frequencies separately and trains on part of the patches.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from edgekit.students import transformer
 
+INPUTS = ((98, 40, 1), (28, 28, 1))  # a second of sound: 98 frames of 25 ms, one each 10 ms, 40 bands
 # width -> D of a token
 WIDTHS: Mapping[str, int] = {"s": 64, "m": 96}
 

@@ -1,7 +1,7 @@
 """A spectrogram transformer in the size of a public checkpoint, AST (arXiv 2104.01778) or PaSST (arXiv 2110.05069).
 
-The layout of the file's tensors decides which. What no tensor tells is as in the published networks: a head of attention for each
-64 of the width, and patches every 10 frames and bands, which the number of positions must agree with. The weights themselves
+The layout of the file's tensors decides which. What the tensors do not determine is as in the published networks: one attention
+head for each 64 of the width, and patches every 10 frames and bands, which must match the number of positions. The weights
 are loaded when the network is trained (`training.published`).
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import RecipeError
-from edgekit.students import checkpoints, transformer
+from edgekit.students import transformer
+from edgekit.students.pretrained import checkpoints
 
 BANDS = 128  # of every published network
 
@@ -21,17 +22,17 @@ def build(keras: Any, input_shape: tuple[int, int, int], classes: int, backbone:
     """(N, T, F, 1) -> (N, K); spectrograms of at least one patch, 16x16 in the published networks.
 
     Raises:
-        RecipeError: the file at `backbone` is no checkpoint of AST or PaSST, or its patches lie otherwise.
+        RecipeError: the file at `backbone` is not a checkpoint of AST or PaSST, or has another arrangement of patches.
         IntegrityError, MissingExtra: as `students.tensor_files.arrays`.
     """
-    found = checkpoints.read(backbone)
-    plan = found.plan
+    checkpoint = checkpoints.read(backbone)
+    plan = checkpoint.plan
     rows = (BANDS - plan.patch[1]) // plan.stride[1] + 1
-    if plan.separate and (own := found.tensors["freq_new_pos_embed"].shape[2]) != rows:
+    if plan.separate and (own := checkpoint.tensors["freq_new_pos_embed"].shape[2]) != rows:
         raise RecipeError(
-            f"{backbone.name} has positions of {own} frequencies; expected {rows}, which {BANDS} bands have at patches of "
-            f"{plan.patch[1]} every {plan.stride[1]}. Take a checkpoint with that stride."
+            f"{backbone.name} has positions of {own} frequencies; expected {rows}, which {BANDS} bands have with patches of "
+            f"{plan.patch[1]} every {plan.stride[1]}. Use a checkpoint with that stride."
         )
     patchout = transformer.PATCHOUTS["structured" if plan.separate else "none"]
     plan = dataclasses.replace(plan, patchout=patchout)
-    return transformer.build(keras, input_shape, classes, plan, found.layout.replace("-", "_"))
+    return transformer.build(keras, input_shape, classes, plan, checkpoint.layout.replace("-", "_"))

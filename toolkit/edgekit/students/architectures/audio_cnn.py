@@ -1,7 +1,7 @@
 """A small residual network for spectrograms, frames by frequency bands: time is coarsened before frequency.
 
-The stem halves the time of a second's frames and keeps the bands of a short spectrogram, since neighboring frames say nearly
-the same and neighboring bands do not. Blocks after He et al. 2015 (arXiv 1512.03385).
+The stem halves the time of a second's frames and keeps the bands of a short spectrogram, since neighboring frames are nearly
+the same and neighboring bands are not. Blocks after He et al. 2015 (arXiv 1512.03385).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 from edgekit.students.blocks import conv_bn, residual, softmax_head
 
+INPUTS = ((98, 40, 1), (28, 28, 1))  # a second of sound: 98 frames of 25 ms, one each 10 ms, 40 bands
 STEM, STAGES = 16, (24, 44)
-# What the blocks see at most: frames, bands.
+# The largest input of the blocks: frames, bands.
 _FRAMES, _BANDS = 64, 40
 
 

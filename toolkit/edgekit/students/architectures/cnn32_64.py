@@ -1,6 +1,6 @@
 """The IQR study's teacher: Conv32-Conv64-MaxPool-Dropout.2-Flatten-Dense128-Dropout.5-Dense. 1,199,882 parameters.
 
-Valid padding; 11,992,448 MAC an image at 28x28x1, K=10 (METHODS.md section 7). Above 32 pixels the first convolution strides,
+Valid padding; 11,992,448 MAC an image at 28x28x1, K=10 (docs/methods.md, "FLOPs"). Above 32 pixels the first convolution strides,
 so that what follows works on at most 32x32 pixels: at 96x96x3 a step costs 1.6 times the one at 28x28, not 14 times.
 """
 

@@ -1,6 +1,6 @@
 """The IQR study's student: Conv8-MaxPool-Dropout.2-Flatten-Dense16-Dropout.5-Dense. 21,898 parameters at 28x28x1, K=10.
 
-Valid padding; 70,464 MAC an image (METHODS.md section 7). For repeating the study; `microresnet` is better at its size.
+Valid padding; 70,464 MAC an image (docs/methods.md, "FLOPs"). For repeating the study; `microresnet` is better at its size.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The same convolutions as its reference file kws_ref_model_float32.tflite for 49x10x1 and 12 classes: a 10x4 stem of 64 filters at
 half the side, then four blocks of a 3x3 depthwise and a 1x1 convolution. An input that is not at least twice as high as wide is
-taken for an image: its stem is 5x5, and strides more above 64 pixels, so that the blocks see at most 32x32.
+treated as an image: its stem is 5x5, and strides more above 64 pixels, so that the blocks see at most 32x32.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from edgekit.students.blocks import conv_bn, depthwise_bn, softmax_head
 
+INPUTS = ((49, 10, 1), (28, 28, 1), (32, 32, 3))
 FILTERS, BLOCKS = 64, 4
 _SPECTROGRAM_STEM = (10, 4)
 _LARGEST = 32
@@ -21,7 +22,7 @@ def build(keras: Any, input_shape: tuple[int, int, int], classes: int) -> Any:
     """(N, H, W, C) -> (N, K); images of at least 4x4."""
     height, width, _ = input_shape
     if min(height, width) < 4:
-        raise ValueError("it needs at least 4 pixels a side")
+        raise ValueError("it needs at least 4 pixels per side")
     layers = keras.layers
     image = keras.Input(input_shape, name="image")
     strides = max(2, math.ceil(max(height, width) / _LARGEST))

@@ -1,7 +1,7 @@
 """The default students: batch-normalized residual networks for 28x28 to 96x96 that train fast on two CPU cores.
 
-A thin full-resolution convolution is pooled at once; residual blocks do most of the work at half of the side and less, where a
-wide convolution costs little. Width "fast" halves at once again: the network of curation's teachers, which are many.
+A thin full-resolution convolution is pooled immediately; residual blocks do most of the work at half of the side and less, where
+a wide convolution costs little. Width "fast" halves once more right away: it is for curation's teachers, of which there are many.
 Above 48 pixels the stem strides. After He et al. 2015 (arXiv 1512.03385).
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from edgekit.students.blocks import conv_bn, residual, softmax_head
 
+INPUTS = ((28, 28, 1), (32, 32, 3), (96, 96, 3))
 # width -> (filters of the stem, (filters, strides) of each residual block)
 WIDTHS: Mapping[str, tuple[int, tuple[tuple[int, int], ...]]] = {
     "fast": (12, ((24, 2), (32, 2))),

@@ -1,4 +1,4 @@
-"""`ast` with PaSST's two ideas: positions of time and frequency apart, and patchout (Koutini et al. 2022, arXiv 2110.05069).
+"""`ast` with PaSST's two ideas: separate positions of time and frequency, and patchout (Koutini et al. 2022, arXiv 2110.05069).
 
 A training step leaves out 40 % of the times and a third of the frequencies, which makes it cheaper and regularizes; inference
 sees all patches. For spectrograms and images of at least 8x8.
@@ -11,6 +11,7 @@ from typing import Any
 
 from edgekit.students import transformer
 
+INPUTS = ((98, 40, 1), (28, 28, 1))  # a second of sound: 98 frames of 25 ms, one each 10 ms, 40 bands
 # width -> D of a token
 WIDTHS: Mapping[str, int] = {"s": 64, "m": 96}
 

@@ -1,7 +1,7 @@
 """The light-CNN study's size of network: a residual CNN of about 6.6 M parameters, 25.1 MB as float32, for MNIST-like images.
 
-Its figures fix the size; this is a network of that size that trains on two CPU cores: few channels where the image is large, and
-most of the parameters in the 2x2 stage and the dense layer, where a weight serves four products or one.
+The study's figures fix the size; this network of that size trains on two CPU cores: few channels where the image is large, and
+most of the parameters in the 2x2 stage and the dense layer, where a weight is used in four products or one.
 Above 32 pixels the stem strides. Blocks after He et al. 2015 (arXiv 1512.03385).
 """
 
@@ -18,10 +18,10 @@ _UNSTRIDED = 32
 
 
 def build(keras: Any, input_shape: tuple[int, int, int], classes: int) -> Any:
-    """(N, H, W, C) -> (N, K); images of at least 16x16, so that each stage still halves something."""
+    """(N, H, W, C) -> (N, K); images of at least 16x16, so that each stage still halves the size."""
     height, width, _ = input_shape
     if min(height, width) < 2 ** len(STAGES):
-        raise ValueError(f"it halves them {len(STAGES)} times and needs at least {2 ** len(STAGES)} pixels a side")
+        raise ValueError(f"it halves them {len(STAGES)} times and needs at least {2 ** len(STAGES)} pixels per side")
     layers = keras.layers
     image = keras.Input(input_shape, name="image")
     stride = math.ceil(max(height, width) / _UNSTRIDED)

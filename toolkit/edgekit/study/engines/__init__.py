@@ -1,4 +1,4 @@
-"""Where the runs of a study are computed: processes of this machine, or a Ray cluster. Both start the same program."""
+"""Where the runs of a study execute: processes on this machine, or a Ray cluster. Both start the same program."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ ENGINES = {"local": "edgekit.study.engines.local", "ray": "edgekit.study.engines
 
 
 class Engine(Protocol):
-    """Starts processes and tells when they end; it knows nothing of what they do.
+    """Starts processes and reports when they end; it knows nothing about what they do.
 
-    slots: how many may run at once. A process that is started reads OUT/jobs/NAME and leaves its outcome there.
+    slots: how many may run at once. A started process reads OUT/jobs/NAME and leaves its outcome there.
     """
 
     slots: int
 
     def start(self, name: str, out: Path) -> None:
-        """Begin run `name` of the study in `out`."""
+        """Start run `name` of the study in `out`."""
 
     def ended(self) -> Mapping[str, str]:
-        """How the process of each run ended that did so since the last call, in words: "was killed by signal 9"."""
+        """How the process of each run ended that did so since the last call, e.g. "was killed by signal 9"."""
 
     def close(self) -> None:
-        """End what still runs."""
+        """Stop what is still running."""
 
 
 def make(name: str, *, jobs: int | None, address: str | None) -> Engine:

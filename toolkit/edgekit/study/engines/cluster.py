@@ -1,7 +1,7 @@
-"""Runs on a Ray cluster (the extra `ray`): a task per run, which starts the same process as the local engine does.
+"""Runs on a Ray cluster (the extra `ray`): one task per run, which starts the same process as the local engine.
 
-Every node has edgekit installed and sees the study's folder under the same path. Ray's own retries are off: a process, a worker
-or a node that is lost is told to the schedule, which begins the run once more and counts it, on either engine alike.
+Every node has edgekit installed and sees the study's folder under the same path. Ray's own retries are off: a lost process,
+worker or node is reported to the schedule, which starts the run once more and counts it, the same on either engine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HANDED_ON = ("EDGEKIT_DATA", "XDG_CACHE_HOME")
 
 
 def make(*, jobs: int | None, address: str | None) -> Cluster:
-    """Join the cluster at `address` ("auto": the one of this machine; "local": start one).
+    """Join the cluster at `address` ("auto": the one on this machine; "local": start one).
 
     Raises:
         MissingExtra: Ray is not installed. UsageError: there is no cluster, or it has no room for one run.
@@ -39,9 +39,9 @@ def make(*, jobs: int | None, address: str | None) -> Cluster:
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            told = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(
-                f"No Ray cluster answers at {address!r} ({told}). `ray start --head` begins one; "
+                f"No Ray cluster answers at {address!r} ({reason}). `ray start --head` starts one; "
                 "--address local uses this machine."
             ) from None
     try:
@@ -59,19 +59,19 @@ def make(*, jobs: int | None, address: str | None) -> Cluster:
 
 
 def compute(out: str, name: str, environment: dict[str, str]) -> str:
-    """On a node: how one run's process ended. When this worker is killed, the process ends with it."""
+    """On a node: how one run's process ended. If this worker is killed, the process ends with it."""
     if not Path(out, "jobs", name, "recipe.yaml").is_file():
         return _UNSEEN
     processes = _processes(tuple(sorted({**environment, **one_thread()}.items())))
     processes.start(Path(out), name)
-    while not (found := processes.ended(wait_s=60)):
+    while not (ended := processes.ended(wait_s=60)):
         pass
-    return found[name]
+    return ended[name]
 
 
 @functools.cache
 def _processes(environment: tuple[tuple[str, str], ...]) -> Forks:
-    """Of this worker, which has one run at a time: Ray gives it one task after another."""
+    """The processes of this worker, which has one run at a time: Ray gives it one task after another."""
     return Forks(dict(environment))
 
 
@@ -92,18 +92,18 @@ class Cluster:
         if not self._running:
             return {}
         ready, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        found = {}
+        outcomes = {}
         for task in ready:
             name = self._running.pop(task)
             try:
-                found[name] = str(self._ray.get(task))
+                outcomes[name] = str(self._ray.get(task))
             except self._ray.exceptions.RayError:  # the worker or its node is gone
-                found[name] = _LOST
-            if found[name] == _UNSEEN:
+                outcomes[name] = _LOST
+            if outcomes[name] == _UNSEEN:
                 raise UsageError(
-                    "A node of the Ray cluster does not see the study's folder; give an --out that all share."
+                    "A node of the Ray cluster does not see the study's folder; choose an --out that all nodes share."
                 )
-        return found
+        return outcomes
 
     def close(self) -> None:
         for task in self._running:

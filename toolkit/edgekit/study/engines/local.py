@@ -12,7 +12,7 @@ from edgekit.errors import UsageError
 from edgekit.study.engines.forks import Forks
 
 PROCESS_BYTES = int(1.6 * 1024**3)
-"""What a process with TensorFlow takes, at least."""
+"""The minimum memory of a process with TensorFlow."""
 
 
 def make(*, jobs: int | None, address: str | None) -> Local:
@@ -22,7 +22,7 @@ def make(*, jobs: int | None, address: str | None) -> Local:
         UsageError: an address, which only a cluster has, or no jobs.
     """
     if address is not None:
-        raise UsageError("--address is for --engine ray; the local engine is this machine.")
+        raise UsageError("--address works only with --engine ray; the local engine uses this machine.")
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs must be at least 1, found {jobs}.")
     return Local(jobs or max(1, min(available(), int(psutil.virtual_memory().available / PROCESS_BYTES))))
@@ -41,10 +41,10 @@ class Local:
         self.processes.start(out, name, self._cores[name])
 
     def ended(self) -> Mapping[str, str]:
-        found = self.processes.ended()
-        for name in found:
+        outcomes = self.processes.ended()
+        for name in outcomes:
             del self._cores[name]
-        return found
+        return outcomes
 
     def close(self) -> None:
         self.processes.close()
@@ -52,5 +52,5 @@ class Local:
 
 
 def one_thread() -> Mapping[str, str]:
-    """The environment of a run: one thread for arithmetic, whatever the machine, so that the same bits come out."""
+    """The environment of a run: one thread for arithmetic, on any machine, so that results are the same bit for bit."""
     return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}

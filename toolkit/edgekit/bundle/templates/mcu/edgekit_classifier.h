@@ -14,7 +14,7 @@ extern "C" {
 extern const char *const edgekit_labels[EDGEKIT_CLASSES];
 
 #if EDGEKIT_HAS_PIXELS
-/* What the input tensor takes of each value of a pixel (0 to 255). */
+/* The input tensor's value for each pixel value (0 to 255). */
 extern const int8_t edgekit_pixels[256];
 #endif
 

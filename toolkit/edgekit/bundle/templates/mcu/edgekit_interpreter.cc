@@ -7,7 +7,7 @@
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
-// A first guess, to be replaced by what edgekit_arena_used() says on your target.
+// A first guess, to be replaced by what edgekit_arena_used() reports on your target.
 #ifndef EDGEKIT_ARENA_BYTES
 #define EDGEKIT_ARENA_BYTES (2 * EDGEKIT_ARENA_AT_LEAST + 16 * 1024)
 #endif

@@ -83,7 +83,7 @@ static int test_interpreter(void) {
         if (worst > most) most = worst;
         exact += worst == 0;
         within += worst <= EDGEKIT_ALLOWED_STEPS;
-        /* Where two classes come out alike, a step that is allowed may turn them round. */
+        /* If two classes have nearly equal outputs, an allowed step may swap them. */
         right += output[edgekit_golden_labels[i]] + 2 * EDGEKIT_ALLOWED_STEPS >= output[edgekit_argmax(output)];
     }
     printf("       outputs bit-identical: %d of %d; largest difference %d steps, allowed %d\n", exact,

@@ -1,4 +1,4 @@
-/* The self-test: 0 if all holds. */
+/* The self-test: 0 if all checks pass. */
 #ifndef EDGEKIT_SELF_TEST_H_
 #define EDGEKIT_SELF_TEST_H_
 

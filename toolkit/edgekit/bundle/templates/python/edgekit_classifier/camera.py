@@ -42,7 +42,7 @@ def _device(name: str) -> Iterator[Any]:
         while True:
             good, frame = camera.read()
             if not good:
-                raise Refused(f"camera {name} gives no picture.")
+                raise Refused(f"camera {name} returns no image.")
             yield frame[..., ::-1]
     finally:
         camera.release()

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _watch(classifier: Classifier, given: argparse.Namespace) -> None:
     if classifier.metadata["preprocessing"]["kind"] != "image":
-        raise Refused("--camera is for models of images; this one takes clips.")
+        raise Refused("--camera works only with image models; this one expects clips.")
     frames = itertools.islice(camera.frames(given.camera), given.count)
     for number, frame in enumerate(frames, 1):
         start = time.monotonic()
@@ -58,9 +58,9 @@ def _watch(classifier: Classifier, given: argparse.Namespace) -> None:
 def _print(name: str, answer: Answer, given: argparse.Namespace) -> None:
     top = answer.top[: given.top]
     if given.json:
-        told = [{"label": label, "probability": round(p, 6)} for label, p in top]
+        labels = [{"label": label, "probability": round(p, 6)} for label, p in top]
         line = json.dumps(
-            {"input": name, "top": told, "accepted": answer.accepted, "calibrated": answer.calibrated},
+            {"input": name, "top": labels, "accepted": answer.accepted, "calibrated": answer.calibrated},
             ensure_ascii=False,
         )
     else:
@@ -71,19 +71,19 @@ def _print(name: str, answer: Answer, given: argparse.Namespace) -> None:
 
 def _files(inputs: list[Path], classifier: Classifier) -> list[Path]:
     if not inputs:
-        raise Refused("name files or folders, or give --camera or --self-test.")
+        raise Refused("name files or folders, or pass --camera or --self-test.")
     suffixes = images.SUFFIXES if classifier.metadata["preprocessing"]["kind"] == "image" else sounds.SUFFIXES
-    found = []
+    files = []
     for path in inputs:
         if path.is_dir():
-            found += sorted(each for each in path.rglob("*") if each.suffix.lower() in suffixes)
+            files += sorted(each for each in path.rglob("*") if each.suffix.lower() in suffixes)
         elif path.is_file():
-            found.append(path)
+            files.append(path)
         else:
             raise Refused(f"{path} does not exist.")
-    if not found:
+    if not files:
         raise Refused(f"no file to label; expected {', '.join(suffixes)}.")
-    return found
+    return files
 
 
 def _end(number: int, frame: FrameType | None) -> None:
@@ -91,16 +91,18 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="edgekit_classifier", description="Label files or the pictures of a camera.")
+    parser = argparse.ArgumentParser(prog="edgekit_classifier", description="Label files or the images of a camera.")
     parser.add_argument("inputs", nargs="*", type=Path, help="files or folders")
     parser.add_argument("--camera", nargs="?", const="pi", help="the camera module, or a device such as /dev/video0")
     parser.add_argument("--interval-s", type=float, default=1.0, help="seconds from frame to frame; default 1")
-    parser.add_argument("--count", type=int, help="frames to label; default: without end")
-    parser.add_argument("--top", type=int, default=1, help="labels to name; default 1")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--count", type=int, help="frames to label; default: unlimited")
+    parser.add_argument("--top", type=int, default=1, help="labels to show; default 1")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime; default 1")
     parser.add_argument(
-        "--self-test", action="store_true", help="compare the golden vectors; exit status 1 if they differ"
+        "--self-test", action="store_true", help="compare with the golden vectors; exit status 1 if they differ"
     )
-    parser.add_argument("--strict", action="store_true", help="with --self-test: bit for bit on any processor")
+    parser.add_argument(
+        "--strict", action="store_true", help="with --self-test: require equality bit for bit on any processor"
+    )
     return parser

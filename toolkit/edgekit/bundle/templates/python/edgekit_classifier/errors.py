@@ -1,4 +1,4 @@
-"""What ends the program with one line and exit status 2."""
+"""The error that ends the program with one line and exit status 2."""
 
 
 class Refused(Exception):

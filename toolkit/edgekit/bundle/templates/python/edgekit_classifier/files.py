@@ -1,4 +1,4 @@
-"""Files that the JSON files of a bundle name: they lie in the bundle, wherever a name tries to lead."""
+"""Files named in the JSON files of a bundle: they must be in the bundle, whatever the name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .errors import Refused
 
 
 def below(folder: Path, name: Any) -> Path:
-    """folder / name; raises Refused if that is no file below the folder, or not even a name."""
+    """folder / name; raises Refused if that is not a file below the folder, or not even a name."""
     try:
         path: Path = folder / name
         if "\\" not in name and ".." not in path.parts and folder.resolve() in path.resolve().parents:
             return path
     except (TypeError, ValueError, OSError, RuntimeError):
         pass
-    raise Refused(f"the bundle names {name!r}, which is no file below {folder}; copy the bundle again.")
+    raise Refused(f"the bundle names {name!r}, which is not a file below {folder}; copy the bundle again.")

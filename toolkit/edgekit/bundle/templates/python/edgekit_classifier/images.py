@@ -1,8 +1,8 @@
-"""Images as the model was trained on them: decoded, brought to its channels, resized by the same filter, bit for bit.
+"""Images as in training: decoded, converted to the model's channels, resized by the same filter, bit for bit.
 
 The filter is Pillow's BILINEAR: a triangle, widened when shrinking (antialiased), in fixed point with 22 bits, first along the
-rows, then along the columns, each rounded to uint8; since Pillow 13 the other way round for pictures whose height shrinks by more
-than twice what their width shrinks by (metadata.json says which). The picture is stretched to the size; nothing is cut off.
+rows, then along the columns, each rounded to uint8; since Pillow 13 the other way round for images whose height shrinks by more
+than twice as much as their width (metadata.json says which). The image is stretched to the size; nothing is cut off.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def fitted(x: Any, shape: tuple[int, int, int], tall_first: bool) -> Any:
 
 
 def resized(x: Any, size: tuple[int, int], tall_first: bool) -> Any:
-    """(h, w, C) uint8 -> (H, W, C) uint8; a side that has its length already is left as it is.
+    """(h, w, C) uint8 -> (H, W, C) uint8; a side that already has its length is unchanged.
 
-    tall_first: pictures whose height shrinks much more are resized along the columns first (Pillow 13).
+    tall_first: images whose height shrinks much more are resized along the columns first (Pillow 13).
     """
     less_height, less_width = x.shape[0] - size[0], x.shape[1] - size[1]
     if tall_first and less_height > max(0, 2 * less_width):
@@ -100,10 +100,10 @@ def _by_pillow(pillow: Any, path: Path, shape: tuple[int, int, int]) -> Any:
 
 
 def _png(content: bytes, path: Path) -> Any:
-    """(h, w, 1 or 3) of a PNG with 8 bits a channel, not interlaced: what the golden vectors are. Else Pillow is needed."""
+    """(h, w, 1 or 3) from a PNG with 8 bits per channel, not interlaced, like the golden vectors. Anything else needs Pillow."""
     more = "Pillow reads more kinds: python3 -m pip install pillow, or the package python3-pil"
     if content[:8] != b"\x89PNG\r\n\x1a\n":
-        raise Refused(f"{path} is no PNG, and without Pillow nothing else is read. {more}.")
+        raise Refused(f"{path} is not a PNG, and without Pillow nothing else can be read. {more}.")
     width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", content[16:29])
     if depth != 8 or color not in (0, 2) or interlaced or b"tRNS" in content:
         raise Refused(f"{path} is neither plain gray nor plain RGB. {more}.")

@@ -1,4 +1,4 @@
-"""The classifier: a file, what it is fed and how its answer is read, all as metadata.json says."""
+"""The classifier: a file, its input and the interpretation of its output, all as in metadata.json."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FOLDER = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Answer:
-    """top: (label, probability), best first. accepted: whether the largest output reaches the operating threshold; None where
-    none was chosen. calibrated: the best label's probability after the temperature; None where none was fitted."""
+    """top: (label, probability), best first. accepted: whether the largest output reaches the operating threshold; None if
+    none was chosen. calibrated: the best label's probability after the temperature; None if none was fitted."""
 
     top: list[tuple[str, float]]
     accepted: bool | None
@@ -42,16 +42,16 @@ class Classifier:
         self._run, self.runtime = runtime.opened(self.path, threads)
 
     def read(self, path: Path) -> Any:
-        """(n, ...) inputs in real numbers of a file: one of an image, one for each segment of a clip."""
+        """(n, ...) inputs in real numbers from a file: one for an image, one for each segment of a clip."""
         preprocessing = self.metadata["preprocessing"]
         if preprocessing["kind"] == "image":
             return self.pixels(images.read(path, tuple(preprocessing["shape"]), preprocessing["tall_first"]))
         if "waveform" not in self.entry:
-            raise Refused("this file takes features, which metadata.json describes and your program computes.")
+            raise Refused("this file expects features, which metadata.json describes and your program computes.")
         return sounds.read(path, preprocessing["front_end"])
 
     def pixels(self, x: Any) -> Any:
-        """(h, w, 1 or 3) uint8 of a camera or file -> (1, H, W, C) float32 in the range that the model takes."""
+        """(h, w, 1 or 3) uint8 of a camera or file -> (1, H, W, C) float32 in the model's input range."""
         preprocessing = self.metadata["preprocessing"]
         low, high = preprocessing["range"]
         fitted = images.fitted(x, tuple(preprocessing["shape"]), preprocessing["tall_first"])
@@ -59,7 +59,7 @@ class Classifier:
         return real if (low, high) == (0, 1) else real * np.float32(high - low) + np.float32(low)
 
     def tensor(self, real: Any) -> Any:
-        """What the input tensor takes: round(real / scale) + zero_point, saturated; floats pass."""
+        """Real numbers -> input tensor: round(real / scale) + zero_point, saturated; floats pass unchanged."""
         dtype, scale = np.dtype(self.given["dtype"]), self.given["scale"]
         if scale == 0:
             return real.astype(dtype)
@@ -80,14 +80,14 @@ class Classifier:
         return _softmax(real) if self.metadata["output"]["kind"] == "logits" else real.astype(np.float64)
 
     def answer(self, real: Any) -> Answer:
-        """The answer to one input, or to the segments of one clip, whose probabilities are averaged."""
+        """The answer for one input, or for the segments of one clip, whose probabilities are averaged."""
         p = self.probabilities(self.raw(self.tensor(real))).mean(axis=0)
         order = np.argsort(-p, kind="stable")
-        found, operating = self.entry.get("calibration"), self.entry.get("operating")
+        calibration, operating = self.entry.get("calibration"), self.entry.get("operating")
         calibrated = None
-        if found and found["fitted"]:
-            floor = found["floor"] or np.finfo(np.float64).tiny
-            calibrated = float(_softmax(np.log(np.maximum(p, floor))[None] / found["temperature"])[0, order[0]])
+        if calibration and calibration["fitted"]:
+            floor = calibration["floor"] or np.finfo(np.float64).tiny
+            calibrated = float(_softmax(np.log(np.maximum(p, floor))[None] / calibration["temperature"])[0, order[0]])
         accepted = None
         if operating:
             threshold = operating["threshold"]

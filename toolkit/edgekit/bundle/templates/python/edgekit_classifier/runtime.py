@@ -12,7 +12,7 @@ import numpy as np
 from .errors import Refused
 
 Run = Callable[[Any], Any]
-_INSTALL = "install it as README.md says, with `pip install -r requirements.txt` in a venv, and start the venv's Python"
+_INSTALL = "install it as README.md says, with `pip install -r requirements.txt` in a venv, and run the venv's Python"
 
 
 def opened(path: Path, threads: int) -> tuple[Run, str]:
@@ -33,7 +33,7 @@ def _lite(module: Any, path: Path, threads: int) -> Run:
     interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
     interpreter.allocate_tensors()
     given, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    # A file of somebody else's may take a fixed number of samples only: it is filled up with copies.
+    # A file from elsewhere may have a fixed batch: it is padded with copies.
     copies = int(given["shape"][0])
 
     def run(tensor: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Does this machine compute what the machine computed that made the bundle? Real inputs, compared bit for bit."""
+"""Does this machine compute the same as the machine that made the bundle? Real inputs, compared bit for bit."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .model import Classifier
 
 
 def run(classifier: Classifier, strict: bool = False) -> tuple[bool, list[str]]:
-    """(whether all holds, what was found, one line each).
+    """(whether all checks passed, the results, one line each).
 
-    strict: every output must be equal to the last bit, on another kind of processor too.
+    strict: every output must be equal to the last bit, also on another kind of processor.
     """
     lines, good = [], True
     for ok, line in (*_digests(classifier.folder), *_vectors(classifier, strict)):
@@ -36,7 +36,7 @@ def _digests(folder: Path) -> Iterator[tuple[bool, str]]:
         if not (path := below(folder, name)).is_file()
         or hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]
     ]
-    yield not wrong, f"{len(files)} files" + (f"; not as written: {', '.join(wrong)}" if wrong else "")
+    yield not wrong, f"{len(files)} files" + (f"; changed: {', '.join(wrong)}" if wrong else "")
 
 
 def _vectors(classifier: Classifier, strict: bool) -> Iterator[tuple[bool, str]]:
@@ -48,25 +48,25 @@ def _vectors(classifier: Classifier, strict: bool) -> Iterator[tuple[bool, str]]
     if sources and (classifier.metadata["preprocessing"]["kind"] == "image" or "waveform" in classifier.entry):
         same = sum(_same(classifier, path, inputs[i]) for i, path in sources)
         yield same == len(sources), f"{same} of {len(sources)} files become the recorded input, bit for bit"
-    found = classifier.raw(inputs)
-    exact = int((found == expected).all(axis=1).sum())
-    real = found.astype(np.float64)
+    outputs = classifier.raw(inputs)
+    exact = int((outputs == expected).all(axis=1).sum())
+    real = outputs.astype(np.float64)
     steps = np.abs(real - expected.astype(np.float64))
     here = platform.machine() == compared["machine"]
     allowed = 0 if strict else compared["allowed" if here else "allowed_elsewhere"]
     yield (
         bool((steps <= allowed).all()),
-        f"{exact} of {len(found)} outputs bit-identical, {int((steps > 0).sum())} of {steps.size} numbers differ, at most by "
+        f"{exact} of {len(outputs)} outputs bit-identical, {int((steps > 0).sum())} of {steps.size} numbers differ, at most by "
         f"{steps.max():.3g} {compared['unit']} (allowed {allowed:.3g}; {classifier.runtime} on {platform.machine()}, made by "
         f"{compared['runtime']} on {compared['machine']})",
     )
-    # Where two classes come out alike, a step that is allowed may turn them round.
+    # If two classes have nearly equal outputs, an allowed step may swap them.
     right = sum(bool(row[each["expected"]] + 2 * allowed >= row.max()) for row, each in zip(real, vectors, strict=True))
     yield right == len(vectors), f"{right} of {len(vectors)} labels as expected"
 
 
-def _array(folder: Path, told: dict[str, Any]) -> Any:
-    return np.fromfile(below(folder, told["file"]), np.dtype(told["dtype"]).newbyteorder("<")).reshape(told["shape"])
+def _array(folder: Path, entry: dict[str, Any]) -> Any:
+    return np.fromfile(below(folder, entry["file"]), np.dtype(entry["dtype"]).newbyteorder("<")).reshape(entry["shape"])
 
 
 def _same(classifier: Classifier, path: Path, expected: Any) -> bool:

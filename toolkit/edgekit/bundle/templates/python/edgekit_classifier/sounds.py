@@ -1,4 +1,4 @@
-"""Clips as the model was trained on them: mono, at its sample rate, cut or padded to its length. The file does the rest."""
+"""Clips as in training: mono, at the model's sample rate, cut or padded to its length. The file does the rest."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .errors import Refused
 SUFFIXES = (".wav", ".flac", ".ogg")
 
 
-def read(path: Path, made: dict[str, Any]) -> Any:
-    """(segments, samples) float32 amplitudes of a clip; made: the front end of metadata.json."""
+def read(path: Path, front_end: dict[str, Any]) -> Any:
+    """(segments, samples) float32 amplitudes of a clip; front_end: that of metadata.json."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -28,23 +28,25 @@ def read(path: Path, made: dict[str, Any]) -> Any:
             raise Refused(f"{path}: only plain 16-bit or float WAV is read without soundfile; install it.") from None
         except RuntimeError as error:  # soundfile's own errors are of this type
             raise Refused(f"{path} cannot be read as a clip: {error}.") from None
-    if rate != made["sample_rate"]:
-        raise Refused(f"{path} has {rate:,} samples a second, the model takes {made['sample_rate']:,}; convert it.")
-    return cut(wave.mean(axis=1, dtype=np.float32), made)
+    if rate != front_end["sample_rate"]:
+        raise Refused(
+            f"{path} has {rate:,} samples per second, the model expects {front_end['sample_rate']:,}; convert it."
+        )
+    return cut(wave.mean(axis=1, dtype=np.float32), front_end)
 
 
-def cut(wave: Any, made: dict[str, Any]) -> Any:
-    """(n,) -> (segments, samples): a short clip has silence on both sides, a long one loses both ends or is cut up."""
-    wanted = round(made["clip_s"] * made["sample_rate"])
+def cut(wave: Any, front_end: dict[str, Any]) -> Any:
+    """(n,) -> (segments, samples): a short clip is padded with silence on both sides, a long one loses both ends or is cut up."""
+    wanted = round(front_end["clip_s"] * front_end["sample_rate"])
     if len(wave) <= wanted:
         padded = np.zeros((1, wanted), np.float32)
         start = (wanted - len(wave)) // 2
         padded[0, start : start + len(wave)] = wave
         return padded
-    if made["long"] == "crop":
+    if front_end["long"] == "crop":
         start = (len(wave) - wanted) // 2
         return wave[None, start : start + wanted]
-    hop = round((made["segment_hop_s"] or made["clip_s"]) * made["sample_rate"])
+    hop = round((front_end["segment_hop_s"] or front_end["clip_s"]) * front_end["sample_rate"])
     count = 1 + -(-(len(wave) - wanted) // hop)
     return np.stack(
         [wave[start : start + wanted] for start in (min(i * hop, len(wave) - wanted) for i in range(count))]
@@ -52,7 +54,7 @@ def cut(wave: Any, made: dict[str, Any]) -> Any:
 
 
 def _wav(content: bytes) -> tuple[Any, int]:
-    """((n, channels) float32, rate) of a WAV of 16-bit or float samples; (None, 0) of anything else."""
+    """((n, channels) float32, rate) of a WAV with 16-bit or float samples; (None, 0) for anything else."""
     if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
         return None, 0
     place, kind, channels, rate, bits = 12, 0, 0, 0, 0

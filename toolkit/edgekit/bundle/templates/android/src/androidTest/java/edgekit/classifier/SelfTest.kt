@@ -13,7 +13,7 @@ import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 
-/** Does this device compute what the machine computed that made the bundle? */
+/** Does this device compute the same as the machine that made the bundle? */
 @RunWith(AndroidJUnit4::class)
 class SelfTest {
     private val context = InstrumentationRegistry.getInstrumentation().targetContext
@@ -54,7 +54,7 @@ class SelfTest {
                 val difference = found.indices.map { abs(found[it] - expected[it]) }.fold(0.0) { a, b -> maxOf(a, b) }
                 if (difference == 0.0) exact++
                 worst = maxOf(worst, difference)
-                // Where two classes come out alike, a step that is allowed may turn them round.
+                // If two classes have nearly equal outputs, an allowed step may swap them.
                 val most = found.fold(found[0]) { a, b -> maxOf(a, b) }
                 val label = vectors.getJSONObject(i).getInt("expected")
                 assertTrue("label of vector $i", found[label] + 2 * allowed >= most)

@@ -17,8 +17,8 @@ import org.tensorflow.lite.Interpreter
 data class Scored(val label: String, val probability: Double)
 
 /**
- * top: all classes, best first. accepted: whether the largest output reaches the operating threshold; null where none
- * was chosen. calibrated: the best class's probability after the temperature; null where none was fitted.
+ * top: all classes, best first. accepted: whether the largest output reaches the operating threshold; null if none
+ * was chosen. calibrated: the best class's probability after the temperature; null if none was fitted.
  */
 data class Answer(val top: List<Scored>, val accepted: Boolean?, val calibrated: Double?)
 
@@ -51,18 +51,18 @@ class Classifier(context: Context, threads: Int = 1) : Closeable {
         interpreter.allocateTensors()
     }
 
-    /** The answer to a picture of any size (ARGB_8888), which is stretched to the model's. */
+    /** The answer for an image of any size (ARGB_8888), which is stretched to the model's size. */
     fun classify(picture: Bitmap): Answer = answer(run(tensor(picture)))
 
-    /** The answer to a mono clip: `clipSamples` amplitudes in [-1, 1] at the sample rate of metadata.json. */
+    /** The answer for a mono clip: `clipSamples` amplitudes in [-1, 1] at the sample rate of metadata.json. */
     fun classify(clip: FloatArray): Answer = answer(run(tensor(clip)))
 
-    /** How many amplitudes [classify] takes of a clip. */
+    /** How many amplitudes of a clip [classify] expects. */
     val clipSamples: Int get() = input.getJSONArray("shape").getInt(1)
 
-    /** The input tensor of a picture. */
+    /** The input tensor for an image. */
     fun tensor(picture: Bitmap): ByteBuffer {
-        check(preprocessing.getString("kind") == "image") { "this model takes clips" }
+        check(preprocessing.getString("kind") == "image") { "this model expects clips" }
         val shape = preprocessing.getJSONArray("shape")
         val channels = shape.getInt(2)
         val argb = IntArray(picture.width * picture.height)
@@ -79,14 +79,14 @@ class Classifier(context: Context, threads: Int = 1) : Closeable {
         return filled(fitted.size) { Preprocessing.real(fitted[it], low, high) }
     }
 
-    /** The input tensor of a clip. */
+    /** The input tensor for a clip. */
     fun tensor(clip: FloatArray): ByteBuffer {
-        check(entry.has("waveform")) { "this model takes no waveform" }
+        check(entry.has("waveform")) { "this model does not accept a waveform" }
         require(clip.size == clipSamples) { "expected $clipSamples amplitudes, found ${clip.size}" }
         return filled(clip.size) { clip[it] }
     }
 
-    /** The output tensor of an input tensor, as the model gives it. */
+    /** The model's output tensor for an input tensor. */
     fun run(tensor: ByteBuffer): ByteBuffer {
         val result = ByteBuffer.allocateDirect(classes.size * width(output)).order(ByteOrder.nativeOrder())
         tensor.rewind()
@@ -109,7 +109,7 @@ class Classifier(context: Context, threads: Int = 1) : Closeable {
         }
     }
 
-    /** The answer that an output tensor means. */
+    /** The answer given by an output tensor. */
     fun answer(result: ByteBuffer): Answer {
         val scale = output.getDouble("scale")
         val real = numbers(result).map { if (scale == 0.0) it else (it - output.getInt("zero_point")) * scale }

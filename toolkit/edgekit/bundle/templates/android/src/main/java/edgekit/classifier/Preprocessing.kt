@@ -6,7 +6,7 @@ import kotlin.math.max
 import kotlin.math.min
 
 /**
- * Pictures as the model was trained on them, bit for bit: Pillow's BILINEAR, a triangle that is widened when
+ * Images as in training, bit for bit: Pillow's BILINEAR, a triangle that is widened when
  * shrinking, in fixed point with 22 bits, each pass rounded to a byte. No Android class is used here.
  */
 object Preprocessing {
@@ -76,7 +76,7 @@ object Preprocessing {
         return min(max(whole, least.toDouble()), most.toDouble()).toInt()
     }
 
-    /** A pixel as a real number in the range that the model takes. */
+    /** A pixel as a real number in the model's input range. */
     fun real(pixel: Byte, low: Float, high: Float): Float {
         val unit = (pixel.toInt() and 255).toFloat() / 255f
         return if (low == 0f && high == 1f) unit else unit * (high - low) + low

@@ -1,0 +1,1 @@
+"""A build, a compression and a dry run: the stages in their order, and what each one does."""

@@ -1,0 +1,1 @@
+"""Output for CI systems: outcome, JUnit file, step summary."""

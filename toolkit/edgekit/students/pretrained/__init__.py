@@ -1,0 +1,1 @@
+"""Pretrained weights: public ones, and checkpoints of AST and PaSST."""
