@@ -171,7 +171,7 @@ def test_refusals_and_their_exit_codes(mine, small_npz, tmp_path):
     np.savez(wrong, x_train=x, y_train=np.arange(60) % 3, x_test=x[:30], y_test=np.arange(30) % 3)
     assert "has 3 classes" in edgekit("--model", mine, "--data", wrong, "--out", out, code=4).stderr
     assert "'int7'" in edgekit("--model", mine, "--quantize", "int7", "--out", out, code=2).stderr
-    assert "--input-range is" in edgekit("--model", mine, "--input-range", "255", "--out", out, code=2).stderr
+    assert "--input-range must be" in edgekit("--model", mine, "--input-range", "255", "--out", out, code=2).stderr
     unread = ("--set", "training.epochs=3", "--set", "curation.method=iqr", "--set", "student.width=m")
     refused = edgekit("--model", mine, "--data", small_npz, *unread, "--out", out, code=2).stderr
     assert all(key in refused for key in ("training.epochs", "curation.method", "student.width"))
