@@ -74,7 +74,7 @@ def unpruned(run: Path) -> tuple[Recipe, Dataset, Path]:
 def small_case(folder: Path, quick: Case) -> tuple[Recipe, Dataset, Path]:
     """A student m, trained for two epochs on some of the shipped images; of a tiny case an untrained xs."""
     whole, width = data.load("fashion-mnist-mini", seed=42), quick.of("m", "m", "xs")
-    dataset = dataclasses.replace(whole, train=take(whole.train, range(0, len(whole.train), quick.of(3, 10, 100))))
+    dataset = dataclasses.replace(whole, train=take(whole.train, range(0, len(whole.train), quick.of(3, 25, 100))))
     loaded = sized(dataset, f"student.width={width}", "training.epochs=2")
     keras = backend.load()
     backend.seed(keras, loaded.seed, deterministic=False)

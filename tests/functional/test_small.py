@@ -15,7 +15,7 @@ pytestmark = pytest.mark.tf
 FAST = {
     "training.epochs": 2,
     "training.batch_size": 64,
-    "teacher.name": "microresnet",
+    "teacher.name": "conv8",
     "teacher.epochs": 1,
     "bench.targets": [],
     "pruning.epochs": 1,
@@ -121,8 +121,8 @@ def test_what_later_stages_read_is_looked_at_first(small_npz, tmp_path):
 
 
 def test_a_size_that_is_missed_ends_the_build_with_its_report(small_npz, tmp_path):
-    asked = load(small_npz, **{"student.name": "conv8", "student.max_size": "20KB"})
-    with pytest.raises(GateNotMet, match="size_bytes<=20480") as missed:
+    asked = load(small_npz, **{"student.name": "conv8", "student.max_size": "5KB"})
+    with pytest.raises(GateNotMet, match="size_bytes<=5120") as missed:
         build(asked, tmp_path / "run")
     assert missed.value.report is not None
     assert not (tmp_path / "run/artifacts/model_int8.onnx").exists()

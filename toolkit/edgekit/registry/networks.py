@@ -66,6 +66,10 @@ TEACHERS: Mapping[str, Entry] = {
         "the default student's network: trains fast, for methods that need several networks",
         widths=("fast", "xs", "s", "m", "l"),
     ),
+    "conv8": Entry(
+        "edgekit.students.architectures.conv8:build",
+        "one 8-filter convolution: trains in seconds, for a quick trial",
+    ),
 }
 
 BACKENDS: Mapping[str, Entry] = {

@@ -53,6 +53,9 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 
 def _uri(figure: Any, *, themed: bool = False) -> str:
     """The figure as a data URI. themed: no background, and colors that follow the page's light or dark scheme."""
+    # Laid out once; by itself, matplotlib would draw the whole figure for it and again for the file.
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine("none")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=themed)
     image = _themed(buffer.getvalue().decode()).encode() if themed else buffer.getvalue()
@@ -123,7 +126,8 @@ def confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
         for i, j in np.ndindex(*matrix.shape):
             if matrix[i, j]:
                 color = "white" if share[i, j] > 0.55 else INK
-                axes.text(j, i, matrix[i, j], ha="center", va="center", fontsize=8, color=color)
+                cell = axes.text(j, i, matrix[i, j], ha="center", va="center", fontsize=8, color=color)
+                cell.set_in_layout(False)
         axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
         axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="true")

@@ -45,7 +45,8 @@ class Length:
 
 
 STUDENT = Length(epochs=24, steps=1_000, per_class=80)
-TEACHERS = {"cnn32-64": Length(epochs=10, steps=900), "microresnet": Length(epochs=8, steps=600, per_class=20)}
+TEACHER = Length(epochs=8, steps=600, per_class=20)
+IQR_STUDY_TEACHER = Length(epochs=10, steps=900)
 TUNING = Length(epochs=4, steps=240)
 
 
@@ -76,7 +77,7 @@ def sized(recipe: Recipe, counts: NDArray[np.int64], spec: InputSpec, *, retries
         return section.model_copy(update=changed)
 
     training = decided(recipe.training, STUDENT, _RETRIES)
-    teacher = decided(recipe.teacher, TEACHERS[recipe.teacher.name], 1)
+    teacher = decided(recipe.teacher, IQR_STUDY_TEACHER if recipe.teacher.name == "cnn32-64" else TEACHER, 1)
     tuned = TUNING.epochs_of(samples, classes, training.batch_size)
     pruning, quantization = recipe.pruning, recipe.quantization
     if not pruning.epochs:
