@@ -309,7 +309,7 @@ def test_the_command_refuses_in_one_line_and_replaces_only_when_asked(tmp_path):
         (PRODUCT, "ios", {}, UsageError, "Unknown bundle 'ios'"),
         (PRODUCT / "gone.tflite", "pi", {}, DataError, "does not exist"),
         (PRODUCT, "onnx", {"data": str(SHIPPED)}, UsageError, "no .onnx next to"),
-        (PEER, "pi", {}, UsageError, "with --data"),
+        (PEER, "pi", {"input_range": "0-255"}, UsageError, "with --data"),
         (
             PRODUCT,
             "pi",

@@ -91,7 +91,7 @@ def compress(
     model: str | Path,
     out: str | Path,
     *,
-    input_range: Literal["0-1", "0-255"] | None = None,
+    input_range: InputRange | None = None,
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> Report:

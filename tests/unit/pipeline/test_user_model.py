@@ -67,6 +67,16 @@ def test_the_pixels_a_model_was_trained_on_are_judged_by_its_first_layers(keras,
     assert user_model.load(path, shipped, other).input_range == other, "the user knows better"
 
 
+def test_a_model_of_pixels_from_minus_one_to_one_gets_a_rescaling_in_front(keras, shipped, tmp_path):
+    own = network(keras, keras.layers.Rescaling(1.0))
+    user = user_model.load(saved(own, tmp_path / "m.keras"), shipped, "signed")
+    assert any("rescaling to -1 to 1" in note for note in user.notes)
+    x = shipped.val.x[:5].astype(np.float32) / 255
+    logits = np.asarray(own(2 * x - 1))
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.asarray(user.model(x)) == pytest.approx(expected, abs=1e-6)
+
+
 def test_random_augmentation_is_left_out(keras, shipped, tmp_path):
     model = network(keras, keras.layers.RandomFlip(name="flipping"), end="softmax")
     user = user_model.load(saved(model, tmp_path / "m.keras"), shipped)

@@ -10,8 +10,8 @@ from typing import Any
 
 from edgekit import data, registry
 from edgekit import recipe as recipes
-from edgekit.data.pixels import RANGES, InputRange
-from edgekit.errors import DataError, UnknownName, UsageError
+from edgekit.data.pixels import InputRange
+from edgekit.errors import DataError, UsageError
 from edgekit.inference import predict as predicting
 from edgekit.inference import standalone
 from edgekit.inference.predict import Classifier
@@ -54,7 +54,7 @@ class Subject:
         return self.classifier.front_end is not None and len(self.artifact.inputs[0].shape) == 2
 
 
-def read(path: Path, kind: str, input_range: str = "0-1") -> Subject:
+def read(path: Path, kind: str, input_range: InputRange = "0-1") -> Subject:
     """The file to bundle, from a run folder, a product or a file.
 
     Raises:
@@ -63,27 +63,20 @@ def read(path: Path, kind: str, input_range: str = "0-1") -> Subject:
         DataError, IntegrityError: see `predicting.load`.
     """
     registry.check("bundles", kind)
-    ranges: dict[str, InputRange] = {each: each for each in RANGES}
-    if input_range not in ranges:
-        raise UnknownName("input range", input_range, RANGES)
     if not path.exists():
         raise DataError(f"{path} does not exist; expected a run folder, a product, a .tflite or an .onnx file.")
     file = _file(path, kind)
-    classifier = predicting.load(file)
+    classifier = predicting.load(file, input_range=input_range)
     if kind in ("android", "pi") and classifier.front_end is not None and len(classifier.artifact.inputs[0].shape) != 2:
         classifier = predicting.load(_waveform_of(file))
     metadata = _metadata(file)
     _check(kind, classifier.artifact)
-    if ranges[input_range] != "0-1" and classifier.described:
-        raise UsageError(
-            f"--input-range applies only to files without metadata.json; the one of {file} defines its contract."
-        )
     origin = _origin(file)
     return Subject(
         kind=kind,
         name=file.stem if origin is None else origin.resolve().name,
         classifier=classifier,
-        input_range=ranges[input_range],
+        input_range=classifier.input_range,
         origin=origin,
         metadata=metadata if classifier.described else {},
     )

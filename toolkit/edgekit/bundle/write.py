@@ -15,6 +15,7 @@ from edgekit import registry
 from edgekit.bundle import golden, subject
 from edgekit.bundle.golden import Golden
 from edgekit.bundle.subject import Subject
+from edgekit.data.pixels import InputRange
 from edgekit.errors import OutputInUse, UsageError
 from edgekit.runs.files import PARTIAL, disk_errors, swap
 from edgekit.runs.folder import MANIFEST
@@ -27,7 +28,7 @@ def export(
     out: Path | None = None,
     *,
     data: str | None = None,
-    input_range: str = "0-1",
+    input_range: InputRange = "0-1",
     license: str | None = None,
     force: bool = False,
     reporter: Reporter,

@@ -27,7 +27,7 @@ KEYS = (
     "bench.targets",
     "seed",
 )
-_RANGES = ("0-1", "0-255")
+_RANGES = ("0-1", "0-255", "signed")
 
 Model = Annotated[
     Path,
@@ -38,7 +38,7 @@ Model = Annotated[
 InputRange = Annotated[
     str | None,
     typer.Option(
-        metavar="0-1|0-255", rich_help_panel=o.DATA,
+        metavar="0-1|0-255|signed", rich_help_panel=o.DATA,
         help="Range of pixel values that your model was trained on. By default its first layers decide.",
     ),
 ]  # fmt: skip
@@ -66,7 +66,7 @@ def compress(
     from edgekit import recipe as recipes
 
     if input_range is not None and input_range not in _RANGES:
-        raise UsageError(f"--input-range must be 0-1 or 0-255, found {input_range!r}.")
+        raise UsageError(f"--input-range must be 0-1, 0-255 or signed, found {input_range!r}.")
     with reported_to_ci("compress", str(model), values["gates"] or (), junit, summary_file) as result:
         full_recipe = recipes.load(recipe, set_ or [], values)
         result.add(unjudged=full_recipe.gates)

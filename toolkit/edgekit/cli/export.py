@@ -62,7 +62,7 @@ def export(
             bundle,
             out,
             data=o.existing_path(data) if data else data,
-            input_range=input_range,
+            input_range=input_range,  # type: ignore[arg-type]
             license=license,
             force=force,
             reporter=reporter,

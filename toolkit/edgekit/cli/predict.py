@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from edgekit.cli.console import Console
-from edgekit.cli.options import Json
+from edgekit.cli.options import InputRange, Json
 from edgekit.cli.signature import taking
 from edgekit.errors import UsageError
 
@@ -75,6 +75,7 @@ def predict(
     out: Out = None,
     kaggle: Kaggle = False,
     calibrated: Calibrated = False,
+    input_range: InputRange = "0-1",
     as_json: Json = False,
 ) -> None:
     """Label images or clips with a model file: input,label,probability."""
@@ -87,7 +88,7 @@ def predict(
     if kaggle and (len(inputs) > 1 or not kinds.is_table(inputs[0]) or top > 1 or (as_json and out is None)):
         raise UsageError("--kaggle is for one CSV of pixels, with one label per row; leave the other options out.")
     with Console() as reporter:
-        classifier = predicting.load(file, labels, calibrated=calibrated)
+        classifier = predicting.load(file, labels, calibrated=calibrated, input_range=input_range)  # type: ignore[arg-type]
         predictions = predicting.run(
             classifier, inputs, min(top, len(classifier.classes)), reporter, skip_bad=bool(values["data.skip_bad"])
         )

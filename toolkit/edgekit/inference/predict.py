@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data.images import skipped_message
-from edgekit.errors import DataError, IntegrityError
+from edgekit.data.pixels import RANGES, InputRange, scaled
+from edgekit.errors import DataError, IntegrityError, UsageError
 from edgekit.evidence import temperature as scaling
 from edgekit.inference import clips, described, inputs
 from edgekit.inference.described import Described
 from edgekit.inference.evaluate import outputs, pooled
-from edgekit.inference.standalone import artifact_of
+from edgekit.inference.standalone import artifact_of, range_of
 from edgekit.runs.folder import MANIFEST
 from edgekit.runs.recorded import inside
 from edgekit.types import Artifact, FrontEnd, Output, Reporter
@@ -31,7 +32,7 @@ class Classifier:
     """A file and the names of its K classes. output: the kind of its output, None = unknown. described: by a metadata.json.
 
     calibration: (temperature, floor) to scale its probabilities with, None = unscaled; logits need no floor (None).
-    front_end: converts clips to its inputs, None = it takes images.
+    front_end: converts clips to its inputs, None = it takes images. input_range: of the pixel values that it takes.
     """
 
     artifact: Artifact
@@ -40,6 +41,7 @@ class Classifier:
     described: bool
     calibration: tuple[float, float | None] | None = None
     front_end: FrontEnd | None = None
+    input_range: InputRange = "0-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +78,18 @@ def find(path: Path) -> Path:
     )
 
 
-def load(path: Path, labels: Path | None = None, *, calibrated: bool = False) -> Classifier:
+def load(
+    path: Path, labels: Path | None = None, *, calibrated: bool = False, input_range: InputRange = "0-1"
+) -> Classifier:
     """Describe the classifier at `path` (see `find`), for later predictions.
 
     Args:
         labels: one class name per line; None = metadata.json or labels.txt next to the file, else "0", "1", ...
         calibrated: scale the probabilities with the temperature in metadata.json.
+        input_range: of the pixel values that a file without metadata.json takes.
 
     Raises:
+        UnknownName: no such input range. UsageError: metadata.json says which one it is.
         DataError: not an image classifier, the number of labels differs from its outputs, or it has no temperature.
         IntegrityError: metadata.json records a different digest for the file.
     """
@@ -95,6 +101,10 @@ def load(path: Path, labels: Path | None = None, *, calibrated: bool = False) ->
         raise DataError(
             f"{artifact.path} has inputs of shape {shape}; expected images (N, H, W, 1 or 3), or a file for clips with the "
             "metadata.json of its run next to it."
+        )
+    if metadata is not None and input_range != "0-1":
+        raise UsageError(
+            f"--input-range applies only to files without metadata.json; the one of {artifact.path} defines its contract."
         )
     count = artifact.outputs[0].shape[-1]
     beside = artifact.path.parent / "labels.txt"
@@ -115,6 +125,7 @@ def load(path: Path, labels: Path | None = None, *, calibrated: bool = False) ->
         described=metadata is not None,
         calibration=_calibration(artifact, metadata) if calibrated else None,
         front_end=None if metadata is None else metadata.front_end,
+        input_range=input_range if heard else range_of(artifact, input_range),
     )
 
 
@@ -134,7 +145,11 @@ def run(
     shape = artifact.inputs[0].shape[1:]
     resized, logits = 0, classifier.output == "logits"
     if not classifier.described:
-        reporter.note(f"No metadata.json describes {artifact.name}; its input is assumed to be {_CONTRACT}.")
+        low, high = RANGES[classifier.input_range]
+        reporter.note(
+            f"No metadata.json describes {artifact.name}; its input is assumed to be pixels from {low:g} to {high:g} "
+            "(--input-range)."
+        )
     front_end = classifier.front_end
     read = (
         inputs.read(paths, (shape[0], shape[1], shape[2]), skip_bad=skip_bad)
@@ -146,7 +161,7 @@ def run(
             reporter.warn(skipped_message(chunk.skipped))
         if not len(chunk.x):
             continue
-        p: NDArray[np.floating[Any]] = outputs(artifact, chunk.x)
+        p: NDArray[np.floating[Any]] = outputs(artifact, scaled(chunk.x, classifier.input_range))
         if classifier.output is None and not logits and (p.min() < -1e-3 or p.max() > 1 + 1e-3):
             logits = True
             reporter.warn(f"{artifact.name} outputs values outside [0, 1]; they are treated as logits.")

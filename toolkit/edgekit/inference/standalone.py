@@ -64,7 +64,7 @@ def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, in
     """The split of `dataset` to run the files on.
 
     Raises:
-        UnknownName: no such split.
+        UnknownName: no such split, or input range.
         DataError: a file expects other images, has another number of classes, or is quantized for other pixel values; for clips,
             nothing shows that it expects the features of `dataset`.
     """
@@ -74,8 +74,6 @@ def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, in
         raise DataError(
             f"{dataset.name} has no {split_name} part, since cross-validation (data.cv) does not split one off."
         )
-    if input_range not in RANGES:
-        raise UnknownName("input range", input_range, RANGES)
     for artifact in artifacts:
         expected, shape = artifact.inputs[0].shape[1:], dataset.input.shape
         if dataset.input.front_end is not None:
@@ -87,7 +85,8 @@ def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, in
             raise DataError(
                 f"{artifact.path} has {outputs} outputs, but {dataset.name} has {len(dataset.classes)} classes."
             )
-        _check_range(artifact, input_range)
+        if dataset.input.front_end is None:
+            range_of(artifact, input_range)
     split: Split = getattr(dataset, split_name)
     return split
 
@@ -112,23 +111,59 @@ def inputs_of(artifact: Artifact, dataset: Dataset, split: Split, input_range: I
     front_end = dataset.input.front_end
     if front_end is not None and dataset.root is not None and artifact.inputs[0].shape[1:] == (front_end.clip_samples,):
         return waves(split, dataset.root, front_end)
-    return scaled(split.x, input_range)
+    return scaled(split.x, range_of(artifact, input_range))
 
 
-def _check_range(artifact: Artifact, input_range: InputRange) -> None:
-    """An int8 input reveals the range it was calibrated for: with 255 values 1 apart it is 0..255, not 0..1."""
-    given = artifact.inputs[0]
-    if given.scale == 0 or np.dtype(given.dtype).itemsize > 1:
-        return
-    limits = np.iinfo(given.dtype)
+def range_of(artifact: Artifact, asked: InputRange) -> InputRange:
+    """The range of pixel values to feed a file for images: `asked`, but the pixels themselves to integers without a scale.
+
+    Raises:
+        UnknownName: no such range. DataError: the input tensor shows that it takes another one.
+    """
+    if asked not in RANGES:
+        raise UnknownName("input range", asked, RANGES)
+    given, dtype = artifact.inputs[0], np.dtype(artifact.inputs[0].dtype)
+    if not np.issubdtype(dtype, np.integer):
+        return asked
+    limits = np.iinfo(dtype)
+    if given.scale == 0:
+        if limits.max < 255 or asked == "signed":
+            raise DataError(
+                f"{artifact.path} takes {dtype} values without a scale, so nothing tells how pixels become {dtype}; expected "
+                "uint8 for pixels from 0 to 255, or a scale and a zero point."
+            )
+        return "0-255"
     low, high = ((limit - given.zero_point) * given.scale for limit in (limits.min, limits.max))
-    # Calibration rarely reaches the very ends of the range, and sometimes leaves room beyond them.
-    fitting_ranges = [name for name, (least, most) in RANGES.items() if 1 / 3 < (high - low) / (most - least) < 3]
-    if fitting_ranges and input_range not in fitting_ranges:
-        raise DataError(
-            f"{artifact.path} is quantized for inputs from {low:.3g} to {high:.3g}, but pixels are passed as {input_range}: "
-            f"use --input-range {' or '.join(fitting_ranges)}."
+    takes = _ranges_of(low, high)
+    if dtype.itemsize == 1 and asked not in takes:
+        instead = (
+            f"use --input-range {' or '.join(takes)}"
+            if takes
+            else (
+                f"it takes pixels in no range that edgekit can feed ({', '.join(RANGES)}); convert it for one of them"
+            )
         )
+        raise DataError(
+            f"{artifact.path} is quantized for inputs from {low:.3g} to {high:.3g}, but pixels are passed as {asked}: {instead}."
+        )
+    return asked
+
+
+def _ranges_of(low: float, high: float) -> list[InputRange]:
+    """The ranges of pixel values that an input quantized from `low` to `high` may be for: both of its ends are near.
+
+    Calibration rarely reaches the very ends of a range, and sometimes leaves room beyond them. On dark images it stays far below
+    the upper end: then the narrowest range that holds all of it.
+    """
+    widths = {name: most - least for name, (least, most) in RANGES.items()}
+    near = [
+        name
+        for name, (least, most) in RANGES.items()
+        if abs(low - least) < 0.4 * widths[name] and -0.65 * widths[name] < high - most < 2 * widths[name]
+    ]
+    room = 0.1 * (high - low)
+    inside = [name for name, (least, most) in RANGES.items() if low > least - room and high < most + room]
+    return near or sorted(inside, key=lambda name: widths[name])[:1]
 
 
 def images(spec: str | None, image_size: str | None, seed: int | None, files: Sequence[Path] = ()) -> Dataset:

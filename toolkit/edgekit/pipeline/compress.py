@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgekit.compression.channels import stage as channels_stage
 from edgekit.compression.stage import TWIN
+from edgekit.data.pixels import InputRange
 from edgekit.errors import ExportError, UsageError
 from edgekit.frameworks import backend
 from edgekit.pipeline import finish, prepare, stages, user_model
@@ -56,7 +57,7 @@ def compress(
     model_path: Path,
     out: Path,
     *,
-    input_range: user_model.InputRange | None = None,
+    input_range: InputRange | None = None,
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> Report:
@@ -94,7 +95,7 @@ def _given(
     recipe: Recipe,
     path: Path,
     dataset: Dataset,
-    input_range: user_model.InputRange | None,
+    input_range: InputRange | None,
     folder: Path,
     reporter: Reporter,
 ) -> tuple[user_model.UserModel, Network]:

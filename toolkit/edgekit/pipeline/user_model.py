@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +19,16 @@ from edgekit.compression.qat import load_tf_keras
 from edgekit.compression.twin.graph import Call, walk
 from edgekit.compression.twin.lowering import augments, lower
 from edgekit.compression.twin.twin import twin
+from edgekit.data.pixels import RANGES, InputRange
 from edgekit.errors import DataError, ExportError, UsageError
 from edgekit.frameworks import backend, tf
 from edgekit.training import flops
 from edgekit.types import Dataset
 
-InputRange = Literal["0-1", "0-255"]
+_PUT_IN_FRONT = {
+    "0-255": "a multiplication by 255 was put in front: files of edgekit take pixel / 255",
+    "signed": "a rescaling to -1 to 1 was put in front: files of edgekit take pixel / 255",
+}
 _LARGEST_CONFIG = 64 * 1024**2
 _HDF5 = (".h5", ".hdf5")
 # Layers of Keras that carry code or read other files; and of TensorFlow's functions, those that only compute.
@@ -83,8 +87,8 @@ def load(path: Path, dataset: Dataset, input_range: InputRange | None = None) ->
         notes.append(
             f"takes pixels in {input_range.replace('-', ' to ')}, judged by {why} (--input-range says otherwise)"
         )
-    if input_range == "0-255":
-        notes.append("a multiplication by 255 was put in front: files of edgekit take pixel / 255")
+    if input_range in _PUT_IN_FRONT:
+        notes.append(_PUT_IN_FRONT[input_range])
     logits = _ends_in_logits(path, graph.calls, graph.outputs)
     macs = None
     if framework == "keras":
@@ -273,6 +277,7 @@ def _wrapped(model: Any, framework: str, dataset: Dataset, input_range: InputRan
         return model
     keras = backend.load("tensorflow") if framework == "keras" else tf.tf_keras()
     image = keras.Input(dataset.input.shape, name="edgekit_image")
-    x = keras.layers.Rescaling(255.0, name="edgekit_pixels")(image) if input_range == "0-255" else image
-    x = model(x)
+    low, high = RANGES[input_range]
+    rescaling = keras.layers.Rescaling(high - low, offset=low, name="edgekit_pixels")
+    x = model(image if input_range == "0-1" else rescaling(image))
     return keras.Model(image, keras.layers.Softmax(name="edgekit_probabilities")(x) if logits else x, name=model.name)
