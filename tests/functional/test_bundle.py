@@ -21,6 +21,7 @@ from edgekit.bundle.write import export
 from edgekit.errors import DataError, IntegrityError, UsageError
 from edgekit.inference import litert
 from edgekit.inference import predict as predicting
+from edgekit.inference.standalone import artifact_of
 from edgekit.types import Silent
 
 PRODUCT = REPOSITORY / "models" / "fashion-mnist-s-int8"
@@ -288,6 +289,31 @@ def small_onnx():
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])
     graph = helper.make_graph(nodes, "g", [given], [result], [numpy_helper.from_array(kernel, "kernel")])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+
+
+def test_weights_in_a_second_file_are_counted_and_come_into_the_bundle(tmp_path):
+    """PyTorch's exporter writes them there."""
+    import onnx
+
+    (tmp_path / "one.onnx").write_bytes(small_onnx())
+    onnx.save_model(
+        onnx.load(tmp_path / "one.onnx"), str(tmp_path / "two.onnx"),
+        save_as_external_data=True, location="two.onnx.data", size_threshold=0,
+    )  # fmt: skip
+    weights = tmp_path / "two.onnx.data"
+    size = (tmp_path / "two.onnx").stat().st_size + weights.stat().st_size
+    assert artifact_of(tmp_path / "two.onnx").size_bytes == size > 4 * 7_840
+    folder, manifest = export(tmp_path / "two.onnx", "onnx", tmp_path / "out", data=str(SHIPPED), reporter=Silent())
+    weights.unlink()
+    assert manifest["files"]["two.onnx"]["bytes"] == (folder / "two.onnx").stat().st_size > 4 * 7_840
+    done = subprocess.run(
+        [sys.executable, "-m", "edgekit_classifier", "--self-test"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_command_refuses_in_one_line_and_replaces_only_when_asked(tmp_path):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from edgekit.bundle import document, layout
 from edgekit.bundle.golden import Golden
 from edgekit.bundle.subject import Subject
+from edgekit.inference import onnxrt
 
 
 def files(subject: Subject, golden: Golden, license: str | None) -> dict[str, bytes]:
     """The content of every file but the manifest."""
-    content = subject.artifact.path.read_bytes()
+    content = onnxrt.whole(subject.artifact.path)
     return {
         **layout.common(subject, content, document.metadata(subject, golden, content, license)),
         **layout.golden_files(subject, golden),

@@ -26,7 +26,7 @@ def _session(path: Path) -> Any:
     options.intra_op_num_threads = cores()
     options.log_severity_level = 4
     try:
-        _check_external(path)
+        external(path)
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except IntegrityError:
         raise
@@ -37,18 +37,42 @@ def _session(path: Path) -> Any:
     return session
 
 
-def _check_external(path: Path) -> None:
-    """Weights in other files must be below the folder of the .onnx: ONNX Runtime 1.23 reads any file that an .onnx names."""
+def external(path: Path) -> tuple[Path, ...]:
+    """The other files that hold weights of an .onnx, as PyTorch's exporter writes them.
+
+    Raises:
+        IntegrityError: one is not below the folder of the .onnx: ONNX Runtime 1.23 reads any file that an .onnx names.
+    """
     # The key of such a name. Parsing every file would cost more than running it.
     if not path.is_file() or b"location" not in path.read_bytes():
-        return
+        return ()
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
-    for tensor in _tensors((model.graph, *model.functions)):
-        for entry in tensor.external_data:
-            if entry.key == "location":
-                recorded.inside(path.parent, entry.value, path)
+    entries = [
+        entry
+        for tensor in _tensors((model.graph, *model.functions))
+        for entry in tensor.external_data
+        if entry.key == "location"
+    ]
+    return tuple(dict.fromkeys(recorded.inside(path.parent, entry.value, path) for entry in entries))
+
+
+def whole(path: Path) -> bytes:
+    """An .onnx as one file, its weights in it.
+
+    Raises:
+        DataError: it has weights in other files, and one file cannot hold them (2 GB at most).
+    """
+    if not external(path):
+        return path.read_bytes()
+    import onnx
+
+    try:
+        content: bytes = onnx.load(str(path)).SerializeToString()
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} and its weights do not fit into one .onnx: {error}") from None
+    return content
 
 
 def _tensors(graphs: Iterable[Any]) -> Iterator[Any]:

@@ -43,15 +43,15 @@ def artifact_of(path: Path) -> Artifact:
     if len(inputs) != 1 or len(outputs) != 1:
         raise DataError(f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; a classifier has one of each.")
     quantized = np.issubdtype(np.dtype(outputs[0].dtype), np.integer)
-    content = path.read_bytes()
+    contents = [each.read_bytes() for each in (path, *(onnxrt.external(path) if runtime is onnxrt else ()))]
     return Artifact(
         name=path.name,
         path=path,
         format=path.suffix[1:],
         precision="int8" if quantized else "float32",
         sha256=sha256_file(path),
-        size_bytes=len(content),
-        gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
+        size_bytes=sum(map(len, contents)),
+        gzip_bytes=sum(len(gzip.compress(content, 9, mtime=0)) for content in contents),
         params=0,
         macs=0,
         sparsity=0.0,
