@@ -24,6 +24,23 @@ def test_parse():
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("accuracy>=95", r"accuracy is a share from 0 to 1, found 95; did you mean 0\.95\?"),
+        ("recall:cat>=80", r"recall is a share from 0 to 1, found 80; did you mean 0\.8\?"),
+        ("ece<=5", r"did you mean 0\.05\?"),
+        ("macro_f1>=-0.5", r"macro_f1 is a share from 0 to 1, found -0\.5\."),
+        ("aurc<=1e3", r"found 1000\.$"),
+    ],
+)
+def test_a_share_is_not_written_as_a_percentage(text, message):
+    with pytest.raises(RecipeError, match=message):
+        gates.parse(text)
+    assert gates.parse("nll<=2.5").limit == 2.5 and gates.parse("brier<=1.5").limit == 1.5
+    assert gates.parse("accuracy>=1").limit == 1
+
+
+@pytest.mark.parametrize(
     "text", ["accuracy", "accuracy=0.9", "accuracy>=high", ">=0.9", "accuracy>=--1", "accuracy>=1e999", "@host"]
 )
 def test_a_malformed_gate_is_refused(text):

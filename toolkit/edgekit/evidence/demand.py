@@ -17,6 +17,8 @@ from edgekit.recipe import addresses
 
 RECALL = "recall"
 QUALITY = ("accuracy", "balanced_accuracy", "macro_f1", RECALL, "nll", "brier", "ece", "aurc", "augrc")
+# From 0 to 1: a limit such as 95, meant as a percentage, would never, or always, be met.
+_SHARES = frozenset(QUALITY) - {"nll", "brier"}
 SIZES = {
     "size_bytes": ("size_bytes", 1),
     "size_kb": ("size_bytes", 1024),
@@ -67,7 +69,8 @@ def parse(text: str) -> Demand:
     "recall:a cat>=0.8" -> recall, >=, 0.8 of the class "a cat": what is between the first colon and the last comparison, without
     the spaces around it.
 
-    RecipeError: it has neither form, or a metric is combined with a class or a target that does not apply to it.
+    RecipeError: it has neither form, a metric is combined with a class or a target that does not apply to it, or the limit is
+        outside 0 to 1 for a metric that is a share.
     UnknownName: no such metric. UsageError: what follows the @ is not a target.
     """
     if _HAS_CLASS.match(text):
@@ -93,6 +96,9 @@ def parse(text: str) -> Demand:
     if (metric == RECALL) != (label is not None):
         wrong = f"{metric} does not apply to one class; recall does" if label else "recall applies to one class"
         raise RecipeError(f"--gate {text!r}: {wrong}: recall:CLASS>=number.")
+    if metric in _SHARES and not 0 <= limit <= 1:
+        meant = f"; did you mean {limit / 100:g}?" if 1 < limit <= 100 else "."
+        raise RecipeError(f"--gate {text!r}: {metric} is a share from 0 to 1, found {limit:g}{meant}")
     if not at:
         return Demand(text=text, metric=metric, symbol=symbol, limit=limit, label=label)
     if metric not in AT_TARGETS:
