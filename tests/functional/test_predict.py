@@ -14,6 +14,7 @@ from PIL import Image
 from tests.commands import edgekit
 from tests.conftest import REPOSITORY, SHIPPED, RecordingReporter
 
+from edgekit.bundle.write import export
 from edgekit.errors import DataError, IntegrityError
 from edgekit.inference import inputs, litert
 from edgekit.inference import predict as predicting
@@ -114,23 +115,26 @@ def test_labels_come_from_beside_the_file_else_they_are_numbers(given, tmp_path)
 
 
 def test_a_file_that_is_not_the_one_described_is_refused(given, tmp_path):
-    folder = shutil.copytree(PRODUCT, tmp_path / "product")
+    folder = shutil.copytree(PRODUCT, tmp_path / "product", ignore=shutil.ignore_patterns("manifest.json"))
     content = bytearray(MODEL.read_bytes())
     content[-20_000] ^= 1
     (folder / "model_int8.tflite").write_bytes(content)
     with pytest.raises(IntegrityError, match="SHA-256"):
-        run(folder, given[0] / "images")
+        run(folder / "model_int8.tflite", given[0] / "images")
 
 
 def test_calibrated_probabilities_are_those_of_the_temperature_in_the_metadata(given, tmp_path):
-    folder, images = shutil.copytree(PRODUCT, tmp_path / "product"), given[0] / "images"
+    folder = shutil.copytree(PRODUCT, tmp_path / "product", ignore=shutil.ignore_patterns("manifest.json"))
+    images = given[0] / "images"
     path = folder / "metadata.json"
 
     def calibrated(found):
         metadata = json.loads(path.read_text())
         metadata["artifacts"]["model_int8.tflite"]["calibration"] = found
         path.write_text(json.dumps(metadata))
-        return list(predicting.run(predicting.load(folder, calibrated=True), [images], 10, Silent()))
+        return list(
+            predicting.run(predicting.load(folder / "model_int8.tflite", calibrated=True), [images], 10, Silent())
+        )
 
     fit = {"temperature": 2.0, "fitted": True, "floor": 1 / 512, "n": 300, "split": "cal"}
     for plain, scaled in zip(run(PRODUCT, images, top=10), calibrated(fit), strict=True):
@@ -210,3 +214,29 @@ def test_an_error_leaves_no_file_behind(given, tmp_path):
     assert "--kaggle is for one CSV" in done.stderr
     done = edgekit("predict", MODEL, given[0] / "images", "--out", tmp_path / "no" / "p.csv")
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "labels.txt", "model_int8.tflite"])
+def test_files_that_changed_after_they_were_recorded_are_refused(tmp_path, name):
+    """Classes in another order would label everything wrong, without a sign."""
+    product = shutil.copytree(PRODUCT, tmp_path / "product")
+    if name == "metadata.json":
+        metadata = json.loads((product / name).read_text())
+        (product / name).write_text(json.dumps(metadata | {"classes": metadata["classes"][::-1]}))
+    elif name == "labels.txt":
+        (product / "metadata.json").unlink()
+        (product / name).write_text("\n".join(reversed((product / name).read_text().splitlines())))
+    else:
+        with open(product / name, "ab") as file:
+            file.write(b"x")
+    for given in (product, product / "model_int8.tflite"):
+        done = edgekit("predict", given, SHIPPED / "t10k-images-idx3-ubyte.gz")
+        assert done.returncode == 9 and not done.stdout
+        assert f"{name} changed since" in done.stderr
+    with pytest.raises(IntegrityError, match="changed since"):
+        export(product, "pi", tmp_path / "out", data=str(SHIPPED), reporter=Silent())
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(PRODUCT / "model_int8.tflite", alone)
+    (alone / "manifest.json").write_text('{"name": "a web app", "files": ["model_int8.tflite"]}')
+    assert edgekit("predict", alone / "model_int8.tflite", IDX).returncode == 0, "another program's manifest"

@@ -16,7 +16,7 @@ from edgekit.inference import predict as predicting
 from edgekit.inference import standalone
 from edgekit.inference.predict import Classifier
 from edgekit.runs.folder import MANIFEST
-from edgekit.runs.recorded import inside
+from edgekit.runs.recorded import inside, unchanged
 from edgekit.types import Artifact, Dataset, Reporter
 
 
@@ -94,7 +94,7 @@ def dataset_of(subject: Subject, spec: str | None, reporter: Reporter) -> tuple[
     shape, front_end = subject.artifact.inputs[0].shape[1:], subject.classifier.front_end
     recipe = None if subject.origin is None else subject.origin / "recipe.yaml"
     if recipe is not None and recipe.is_file():
-        run_recipe = recipes.load(recipe)
+        run_recipe = recipes.load(unchanged(recipe))
         section = run_recipe.data if spec is None else run_recipe.data.model_copy(update={"spec": spec})
         dataset = data.load_section(section, run_recipe.seed)
     elif spec is None:
@@ -160,7 +160,7 @@ def _origin(file: Path) -> Path | None:
 
 def _metadata(file: Path) -> Mapping[str, Any]:
     path = file.parent / "metadata.json"
-    document: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    document: Mapping[str, Any] = json.loads(unchanged(path).read_text(encoding="utf-8")) if path.is_file() else {}
     return document
 
 

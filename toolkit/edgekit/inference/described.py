@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekit.data.audio.frontend import from_described
 from edgekit.errors import IntegrityError
+from edgekit.runs.recorded import unchanged
 from edgekit.types import Artifact, FrontEnd, Output
 
 _KINDS: Mapping[str | None, Output | None] = {None: None, "softmax": "probabilities", "logits": "logits"}
@@ -36,14 +37,14 @@ def beside(artifact: Artifact) -> Described | None:
     """The entry under the artifact's name in the metadata.json next to it, if there is one.
 
     Raises:
-        IntegrityError: the file is not a metadata file of edgekit.
+        IntegrityError: the file is not a metadata file of edgekit, or changed after a run, product or bundle recorded it.
         DataError: its front end was made by a version that this edgekit does not know.
     """
     path = artifact.path.parent / "metadata.json"
     if not path.is_file():
         return None
     try:
-        metadata = json.loads(path.read_text())
+        metadata = json.loads(unchanged(path).read_text())
         entry = metadata["artifacts"].get(artifact.name)
         classes, preprocessing = tuple(metadata["classes"]), metadata["preprocessing"]
         if entry is None:

@@ -21,7 +21,7 @@ from edgekit.inference.described import Described
 from edgekit.inference.evaluate import outputs, pooled
 from edgekit.inference.standalone import artifact_of, range_of
 from edgekit.runs.folder import MANIFEST
-from edgekit.runs.recorded import inside
+from edgekit.runs.recorded import inside, unchanged
 from edgekit.types import Artifact, FrontEnd, Output, Reporter
 
 _CONTRACT = "pixel / 255, float in [0, 1]"
@@ -63,7 +63,8 @@ def find(path: Path) -> Path:
         return path
     try:
         if (report := path / "report.json").is_file():
-            return inside(path, f"artifacts/{json.loads(report.read_text())['run']['shipped']}", report)
+            shipped = json.loads(unchanged(report).read_text())["run"]["shipped"]
+            return inside(path, f"artifacts/{shipped}", report)
         if (path / MANIFEST).is_file():
             manifest = json.loads((path / MANIFEST).read_text())
             if "artifact" in manifest:
@@ -91,9 +92,9 @@ def load(
     Raises:
         UnknownName: no such input range. UsageError: metadata.json says which one it is.
         DataError: not an image classifier, the number of labels differs from its outputs, or it has no temperature.
-        IntegrityError: metadata.json records a different digest for the file.
+        IntegrityError: metadata.json records a different digest for the file, or a manifest for one of the files that are read.
     """
-    artifact = artifact_of(find(path))
+    artifact = artifact_of(unchanged(find(path)))
     shape = artifact.inputs[0].shape
     metadata = _described(artifact)
     heard = metadata is not None and metadata.front_end is not None
@@ -111,7 +112,7 @@ def load(
     names: Sequence[str]
     if labels is not None or (metadata is None and beside.is_file()):
         source = labels or beside
-        names = _lines(source)
+        names = _lines(unchanged(source))
     elif metadata is not None:
         source, names = metadata.path, metadata.classes
     else:

@@ -14,7 +14,7 @@ from edgekit.errors import IntegrityError, OutputInUse, UsageError
 from edgekit.runs import recorded
 from edgekit.runs.files import PARTIAL, copy_atomic, sha256_file, write_atomic
 
-MANIFEST = "manifest.json"
+MANIFEST = recorded.MANIFEST
 _LOCK = ".lock"
 # Where a build or a study writes. A link out of the folder in such a place is detected before hours of work, not after them.
 _FOLDERS = ("artifacts", "bench", "control", "controls", "curation", "evaluation", "jobs", "models", "runs")

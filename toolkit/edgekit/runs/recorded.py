@@ -11,8 +11,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from edgekit.errors import IntegrityError
+from edgekit.runs.files import sha256_file
 
+MANIFEST = "manifest.json"
 _MOST_SHOWN = 120
+_MOST_LEVELS = 6  # of folders in a bundle
 
 
 def inside(folder: Path, name: object, where: Path) -> Path:
@@ -60,6 +63,28 @@ def digests(held: Any, where: Path) -> dict[str, str]:
     for name in files:
         inside(where.parent, name, where)
     return dict(files)
+
+
+def unchanged(path: Path) -> Path:
+    """`path` itself, unless the manifest of the run, product or bundle around it records another digest.
+
+    Raises:
+        IntegrityError: the file changed after it was recorded.
+    """
+    for folder in path.absolute().parents[:_MOST_LEVELS]:
+        try:
+            held = json.loads((folder / MANIFEST).read_text())["files"]
+            entry = held[path.absolute().relative_to(folder).as_posix()]
+            digest = entry["sha256"] if isinstance(entry, Mapping) else entry
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue  # no manifest, one of another program, or one that does not record it
+        if path.is_file() and sha256_file(path) != digest:
+            raise IntegrityError(
+                f"{path} changed since {folder / MANIFEST} recorded it, so its content cannot be trusted; restore it, or copy "
+                f"what you want to use out of {folder}."
+            )
+        return path
+    return path
 
 
 def _fault(folder: Path, name: object) -> str | None:
