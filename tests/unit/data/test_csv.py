@@ -176,3 +176,27 @@ def test_one_label_only_is_an_error(listed):
     listed.write_text(listed.read_text().replace(",dog,", ",cat,"))
     with pytest.raises(DataError, match="at least 2"):
         load(listed)
+
+
+def test_csv_files_as_other_programs_write_them(listed, tmp_path):
+    """Windows' paths are read; no header line, other separators and UTF-16 are named."""
+    plain, text = load(listed), listed.read_text()
+    listed.write_text(text.replace("/", "\\"))
+    dataset = load(listed)
+    assert dataset.test.ids.tolist() == plain.test.ids.tolist() and np.array_equal(dataset.test.x, plain.test.x)
+    for change, message in (
+        (text.replace(",", ";"), r"separates its columns by ';'; expected commas"),
+        (text.replace(",", "\t"), r"separates its columns by '\\t'"),
+    ):
+        listed.write_text(change)
+        with pytest.raises(DataError, match=message):
+            load(listed)
+    listed.write_text(text, encoding="utf-16")
+    with pytest.raises(DataError, match="is encoded in UTF-16; expected UTF-8"):
+        load(listed)
+    numbers = kaggle(tmp_path / "numbers" / "t.csv", header="3,0,0,7")
+    with pytest.raises(DataError, match=r"has no header line: its first line is 3,0,0,7\. Put one first"):
+        load(numbers)
+    counted = kaggle(tmp_path / "counted" / "t.csv", header=",".join(map(str, range(17))))
+    with pytest.raises(DataError, match="no column 'label'"):
+        load(counted)

@@ -215,6 +215,54 @@ def test_one_class_is_an_error_that_looks_for_the_classes_below(pets, tmp_path):
         load(outer)
 
 
+@pytest.mark.parametrize("names", [("Train", "Test"), ("Training", "Testing"), ("TRAIN", "test"), ("train", "TESTING")])
+def test_parts_are_known_in_any_spelling(tmp_path, names):
+    root = tmp_path / "pets"
+    for name, each in zip(names, (20, 5), strict=True):
+        pictures.classes(root / name, each=each)
+    dataset = load(root)
+    assert dataset.classes == ("cat", "dog")
+    assert (len(dataset.test), len(everything(dataset))) == (10, 50)
+    assert all(name.startswith(f"{names[1]}/") for name in dataset.test.ids)
+    assert not any("not used" in note for note in dataset.notes)
+
+
+def test_the_lists_of_speech_commands_decide_the_parts(tmp_path):
+    root = pictures.classes(tmp_path / "pets", each=20)
+    pictures.save(root / "_background_noise_" / "1.png")
+    (root / "testing_list.txt").write_text("".join(f"{name}/{i:03}.png\n" for name in ("cat", "dog") for i in range(4)))
+    (root / "validation_list.txt").write_text("cat/010.png\ncat/011.png\r\ndog/012.png\n\n")
+    dataset = load(root)
+    assert dataset.classes == ("cat", "dog")
+    assert sorted(dataset.test.ids) == sorted(f"{name}/{i:03}.png" for name in ("cat", "dog") for i in range(4))
+    assert sorted(dataset.val.ids) == ["cat/010.png", "cat/011.png", "dog/012.png"]
+    assert any("_background_noise_ holds noise to mix in, so it is no class" in note for note in dataset.notes)
+    assert any("testing_list.txt and validation_list.txt in" in note for note in dataset.notes)
+    (root / "validation_list.txt").write_text("cat/001.png\n")
+    with pytest.raises(DataError, match=r"'cat/001\.png' is in both"):
+        load(root)
+    (root / "validation_list.txt").write_text("cat/999.png\n")
+    with pytest.raises(DataError, match=r"lists of parts name 1 files that are not there, such as 'cat/999\.png'"):
+        load(root)
+    names = [f"{name}/{i:03}.png\n" for name in ("cat", "dog") for i in range(20)]
+    (root / "validation_list.txt").unlink()
+    (root / "testing_list.txt").write_text("".join(names))
+    with pytest.raises(DataError, match="no samples to train on"):
+        load(root)
+
+
+def test_a_sample_of_two_groups_is_refused(pets):
+    """The last line would win, and a group that is left out would be trained on."""
+    lines = [f"{name}/{i:03}.png,Ann" for name in ("cat", "dog") for i in range(20)]
+    (pets / "groups.csv").write_text("path,group\n" + "\n".join([*lines, lines[3]]))
+    assert set(load(pets).train.group) == {"Ann"}, "twice the same is one group"
+    (pets / "groups.csv").write_text("path,group\n" + "\n".join([*lines, "cat/003.png,Bo"]))
+    with pytest.raises(
+        DataError, match=r"groups\.csv, line 42: 'cat/003\.png' has the group 'Bo' here and 'Ann' above"
+    ):
+        load(pets)
+
+
 def test_a_folder_without_classes_is_an_error(tmp_path):
     pictures.save(tmp_path / "flat" / "1.png")
     with pytest.raises(DataError, match="no class folders"):
@@ -227,7 +275,7 @@ def test_test_without_train_and_two_validation_folders_are_errors(tmp_path):
         load(tmp_path / "a")
     for part in ("train", "val", "valid"):
         pictures.classes(tmp_path / "b" / part)
-    with pytest.raises(DataError, match="more than one validation folder"):
+    with pytest.raises(DataError, match="two folders of one part"):
         load(tmp_path / "b")
 
 

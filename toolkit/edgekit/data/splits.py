@@ -38,6 +38,13 @@ def split_of(part: str, x: NDArray[Any], y: NDArray[np.int64], group: NDArray[An
     return Split(x=frozen(x), y=frozen(y), ids=frozen(ids), group=groups)
 
 
+# What people call the parts, in any case.
+PART_NAMES = {
+    "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val", "validation": "val",
+    "cal": "cal", "calibration": "cal",
+}  # fmt: skip
+
+
 def parts_of(
     parts: NDArray[np.str_],
     x: Images,

@@ -18,6 +18,8 @@ from edgekit.errors import DataError
 
 # Columns that describe an image; all other columns of a table with labels are its pixels.
 DESCRIBING = ("label", "group", "split")
+_HEADERS = "label,pixel0,pixel1 or path,label"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,18 +34,27 @@ def header(path: Path) -> list[str]:
     """The column names, as written except for spaces around them.
 
     Raises:
-        DataError: the file cannot be read, is empty, or two columns have the same name.
+        DataError: the file cannot be read, is empty, has no header line or other separators, or two columns have the same name.
     """
     names = next((row for _, row in _lines(path)), None)
     if names is None:
-        raise DataError(f"{path} is empty; expected a header line such as label,pixel0,pixel1 or path,label.")
+        raise DataError(f"{path} is empty; expected a header line such as {_HEADERS}.")
+    if other := next((sep for sep in ";\t|" if len(names) == 1 and sep in names[0]), None):
+        raise DataError(
+            f"{path} separates its columns by {other!r}; expected commas. Save it again as comma-separated CSV."
+        )
+    counted = names[0].isdigit() and names == [str(int(names[0]) + i) for i in range(len(names))]
+    if all(_is_number(name) for name in names) and not counted:  # pandas numbers columns without names
+        raise DataError(
+            f"{path} has no header line: its first line is {_some(names)}. Put one first, such as {_HEADERS}."
+        )
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise DataError(f"{path} has two columns named {twice!r}; names must differ.")
     return names
 
 
 def read_rows(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """(line number, column -> text) of each row; columns in `needed` are never empty.
+    """(line number, column -> text) of each row; columns in `needed` are never empty, and Windows' paths are read as such.
 
     Raises:
         DataError: as for `header`, or a column is missing, or a row is invalid; with its line number.
@@ -56,6 +67,8 @@ def read_rows(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, 
         row = dict(zip(names, values, strict=True))
         if empty := next((name for name in needed if not row[name]), None):
             raise DataError(f"{path}, line {line}: {empty} is empty.")
+        if "\\" in row.get("path", "") and not (path.parent / row["path"]).exists():
+            row["path"] = row["path"].replace("\\", "/")
         rows.append((line, row))
     if not rows:
         raise DataError(f"{path} has a header but no rows.")
@@ -143,9 +156,23 @@ def _rows(path: Path, names: list[str]) -> Iterator[tuple[int, list[str]]]:
         yield line, values
 
 
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _some(names: list[str]) -> str:
+    return ",".join(names[:4]) + (",..." if len(names) > 4 else "")
+
+
 def _lines(path: Path, *, strip: bool = True) -> Iterator[tuple[int, list[str]]]:
     line = 0
     try:
+        with open(path, "rb") as start:
+            if start.read(2) in _UTF_16:
+                raise DataError(f"{path} is encoded in UTF-16; expected UTF-8. Save it again as CSV in UTF-8.")
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
             for row in reader:

@@ -17,11 +17,9 @@ from edgekit.data import tables
 from edgekit.data.audio.clips import is_audio, raw_parts
 from edgekit.data.images import read_images
 from edgekit.data.labels import names_in_order
-from edgekit.data.splits import parts_of
+from edgekit.data.splits import PART_NAMES, parts_of
 from edgekit.errors import DataError
 from edgekit.types import RawData, ReadOptions
-
-_PARTS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val", "cal": "cal"}
 
 
 def read(spec: str, options: ReadOptions) -> RawData:
@@ -104,13 +102,13 @@ def _of_files(path: Path, other: Path | None, options: ReadOptions, notes: tuple
                     f"{file}, line {line}: {name!r} is already listed ({where[name]}); expected one line per sample."
                 )
             where[name] = f"{file.name}, line {line}"
-            if "split" in row and row["split"].lower() not in _PARTS:
-                raise DataError(f"{file}, line {line}: split is {row['split']!r}; expected {', '.join(_PARTS)}.")
+            if "split" in row and row["split"].lower() not in PART_NAMES:
+                raise DataError(f"{file}, line {line}: split is {row['split']!r}; expected {', '.join(PART_NAMES)}.")
             if "group" in row and not row["group"]:
                 raise DataError(f"{file}, line {line}: group is empty.")
             names.append(name)
             labels.append(row["label"])
-            parts.append(_PARTS[row["split"].lower()] if "split" in row else part)
+            parts.append(PART_NAMES[row["split"].lower()] if "split" in row else part)
             groups += [row["group"]] if "group" in row else []
     classes, y = _labels(path, np.array(labels), np.array(parts))
     group = np.array(groups) if len(groups) == len(names) else None
@@ -155,9 +153,9 @@ def _labels(path: Path, labels: NDArray[np.str_], parts: NDArray[np.str_]) -> tu
 
 
 def _part_names(split: NDArray[np.str_], path: Path) -> NDArray[np.str_]:
-    if strange := sorted({name for name in split.tolist() if name.lower() not in _PARTS}):
-        raise DataError(f"{path}: split is {strange[0]!r} in a row; expected {', '.join(_PARTS)}.")
-    return np.array([_PARTS[name.lower()] for name in split.tolist()])
+    if strange := sorted({name for name in split.tolist() if name.lower() not in PART_NAMES}):
+        raise DataError(f"{path}: split is {strange[0]!r} in a row; expected {', '.join(PART_NAMES)}.")
+    return np.array([PART_NAMES[name.lower()] for name in split.tolist()])
 
 
 def _name(path: Path) -> str:
