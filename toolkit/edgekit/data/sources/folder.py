@@ -42,20 +42,7 @@ def read(spec: str, options: ReadOptions) -> RawData:
             sizes that differ without `options.image_size`.
     """
     root = Path(spec)
-    top = subfolders(root)
-    named = {name: PART_NAMES[name.lower()] for name in top if name.lower() in PART_NAMES}
-    if "train" not in named.values():
-        if named:
-            raise DataError(
-                f"{root} has {', '.join(named)}/ but no train/; put the training samples into train/<class>/."
-            )
-        named = {"": "train"}
-    if len(set(named.values())) < len(named):
-        raise DataError(f"{root} has two folders of one part ({', '.join(named)}); keep only one.")
-    notes: list[str] = []
-    if "" not in named and (unused := [name for name in top if name not in named]):
-        train = next(name for name, part in named.items() if part == "train")
-        notes.append(f"{root} has {train}/, so these folders next to it are not used: {', '.join(unused[:5])}.")
+    named, notes = _folders(root)
     files: list[str] = []
     labels: list[str] = []
     parts: list[str] = []
@@ -150,6 +137,25 @@ def _read(
         notes=tuple(notes),
         **parts_of(parts[good], x, y[good], ids, None if group is None else group[good]),
     )
+
+
+def _folders(root: Path) -> tuple[dict[str, str], list[str]]:
+    """(folder -> the part whose classes it holds, "" = all of `root` is train; notes)."""
+    top = subfolders(root)
+    named = {name: PART_NAMES[name.lower()] for name in top if name.lower() in PART_NAMES}
+    if "train" not in named.values():
+        if named:
+            raise DataError(
+                f"{root} has {', '.join(named)}/ but no train/; put the training samples into train/<class>/."
+            )
+        named = {"": "train"}
+    if len(set(named.values())) < len(named):
+        raise DataError(f"{root} has two folders of one part ({', '.join(named)}); keep only one.")
+    notes: list[str] = []
+    if "" not in named and (unused := [name for name in top if name not in named]):
+        train = next(name for name, part in named.items() if part == "train")
+        notes.append(f"{root} has {train}/, so these folders next to it are not used: {', '.join(unused[:5])}.")
+    return named, notes
 
 
 def _listed(root: Path) -> dict[str, str]:
