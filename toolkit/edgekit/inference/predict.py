@@ -19,7 +19,7 @@ from edgekit.evidence import temperature as scaling
 from edgekit.inference import clips, described, inputs
 from edgekit.inference.described import Described
 from edgekit.inference.evaluate import outputs, pooled
-from edgekit.inference.standalone import artifact_of, range_of
+from edgekit.inference.standalone import artifact_of, finite, range_of, sums
 from edgekit.runs.folder import MANIFEST
 from edgekit.runs.recorded import inside, unchanged
 from edgekit.types import Artifact, FrontEnd, Output, Reporter
@@ -140,11 +140,11 @@ def run(
         skip_bad: leave unreadable files out, and warn about them.
 
     Raises:
-        DataError: see `inputs.read` and `clips.read`.
+        DataError: see `inputs.read`, `clips.read` and `standalone.finite`.
     """
     artifact = classifier.artifact
     shape = artifact.inputs[0].shape[1:]
-    resized, logits = 0, classifier.output == "logits"
+    resized, logits, told = 0, classifier.output == "logits", False
     if not classifier.described:
         low, high = RANGES[classifier.input_range]
         reporter.note(
@@ -162,10 +162,13 @@ def run(
             reporter.warn(skipped_message(chunk.skipped))
         if not len(chunk.x):
             continue
-        p: NDArray[np.floating[Any]] = outputs(artifact, scaled(chunk.x, classifier.input_range))
+        p: NDArray[np.floating[Any]] = finite(artifact, outputs(artifact, scaled(chunk.x, classifier.input_range)))
         if classifier.output is None and not logits and (p.min() < -1e-3 or p.max() > 1 + 1e-3):
             logits = True
             reporter.warn(f"{artifact.name} outputs values outside [0, 1]; they are treated as logits.")
+        if not (logits or told) and (strange := sums(artifact, p)):
+            told = True
+            reporter.warn(f"{artifact.name}: {strange} They are scores, not probabilities.")
         temperature, floor = classifier.calibration or (1.0, None)
         if chunk.clip is not None:
             p = pooled(p, chunk.clip, "logits" if logits else "probabilities")

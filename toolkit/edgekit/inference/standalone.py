@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit import data
 from edgekit import recipe as recipes
@@ -195,17 +196,51 @@ def evaluate_file(
         output: the kind of the file's output; None = as in a metadata.json next to it, else probabilities.
 
     Raises:
-        DataError: see `fitting`; or a file not known to output logits has values outside [0, 1].
+        DataError: see `fitting` and `finite`; or a file not known to output logits has values outside [0, 1], or rows that do not
+            sum to 1.
         IntegrityError: the metadata.json next to it is damaged.
     """
     artifact = artifact_of(path)
     split = fitting([artifact], dataset, split_name, input_range)
     output = output or described.output_of(artifact) or "probabilities"
-    raw = outputs(artifact, inputs_of(artifact, dataset, split, input_range))
+    raw = finite(artifact, outputs(artifact, inputs_of(artifact, dataset, split, input_range)))
     if output == "probabilities" and (raw.min() < -1e-3 or raw.max() > 1 + 1e-3):
         raise DataError(
             f"{path} outputs values outside [0, 1], perhaps logits; edgekit evaluates probabilities. If they are logits, pass "
             "--logits, or copy the metadata.json of its run next to it."
         )
+    if output == "probabilities" and (strange := sums(artifact, raw)):
+        raise DataError(
+            f"{path}: {strange} Without a softmax, NLL, Brier and ECE mean nothing. End the model in one over the classes, or in "
+            "logits (--logits)."
+        )
     _, labels, raw = judged(split, raw, output)
     return evaluation_of(artifact, split_name, temperature.probabilities(raw, output), labels, dataset.classes)
+
+
+def finite(artifact: Artifact, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The (N, K) outputs of a file.
+
+    Raises:
+        DataError: one is no finite number; the largest of such a row would be a label at random.
+    """
+    if bad := int((~np.isfinite(raw.reshape(len(raw), -1)).all(axis=1)).sum()):
+        raise DataError(
+            f"{artifact.path} outputs NaN or infinity for {bad:,} of {len(raw):,} samples: it is damaged, or its training "
+            "diverged. Check the model that it was made of."
+        )
+    return raw
+
+
+def sums(artifact: Artifact, raw: NDArray[np.float32]) -> str | None:
+    """A sentence on the rows of (N, K) outputs that do not sum to 1, as independent sigmoid units do not; None if all do."""
+    if raw.ndim != 2:
+        return None  # refused by name elsewhere
+    room = 0.01 + raw.shape[1] * artifact.outputs[0].scale  # each value of a quantized file is rounded
+    total = raw.sum(axis=1, dtype=np.float64)
+    off = np.flatnonzero(np.abs(total - 1) > room)
+    if not len(off):
+        return None
+    return (
+        f"the outputs of {len(off):,} of {len(raw):,} samples do not sum to 1 (the first sum to {total[off[0]]:.3g})."
+    )
