@@ -55,9 +55,9 @@ def board(tmp_path, monkeypatch):
     sys.modules.pop("toy_board", None)
 
 
-def test_files_are_measured_on_it_and_compared_with_this_machine(small_npz):
+def test_files_are_measured_on_it_and_compared_with_this_machine(small_28_npz):
     plan = {"threads": (1,), "runs": 50, "retries": 0, "samples": 50}
-    (row,) = edgekit.measure(STUDENT, targets=["board:A1"], data=small_npz, **plan)
+    (row,) = edgekit.measure(STUDENT, targets=["board:A1"], data=small_28_npz, **plan)
     assert (row.target, row.samples) == ("board:A1", 50)
     assert row.p50_ms > 0 and row.accuracy > 0.7
     assert row.parity["holds"]
