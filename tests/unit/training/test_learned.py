@@ -7,8 +7,9 @@ from edgekit.training.learned import judged
 HALF = np.arange(100) % 2
 
 
-def of(losses, right, labels=HALF, val_accuracy=0.9, steps=1000, **values):
-    return judged(losses, steps, np.asarray(right, bool), labels, val_accuracy=val_accuracy, val_labels=HALF, **values)
+def of(losses, right, labels=HALF, val_accuracy=0.9, steps=1000, val_losses=None, **values):
+    val_losses, right = losses if val_losses is None else val_losses, np.asarray(right, bool)
+    return judged(losses, val_losses, steps, right, labels, val_accuracy=val_accuracy, val_labels=HALF, **values)
 
 
 def test_a_network_that_knows_its_samples_has_learned_however_fast_its_loss_falls():
@@ -31,6 +32,13 @@ def test_a_loss_that_still_falls_is_reported_with_its_fall():
     falling = [2.0, 2.0, 1.8, 1.8, 1.6, 1.6, 1.2, 1.2]
     assert "by 25% over the last quarter" in of(falling, right)["reasons"][0]
     assert not of([2.0, 2.0, 1.8, 1.8, 1.6, 1.6, 1.58, 1.58], right)["reasons"]
+
+
+def test_where_validation_no_longer_falls_more_steps_would_only_memorize():
+    right, falling = np.arange(100) < 80, [2.0, 2.0, 1.8, 1.8, 1.6, 1.6, 1.2, 1.2]
+    assert of(falling, right, val_losses=[2.0, 2.0, 1.8, 1.8, 1.7, 1.7, 1.66, 1.66])["reasons"] == []
+    assert of(falling, right, val_losses=[2.0, 2.0, 1.8, 1.8, 1.7, 1.7, 1.8, 1.8])["reasons"] == []
+    assert of(falling, right, val_losses=[2.0, 2.0, 1.8, 1.8, 1.7, 1.7, 1.6, 1.6])["reasons"]
 
 
 def test_validation_at_the_largest_class_is_reported():

@@ -18,12 +18,16 @@ _FEW_STEPS = 100
 # Loss of the last quarter of the rounds, as a share of that of the quarter before. Any schedule that ends at a rate of 0 lowers
 # the loss at the end; only a network far from convergence lowers it this much.
 _STILL_FALLING = 0.9
+# The validation loss must have fallen too, by this share at the least: where it has not, more steps only fit the training samples
+# more closely. It falls more slowly, since it ends where the network stops to generalize.
+_STILL_FALLING_ON_VAL = 0.95
 # A large teacher memorizes wrong labels, which a small student cannot and should not do.
 _FAR_BELOW = 0.25
 
 
 def judged(
     losses: Sequence[float],
+    val_losses: Sequence[float],
     steps: int,
     right: NDArray[np.bool_],
     labels: NDArray[np.int64],
@@ -35,7 +39,7 @@ def judged(
     """Evaluate a training run.
 
     Args:
-        losses: mean training loss of each round, in order. steps: optimizer steps in total.
+        losses, val_losses: mean training and validation loss of each round, in order. steps: optimizer steps in total.
         right: (n,) whether the trained network predicts the label of unaugmented training samples. labels: (n,) these labels.
         val_accuracy: that of the trained network; val_labels: (M,) labels of the validation samples.
         teacher: the train_accuracy of a network trained on the same samples before.
@@ -55,7 +59,7 @@ def judged(
         )
     elif known < _KNOWN and steps < _FEW_STEPS:
         reasons.append(f"it took only {steps:,} steps, and classifies {known:.1%} of its training samples correctly")
-    elif known < _KNOWN and (fell := _fell(losses)) is not None and fell < _STILL_FALLING:
+    elif known < _KNOWN and (fell := _still_falling(losses, val_losses)) is not None:
         reasons.append(
             f"the loss was still falling fast at the end (by {1 - fell:.0%} over the last quarter), with {known:.1%} of the "
             "training samples correct"
@@ -65,6 +69,14 @@ def judged(
     elif teacher is not None and teacher - known >= _FAR_BELOW:
         reasons.append(f"it classifies {known:.1%} of its training samples correctly, its teacher {teacher:.1%}")
     return {"train_accuracy": known, "val_accuracy": float(val_accuracy), "majority": majority, "reasons": reasons}
+
+
+def _still_falling(losses: Sequence[float], val_losses: Sequence[float]) -> float | None:
+    """What share of it the training loss still was at the end, if both losses were falling fast; else None."""
+    fell, on_val = _fell(losses), _fell(val_losses)
+    if fell is None or on_val is None or fell >= _STILL_FALLING or on_val >= _STILL_FALLING_ON_VAL:
+        return None
+    return fell
 
 
 def _fell(losses: Sequence[float]) -> float | None:

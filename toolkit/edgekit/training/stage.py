@@ -186,6 +186,7 @@ def _fitted(
         "train_flops": cost,
         "learned": learned.judged(
             history["loss"],
+            history["val_loss"],
             steps,
             signals.probabilities(model, chosen.x[seen]).argmax(axis=1) == job.labels[seen],
             job.labels[seen],
