@@ -1,5 +1,7 @@
 """What a file may output: rows that sum to 1, or logits, and finite numbers."""
 
+import json
+
 import numpy as np
 import pytest
 from tests.commands import edgekit
@@ -17,7 +19,7 @@ def given(tmp_path):
     np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     np.savez(tmp_path / "p.npz", x=x)
 
-    def make(name, operator):
+    def make(name, operator, side=8):
         centers = numpy_helper.from_array(np.float32([[30, 125, 220]]) / 255, "centers")
         nodes = [
             helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1, 2], keepdims=0),
@@ -27,7 +29,7 @@ def given(tmp_path):
             helper.make_node(operator, ["score"], ["y"]),
         ]
         graph = helper.make_graph(
-            nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8, 8, 1])],
+            nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", side, side, 1])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
             [centers, numpy_helper.from_array(np.float32(-20), "factor")],
         )  # fmt: skip
@@ -58,6 +60,35 @@ def test_nan_is_named_by_every_command(given):
         done = edgekit(*command)
         assert done.returncode == 4 and not done.stdout
         assert "outputs NaN or infinity for 60 of 60 samples" in done.stderr
+
+
+def test_a_file_of_any_size_takes_the_size_of_the_data(given):
+    folder, make = given
+    open_ = make("open.onnx", "Softmax", "side")
+    done = edgekit("evaluate", open_, "--data", folder / "d.npz")
+    assert done.returncode == 0 and "accuracy          1.0000" in done.stdout, done.stderr
+    done = edgekit("bench", open_, "--runs", "50", "--threads", "1")
+    assert done.returncode == 2 and "its latency depends on the size; name images with --data" in done.stderr
+    done = edgekit("bench", open_, "--runs", "50", "--threads", "1", "--data", folder / "d.npz", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)[0]["accuracy"] == 1.0, done.stderr
+
+
+def test_what_the_runtime_says_is_one_line(given):
+    """Its input is of any size, its product is not."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    folder = given[0]
+    kernel = numpy_helper.from_array(np.zeros((100, 3), np.float32), "kernel")
+    nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("MatMul", ["flat", "kernel"], ["y"])]
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "h", "w", 1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])], [kernel],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    (folder / "fixed.onnx").write_bytes(model.SerializeToString())
+    done = edgekit("evaluate", folder / "fixed.onnx", "--data", folder / "d.npz")
+    assert done.returncode == 4
+    assert done.stderr.count("\n") == 1 and "fixed.onnx does not run on inputs of (60, 8, 8, 1): " in done.stderr
 
 
 def test_rounding_of_a_quantized_file_is_no_fault(given):

@@ -80,8 +80,9 @@ def test_every_command_that_feeds_pixels_looks(tmp_path):
     def network(pixels):
         return tf.nn.softmax(-tf.abs(tf.reduce_mean(pixels, axis=[1, 2, 3])[:, None] - centers) / 10)
 
-    def save(function, dtype, name, calibrated):
-        concrete = tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec([1, 8, 8, 3], dtype))
+    def save(function, dtype, name, calibrated, side=8):
+        spec = tf.TensorSpec([1, side, side, 3], dtype)
+        concrete = tf.function(function, autograph=False).get_concrete_function(spec)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
         if calibrated:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -93,6 +94,9 @@ def test_every_command_that_feeds_pixels_looks(tmp_path):
 
     raw = save(network, tf.float32, "raw.tflite", True)
     plain = save(lambda pixels: network(tf.cast(pixels, tf.float32)), tf.uint8, "plain.tflite", False)
+    resized = save(lambda pixels: network(pixels * 255), tf.float32, "open.tflite", False, None)
+    done = edgekit("evaluate", resized, "--data", tmp_path / "d.npz")
+    assert "accuracy          1.0000" in done.stdout, "of any height and width: " + done.stderr
     for command in (
         ("predict", raw, tmp_path / "p.npz"),
         ("evaluate", raw, "--data", tmp_path / "d.npz"),

@@ -67,6 +67,11 @@ def bench_files(
         )
     artifacts = _with_distinct_names(artifacts)
     (shape,) = shapes
+    if spec is None and min(shape, default=1) < 1:
+        raise UsageError(
+            f"{paths[0]} takes images of any size ({shape}), and its latency depends on the size; name images with --data, and "
+            "their size with --image-size."
+        )
     if spec is None:
         reporter.note("No --data: latency only, on noise.")
         return measure(artifacts, plan, _noise(shape), reporter=reporter, done=done)

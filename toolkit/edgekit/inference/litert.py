@@ -50,6 +50,9 @@ def run(
 
     Returns:
         (N, K) in the output tensor's own type.
+
+    Raises:
+        DataError: the file does not run, or not on inputs of this shape.
     """
     (given, *_), _ = describe(path)
     fixed = given.shape[0] > 0  # a file from elsewhere
@@ -67,12 +70,15 @@ def run(
             block = quantize(x[start : start + batch], spec)
             if fixed:
                 block = np.concatenate([block, *[block[-1:]] * (batch - len(block))])
-            if block.shape != shape:
-                interpreter.resize_tensor_input(given["index"], block.shape)
-                interpreter.allocate_tensors()
-                shape = block.shape
-            interpreter.set_tensor(given["index"], block)
-            interpreter.invoke()
+            try:
+                if block.shape != shape:
+                    interpreter.resize_tensor_input(given["index"], block.shape)
+                    interpreter.allocate_tensors()
+                    shape = block.shape
+                interpreter.set_tensor(given["index"], block)
+                interpreter.invoke()
+            except (ValueError, RuntimeError) as error:
+                raise DataError(f"{path} does not run on inputs of {block.shape}: {_first_line(error)}") from None
             outputs.append(interpreter.get_tensor(result["index"]))
         return outputs
 
@@ -166,8 +172,12 @@ def _interpreter(path: Path, *, threads: int, delegate: str = "xnnpack") -> Any:
             interpreter = Interpreter(model_path=str(path), num_threads=threads, experimental_op_resolver_type=resolver)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise DataError(f"{path} is not a .tflite that LiteRT can run: {str(error).splitlines()[0]}") from None
+        raise DataError(f"{path} is not a .tflite that LiteRT can run: {_first_line(error)}") from None
     return interpreter
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _spec(detail: dict[str, Any]) -> TensorSpec:

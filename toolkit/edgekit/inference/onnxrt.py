@@ -115,7 +115,11 @@ def outputs(path: Path, x: Images) -> NDArray[np.float32]:
         block = to_float(x[start : start + batch])
         if fixed:  # a file from elsewhere: the last batch is padded with copies
             block = np.concatenate([block, *[block[-1:]] * (batch - len(block))])
-        blocks.append(session.run(None, {name: block})[0])
+        try:
+            blocks.append(session.run(None, {name: block})[0])
+        except Exception as error:  # the types of ONNX Runtime have no common base
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{path} does not run on inputs of {block.shape}: {reason}") from None
     return np.concatenate(blocks)[:count]
 
 

@@ -79,8 +79,11 @@ def fitting(artifacts: Sequence[Artifact], dataset: Dataset, split_name: str, in
         expected, shape = artifact.inputs[0].shape[1:], dataset.input.shape
         if dataset.input.front_end is not None:
             _check_front_end(artifact, dataset.input.front_end, input_range)
-        elif tuple(expected) != tuple(shape):
-            resize = f" Use --image-size {expected[0]}x{expected[1]}." if expected[2:] == shape[2:] else ""
+        elif len(expected) != len(shape) or any(
+            want not in (-1, have) for want, have in zip(expected, shape, strict=True)
+        ):
+            sized = expected[2:] == shape[2:] and min(expected) > 0
+            resize = f" Use --image-size {expected[0]}x{expected[1]}." if sized else ""
             raise DataError(f"{artifact.path} expects images of {expected}, but {dataset.name} has {shape}.{resize}")
         if (outputs := artifact.outputs[0].shape[-1]) != len(dataset.classes):
             raise DataError(
