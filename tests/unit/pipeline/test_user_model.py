@@ -77,6 +77,33 @@ def test_a_model_of_pixels_from_minus_one_to_one_gets_a_rescaling_in_front(keras
     assert np.asarray(user.model(x)) == pytest.approx(expected, abs=1e-6)
 
 
+def test_gray_images_without_a_channel_axis_get_a_reshape_in_front(keras, shipped, tmp_path):
+    layers = keras.layers
+    own = keras.Sequential([keras.Input((28, 28)), layers.Flatten(), layers.Dense(10, activation="softmax")])
+    user = user_model.load(saved(own, tmp_path / "m.keras"), shipped)
+    assert any("without a channel axis" in note for note in user.notes)
+    x = shipped.val.x[:5].astype(np.float32) / 255
+    assert np.asarray(user.model(x)) == pytest.approx(np.asarray(own(x[..., 0])), abs=1e-6)
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+def test_a_loop_over_time_is_named_with_the_way_out(keras, shipped, tmp_path, kind, wrap):
+    layers = keras.layers
+
+    def model(unroll):
+        layer = getattr(layers, kind)(4, unroll=unroll, name="over_time")
+        layer = layers.Bidirectional(layer, name="over_time") if wrap else layer
+        return keras.Sequential(
+            [keras.Input((28, 28, 1)), layers.Reshape((28, 28)), layer, layers.Dense(10, activation="softmax")]
+        )
+
+    with pytest.raises(ExportError, match=rf"'over_time' \({kind}\) is a loop over time.*unroll=True") as refused:
+        user_model.load(saved(model(False), tmp_path / "m.keras"), shipped)
+    assert "\n" not in str(refused.value)
+    user_model.load(saved(model(True), tmp_path / "unrolled.keras"), shipped)
+
+
 def test_random_augmentation_is_left_out(keras, shipped, tmp_path):
     model = network(keras, keras.layers.RandomFlip(name="flipping"), end="softmax")
     user = user_model.load(saved(model, tmp_path / "m.keras"), shipped)

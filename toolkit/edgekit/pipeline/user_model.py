@@ -25,10 +25,7 @@ from edgekit.frameworks import backend, tf
 from edgekit.training import flops
 from edgekit.types import Dataset
 
-_PUT_IN_FRONT = {
-    "0-255": "a multiplication by 255 was put in front: files of edgekit take pixel / 255",
-    "signed": "a rescaling to -1 to 1 was put in front: files of edgekit take pixel / 255",
-}
+_PUT_IN_FRONT = {"0-255": "a multiplication by 255", "signed": "a rescaling to -1 to 1"}
 _LARGEST_CONFIG = 64 * 1024**2
 _HDF5 = (".h5", ".hdf5")
 # Layers of Keras that carry code or read other files; and of TensorFlow's functions, those that only compute.
@@ -82,13 +79,16 @@ def load(path: Path, dataset: Dataset, input_range: InputRange | None = None) ->
     _check(path, model, dataset)
     notes = [f"{path.name}: written by {'Keras' if framework == 'keras' else 'tf_keras'} {version}"]
     graph = walk(model)
+    _check_loops(path, graph.calls)
+    if len(model.inputs[0].shape) == 3:
+        notes.append("takes images without a channel axis, so a reshape was put in front")
     if input_range is None:
         input_range, why = _input_range(graph.calls)
         notes.append(
             f"takes pixels in {input_range.replace('-', ' to ')}, judged by {why} (--input-range says otherwise)"
         )
     if input_range in _PUT_IN_FRONT:
-        notes.append(_PUT_IN_FRONT[input_range])
+        notes.append(f"{_PUT_IN_FRONT[input_range]} was put in front: files of edgekit take pixel / 255")
     logits = _ends_in_logits(path, graph.calls, graph.outputs)
     macs = None
     if framework == "keras":
@@ -218,6 +218,8 @@ def _check(path: Path, model: Any, dataset: Dataset) -> None:
             f"{path} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; a classifier has one of each."
         )
     expected, found = tuple(model.inputs[0].shape[1:]), dataset.input.shape
+    if len(expected) == 2 and found[2] == 1:  # gray images without a channel axis
+        expected = (*expected, 1)
     if len(expected) != 3 or any(want is not None and want != have for want, have in zip(expected, found, strict=True)):
         size = (
             f" Resize them with --image-size {expected[0]}x{expected[1]}." if len(expected) == 3 and expected[0] else ""
@@ -226,6 +228,17 @@ def _check(path: Path, model: Any, dataset: Dataset) -> None:
     outputs = tuple(model.outputs[0].shape[1:])
     if outputs != (len(dataset.classes),):
         raise DataError(f"{path} gives {outputs} per image, but {dataset.name} has {len(dataset.classes)} classes.")
+
+
+def _check_loops(path: Path, calls: tuple[Call, ...]) -> None:
+    """Refuse recurrent layers that run as a loop, which the TFLite converter cannot write."""
+    for call in calls:
+        inner = getattr(call.layer, "forward_layer", None) or getattr(call.layer, "layer", None) or call.layer
+        if getattr(inner, "unroll", True) is False:
+            raise ExportError(
+                f"{path}: {call.key!r} ({type(inner).__name__}) is a loop over time, which the TFLite converter cannot write. "
+                "Build the model again with unroll=True in that layer, and load the same weights."
+            )
 
 
 def _macs(model: Any, notes: list[str]) -> int | None:
@@ -277,7 +290,10 @@ def _wrapped(model: Any, framework: str, dataset: Dataset, input_range: InputRan
         return model
     keras = backend.load("tensorflow") if framework == "keras" else tf.tf_keras()
     image = keras.Input(dataset.input.shape, name="edgekit_image")
-    low, high = RANGES[input_range]
-    rescaling = keras.layers.Rescaling(high - low, offset=low, name="edgekit_pixels")
-    x = model(image if input_range == "0-1" else rescaling(image))
+    (low, high), x = RANGES[input_range], image
+    if input_range != "0-1":
+        x = keras.layers.Rescaling(high - low, offset=low, name="edgekit_pixels")(x)
+    if len(model.inputs[0].shape) == 3:
+        x = keras.layers.Reshape(dataset.input.shape[:2], name="edgekit_gray")(x)
+    x = model(x)
     return keras.Model(image, keras.layers.Softmax(name="edgekit_probabilities")(x) if logits else x, name=model.name)
