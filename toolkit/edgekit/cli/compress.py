@@ -27,7 +27,6 @@ KEYS = (
     "bench.targets",
     "seed",
 )
-_RANGES = ("0-1", "0-255", "signed")
 
 Model = Annotated[
     Path,
@@ -64,9 +63,10 @@ def compress(
 ) -> None:
     """Prune and quantize your own Keras model, and measure the effect on your data."""
     from edgekit import recipe as recipes
+    from edgekit.data.pixels import RANGES
 
-    if input_range is not None and input_range not in _RANGES:
-        raise UsageError(f"--input-range must be 0-1, 0-255 or signed, found {input_range!r}.")
+    if input_range is not None and input_range not in RANGES:
+        raise UsageError(f"--input-range must be one of {', '.join(RANGES)}, found {input_range!r}.")
     with reported_to_ci("compress", str(model), values["gates"] or (), junit, summary_file) as result:
         full_recipe = recipes.load(recipe, set_ or [], values)
         result.add(unjudged=full_recipe.gates)

@@ -78,7 +78,7 @@ def run(
                 interpreter.set_tensor(given["index"], block)
                 interpreter.invoke()
             except (ValueError, RuntimeError) as error:
-                raise DataError(f"{path} does not run on inputs of {block.shape}: {_first_line(error)}") from None
+                raise DataError(f"{path} does not run on inputs of {block.shape}: {first_line(error)}") from None
             outputs.append(interpreter.get_tensor(result["index"]))
         return outputs
 
@@ -172,11 +172,12 @@ def _interpreter(path: Path, *, threads: int, delegate: str = "xnnpack") -> Any:
             interpreter = Interpreter(model_path=str(path), num_threads=threads, experimental_op_resolver_type=resolver)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise DataError(f"{path} is not a .tflite that LiteRT can run: {_first_line(error)}") from None
+        raise DataError(f"{path} is not a .tflite that LiteRT can run: {first_line(error)}") from None
     return interpreter
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What a runtime said, in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgekit.data.pixels import to_float
 from edgekit.errors import DataError, IntegrityError
 from edgekit.evidence import temperature
-from edgekit.inference.litert import cores
+from edgekit.inference.litert import cores, first_line
 from edgekit.runs import recorded
 from edgekit.types import Images, Output, TensorSpec
 
@@ -31,7 +31,7 @@ def _session(path: Path) -> Any:
     except IntegrityError:
         raise
     except Exception as error:  # the types of ONNX Runtime and protobuf have no common base
-        raise DataError(f"{path} is not an .onnx that ONNX Runtime can run: {str(error).splitlines()[0]}") from None
+        raise DataError(f"{path} is not an .onnx that ONNX Runtime can run: {first_line(error)}") from None
     if any(value.type != "tensor(float)" for value in (*session.get_inputs(), *session.get_outputs())):
         raise DataError(f"{path} has inputs or outputs that are not float32, which edgekit does not support.")
     return session
@@ -118,8 +118,7 @@ def outputs(path: Path, x: Images) -> NDArray[np.float32]:
         try:
             blocks.append(session.run(None, {name: block})[0])
         except Exception as error:  # the types of ONNX Runtime have no common base
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"{path} does not run on inputs of {block.shape}: {reason}") from None
+            raise DataError(f"{path} does not run on inputs of {block.shape}: {first_line(error)}") from None
     return np.concatenate(blocks)[:count]
 
 
